@@ -1,0 +1,130 @@
+"""The Rust engine. Bytes are integers, times are seconds, unless a name says otherwise."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import final
+
+__version__: str
+
+class MemprofileError(Exception):
+    """Base of every error that memprofile raises; its message says what to do next."""
+
+def start(
+    *,
+    title: str,
+    main_file: str | None,
+    exact: bool,
+    library_paths: Sequence[str],
+    machinery_paths: Sequence[str],
+) -> Recording:
+    """Installs the hooks and starts recording this process.
+
+    Frames of the caller of this function and above are not part of any stack. ``library_paths``
+    and ``machinery_paths`` are path prefixes: code below the first is a library's, code below the
+    second is never shown. ``exact`` records every allocation however many there are.
+
+    Raises MemprofileError when a recording is already running or the interpreter cannot be measured.
+    """
+
+def is_recording() -> bool:
+    """Whether a recording is running in this process."""
+
+@final
+class Recording:
+    """A running recording."""
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+
+    def stop(
+        self,
+        describe: Callable[[str, Sequence[int]], tuple[str, str, Mapping[int, str]]],
+        exception: str | None = None,
+    ) -> Profile:
+        """Takes the hooks off and returns what was recorded.
+
+        ``describe(filename, linenos)`` is called once for each file of the user's own, after the
+        hooks are off. It returns the file's label (``cell [12]``), its kind (``"cell"`` or
+        ``"user"``) and the text of its lines by number. ``exception`` names the type of the
+        exception that ended the code.
+
+        Raises MemprofileError when the recording has already been stopped.
+        """
+
+@final
+class Line:
+    """What one line of the user's own code allocated."""
+
+    filename: str
+    lineno: int
+    function: str
+    source: str
+    peak_bytes: int
+    surviving_bytes: int
+    allocated_bytes: int
+    allocation_count: int
+    temporary_bytes: int
+    relative_error: float
+
+@final
+class Site:
+    """What one whole stack allocated from one allocator."""
+
+    stack: list[tuple[str, str, int]]
+    """(function, filename, lineno), innermost first; empty for a thread without Python."""
+    allocator: str
+    native_thread: bool
+    peak_bytes: int
+    surviving_bytes: int
+    allocated_bytes: int
+    allocation_count: int
+    temporary_bytes: int
+
+@final
+class Timeline:
+    """Memory over time, as columns of equal length."""
+
+    seconds: list[float]
+    footprint: list[int]
+    rss: list[int]
+
+@final
+class Profile:
+    """A finished recording."""
+
+    @staticmethod
+    def from_json(text: str) -> Profile:
+        """Reads what to_json wrote, in this or an older version."""
+
+    title: str
+    exact: bool
+    sample_interval: int
+    peak_footprint: int
+    footprint_delta: int
+    start_rss: int
+    peak_rss: int
+    peak_rss_exact: bool
+    rss_delta: int
+    total_allocated: int
+    allocation_count: int
+    surviving_bytes: int
+    duration: float
+    overhead: float
+    """Time spent in our own code at samples and polls, as a share of the duration."""
+    gaps: list[str]
+    lines: list[Line]
+    sites: list[Site]
+    timeline: Timeline
+
+    def to_json(self) -> str: ...
+    def to_text(self, top: int, color: bool) -> str: ...
+    def to_line(self) -> str:
+        """The verdict as one line of plain text."""
+    def to_html(self, top: int) -> str:
+        """The notebook's fragment: no script, at most 100 kB."""
+    def to_page(self, top: int) -> str:
+        """A whole self-contained HTML page."""
+    def to_svg(self, top: int) -> str: ...
+    def to_png(self, top: int) -> tuple[bytes, int, int]:
+        """A PNG at twice the resolution, with the width and height to show it at."""
+    def alt_text(self) -> str: ...
