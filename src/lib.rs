@@ -5,3 +5,5 @@
 
 pub mod error;
 pub mod profile;
+pub mod render;
+pub mod report;
