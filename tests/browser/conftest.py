@@ -13,9 +13,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from playwright.sync_api import sync_playwright
-
 from conftest import TOP
+from playwright.sync_api import sync_playwright
 
 FLAGS = [
     "--no-sandbox",

@@ -6,10 +6,9 @@ import sys
 
 import nbformat
 import pytest
-
 from conftest import is_profiled
 
-# JupyterLab takes out <svg> where it does not trust: whether it did tells that trust is as we meant.
+# JupyterLab takes <svg> out where it does not trust: so this tells whether it does.
 CANARY = '<p><svg class="canary" width="9" height="9"></svg></p>'
 IMAGE = 'img[src^="data:image/"]'
 REPORT = f'.jp-RenderedHTMLCommon[data-mime-type="text/html"]:has({IMAGE})'
