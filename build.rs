@@ -1,1 +1,57 @@
-fn main() {}
+//! Compiles the C that Rust cannot be: hooks with initial-exec TLS, and the layouts of CPython's
+//! frames, which are macros and inline functions of its internal headers.
+
+use std::env;
+
+fn main() {
+    println!("cargo:rustc-check-cfg=cfg(native_hooks)");
+    let target = |key: &str| env::var(format!("CARGO_CFG_TARGET_{key}")).unwrap_or_default();
+    let architecture = matches!(target("ARCH").as_str(), "x86_64" | "aarch64");
+    if target("OS") == "linux" && target("ENV") == "gnu" && architecture {
+        println!("cargo:rustc-cfg=native_hooks");
+        println!("cargo:rerun-if-changed=src/hooks/native.c");
+        cc::Build::new()
+            .file("src/hooks/native.c")
+            .opt_level(2)
+            .pic(true)
+            .flag("-ftls-model=initial-exec")
+            .flag("-fno-builtin")
+            .flag("-fvisibility=hidden")
+            .warnings(true)
+            .extra_warnings(true)
+            .warnings_into_errors(env::var_os("CI").is_some())
+            .compile("memprofile_native");
+    }
+    #[cfg(feature = "python")]
+    python::compile_frames();
+}
+
+#[cfg(feature = "python")]
+mod python {
+    use std::process::Command;
+
+    /// Builds the frame walker against the headers of the interpreter that PyO3 builds for.
+    pub fn compile_frames() {
+        let config = pyo3_build_config::get();
+        let executable = config
+            .executable()
+            .expect("memprofile is built with the interpreter at hand: set PYO3_PYTHON to it");
+        let script = "import sysconfig; print(sysconfig.get_paths()['include'])";
+        let output = Command::new(executable)
+            .args(["-c", script])
+            .output()
+            .unwrap_or_else(|e| panic!("{executable} does not run: {e}"));
+        let include = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        println!("cargo:rerun-if-changed=src/interpreter/frames");
+        cc::Build::new()
+            .file("src/interpreter/frames/walk.c")
+            .include(&include)
+            .include("src/interpreter/frames")
+            .opt_level(2)
+            .pic(true)
+            // CPython's own headers are not written for our warnings.
+            .flag_if_supported("-Wno-unused-parameter")
+            .flag("-fvisibility=hidden")
+            .compile("memprofile_frames");
+    }
+}

@@ -2,6 +2,27 @@
 //!
 //! The rooms, from the ground up. A room imports from lower floors only, and rooms on one
 //! floor do not know each other; `tests/rust/layers.rs` keeps it so.
+//!
+//! A profile flows up through them once: `hooks` (an allocation happened) -> `sampling` (which
+//! ones matter, what was live at the peak) -> `profile` (the finished recording) -> `report`
+//! (answers, ready to draw) -> `render` (text, SVG, HTML, PNG) -> `bindings` -> the notebook.
 
+// Floor 0: nouns.
 pub mod error;
 pub mod profile;
+
+// Floor 1: engines. The first two hold all of the crate's unsafe code.
+#[expect(unsafe_code, reason = "runs inside of malloc and writes other libraries' tables")]
+pub mod hooks;
+#[cfg(feature = "python")]
+#[expect(unsafe_code, reason = "reads CPython's frames")]
+pub mod interpreter;
+pub mod process;
+pub mod sampling;
+
+// Floor 4: conductors.
+pub mod session;
+
+// Floor 5: doors.
+#[cfg(feature = "python")]
+mod bindings;

@@ -1,0 +1,108 @@
+# Every target does all of its own set-up, in this folder, on a machine that has a Rust toolchain,
+# a C compiler and CPython 3.11 or later with its headers. PYTHON=... chooses the CPython.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo lab test check rust-test python-test test-cpythons conformance bench requirements clean
+
+VENV := .venv
+PY := $(VENV)/bin/python
+SUITES = $(wildcard tests/python tests/engine tests/notebooks tests/browser tests/docs tests/benches)
+SOURCES := $(shell find src python build.rs Cargo.toml Cargo.lock pyproject.toml README.md \
+             -type f -not -name '*.pyc')
+
+# The first CPython that can build us and make an environment.
+FIND_PYTHON = for p in python3 python3.13 python3.12 python3.11 python3.14 python3.15; do \
+  $$p -c 'import ensurepip, os, sys, sysconfig, venv; sys.exit(sys.version_info < (3, 11) or \
+  not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' 2>/dev/null \
+  && echo $$p && break; done
+PYTHON ?= $(shell $(FIND_PYTHON))
+
+say = @printf '\n\033[1m== %s\033[0m\n' $(1)
+
+help:
+	@echo 'make demo           runs notebooks/quickstart.ipynb in a Jupyter kernel and keeps what it shows'
+	@echo 'make lab            opens it in JupyterLab'
+	@echo 'make test           every test there is'
+	@echo 'make test-cpythons  the engine on every CPython that it serves, 3.11 to 3.15'
+	@echo 'make conformance    parts of the test suite of CPython itself, with the hooks on'
+	@echo 'make bench          the overhead, beside memray and tracemalloc: BENCH="--pairs 3 --cells fib"'
+	@echo 'make requirements   new pins for requirements/*.in'
+	@echo 'make clean          removes all that the others made here'
+
+demo: $(VENV)/.memprofile
+	$(call say,'Running notebooks/quickstart.ipynb')
+	@$(PY) notebooks/run.py notebooks/quickstart.ipynb build/demo
+
+lab: $(VENV)/.memprofile
+	@mkdir -p build/lab && cp -u notebooks/quickstart.ipynb build/lab/
+	@$(PY) -m jupyterlab $$([ $$(id -u) -ne 0 ] || echo --allow-root) build/lab/quickstart.ipynb
+
+test: check rust-test python-test
+
+check: $(VENV)/.dev $(VENV)/.memprofile
+	$(call say,'Format and lints')
+	@cargo fmt --version >/dev/null && cargo clippy --version >/dev/null || \
+	  { echo 'This Rust toolchain has no rustfmt or clippy: rustup component add rustfmt clippy' >&2; exit 1; }
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	PYO3_PYTHON=$(CURDIR)/$(PY) cargo clippy --locked --features python --lib -- -D warnings
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) -m mypy.stubtest memprofile._native
+
+rust-test:
+	$(call say,'The Rust tests')
+	cargo test --locked
+
+python-test: $(VENV)/.dev $(VENV)/.memprofile
+	@tests/browser/chromium --install
+	$(call say,'The Python, notebook and browser tests')
+	$(PY) -m pytest $(SUITES)
+
+test-cpythons:
+	@tests/cpythons/run
+
+conformance: $(VENV)/.dev $(VENV)/.memprofile
+	$(call say,'The test suite of CPython with the hooks on')
+	$(PY) -m pytest tests/conformance
+
+bench: $(VENV)/.bench $(VENV)/.memprofile
+	@$(PY) benches/run.py $(BENCH)
+
+# The wheel is built and installed as a user's is: the tests see what a user gets.
+$(VENV)/.memprofile: $(VENV)/.demo $(SOURCES)
+	@command -v cargo >/dev/null || { echo 'Building needs a Rust toolchain with cargo: see https://rustup.rs' >&2; exit 1; }
+	$(call say,'Building the wheel')
+	rm -rf build/wheels
+	$(PY) -m maturin build --release --locked --compatibility linux --interpreter $(PY) --out build/wheels
+	$(PY) -m pip install --quiet --no-deps --force-reinstall build/wheels/*.whl
+	@touch $@
+
+$(VENV)/.made:
+	@test -n '$(PYTHON)' || { echo 'No CPython 3.11 or later with headers and venv was found. Install one (on Debian: apt-get install python3-dev python3-venv) or name it: make demo PYTHON=/path/to/python3' >&2; exit 1; }
+	$(call say,'Making $(VENV) with $(PYTHON)')
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.demo $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: requirements/%.txt $(VENV)/.made
+	$(call say,'Installing $<')
+	$(PY) -m pip install --disable-pip-version-check --no-input --require-hashes -r $<
+	@touch $@
+
+requirements: $(VENV)/.made
+	$(PY) -m pip install --quiet --disable-pip-version-check uv
+	for set in bench dev demo; do \
+	  pins=$$([ $$set = bench ] || echo '-c requirements/bench.txt'); \
+	  $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-annotate --custom-compile-command 'make requirements' \
+	    $$pins requirements/$$set.in -o requirements/$$set.txt; \
+	done
+
+clean:
+	rm -rf build target $(VENV)
+	@echo 'Kept: the Debian root of make test-cpythons. tests/cpythons/root --remove deletes it.'

@@ -1,0 +1,37 @@
+//! The `_native` Python module: conversions only. `python/memprofile/_native.pyi` is its contract.
+
+mod profile;
+mod recording;
+mod self_test;
+
+use crate::error::Error;
+use pyo3::prelude::*;
+
+pyo3::create_exception!(
+    memprofile,
+    MemprofileError,
+    pyo3::exceptions::PyException,
+    "Base of every error that memprofile raises; its message says what to do next."
+);
+
+impl From<Error> for PyErr {
+    fn from(error: Error) -> PyErr {
+        MemprofileError::new_err(error.to_string())
+    }
+}
+
+/// The Rust engine of memprofile.
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use super::MemprofileError;
+    #[pymodule_export]
+    use super::profile::PyProfile;
+    #[pymodule_export]
+    use super::recording::{PyRecording, is_recording, start};
+    #[pymodule_export]
+    use super::self_test::stack;
+
+    #[pymodule_export]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

@@ -1,0 +1,386 @@
+//! Finding and writing the slots of the global offset table (GOT) through which loaded libraries
+//! call `malloc` and its kin.
+//!
+//! A library calls a function of another one through a slot that the dynamic linker fills. We
+//! write our hook into the slot of each library, and put the old value back afterwards. What is
+//! true here:
+//! - A slot is written only while it holds the real function, or still its own library's lazy
+//!   binding stub; it is restored only while it holds ours. Another tool's patch stays.
+//! - All reading and writing happens inside `dl_iterate_phdr`, which keeps a library from being
+//!   unloaded meanwhile.
+//! - Pages that the linker made read-only (PT_GNU_RELRO) are made writable for the write and
+//!   read-only again after it.
+//! - The dynamic linker itself, the vdso and our own library are left alone.
+//! - The slots of a library are looked up once. The linker's count of loads and unloads tells
+//!   whether the list has to be made anew.
+//!
+//! Layouts: System V ABI, chapter 5 ("Dynamic Linking"); the GNU hash section, whose `symoffset`
+//! is the number of undefined symbols that stand before it, so that only these are compared.
+
+/// A function whose slots are to hold something else.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    name: &'static std::ffi::CStr,
+    hook: usize,
+}
+
+impl Target {
+    /// Slots of `name` are to hold `hook`.
+    pub const fn new(name: &'static std::ffi::CStr, hook: usize) -> Target {
+        Target { name, hook }
+    }
+}
+
+#[cfg(native_hooks)]
+pub use imp::{libraries_changed, patch, restore};
+
+#[cfg(native_hooks)]
+mod imp {
+    use super::Target;
+    use libc::{Elf64_Phdr, Elf64_Rela, Elf64_Sym, dl_phdr_info};
+    use std::collections::HashMap;
+    use std::ffi::{CStr, c_int, c_void};
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    const PAGE: usize = 4096;
+    const DT_PLTRELSZ: i64 = 2;
+    const DT_HASH: i64 = 4;
+    const DT_STRTAB: i64 = 5;
+    const DT_SYMTAB: i64 = 6;
+    const DT_RELA: i64 = 7;
+    const DT_RELASZ: i64 = 8;
+    const DT_JMPREL: i64 = 23;
+    const DT_GNU_HASH: i64 = 0x6fff_fef5;
+
+    #[cfg(target_arch = "x86_64")]
+    const SLOT_RELOCATIONS: [u32; 2] = [6, 7]; // R_X86_64_GLOB_DAT, R_X86_64_JUMP_SLOT
+    #[cfg(target_arch = "aarch64")]
+    const SLOT_RELOCATIONS: [u32; 2] = [1025, 1026]; // R_AARCH64_GLOB_DAT, R_AARCH64_JUMP_SLOT
+
+    /// A slot of one library.
+    #[derive(Debug, Clone, Copy)]
+    struct Slot {
+        address: usize,
+        /// Index into the targets.
+        target: usize,
+        /// What it held before we wrote; 0 while it is not patched.
+        before: usize,
+    }
+
+    /// What is known of a loaded library.
+    #[derive(Debug, Default)]
+    struct Library {
+        slots: Vec<Slot>,
+        /// Addresses that the linker made read-only.
+        read_only: (usize, usize),
+        /// The addresses that it occupies.
+        span: (usize, usize),
+    }
+
+    #[derive(Default)]
+    struct Known {
+        /// By load address and address of the program headers.
+        libraries: HashMap<(usize, usize), Library>,
+        loads_and_unloads: (u64, u64),
+    }
+
+    static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+
+    #[repr(C)]
+    struct Dyn {
+        tag: i64,
+        value: u64,
+    }
+
+    /// Calls `visit` for each loaded library until it returns false.
+    fn each_library(mut visit: impl FnMut(&dl_phdr_info) -> bool) {
+        unsafe extern "C" fn trampoline<F: FnMut(&dl_phdr_info) -> bool>(
+            info: *mut dl_phdr_info,
+            _size: usize,
+            visit: *mut c_void,
+        ) -> c_int {
+            // SAFETY: `visit` is the closure below, alive during the iteration, which calls us
+            // one library at a time; `info` is the linker's, valid for this call.
+            let (visit, info) = unsafe { (&mut *visit.cast::<F>(), &*info) };
+            c_int::from(!visit(info))
+        }
+        fn start<F: FnMut(&dl_phdr_info) -> bool>(visit: &mut F) {
+            // SAFETY: the pointer is to `visit`, which outlives the call.
+            unsafe {
+                libc::dl_iterate_phdr(Some(trampoline::<F>), std::ptr::from_mut(visit).cast())
+            };
+        }
+        start(&mut visit);
+    }
+
+    fn loads_and_unloads() -> (u64, u64) {
+        let mut counts = (0, 0);
+        each_library(|info| {
+            counts = (info.dlpi_adds, info.dlpi_subs);
+            false
+        });
+        counts
+    }
+
+    /// Whether a library was loaded or unloaded since the last [`patch`].
+    pub fn libraries_changed() -> bool {
+        let known = KNOWN.lock().unwrap_or_else(|e| e.into_inner());
+        known.as_ref().is_some_and(|k| k.loads_and_unloads != loads_and_unloads())
+    }
+
+    fn program_headers(info: &dl_phdr_info) -> &[Elf64_Phdr] {
+        if info.dlpi_phdr.is_null() {
+            return &[];
+        }
+        // SAFETY: the linker keeps `dlpi_phnum` headers there while the library is loaded, which
+        // it is during the iteration.
+        unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum as usize) }
+    }
+
+    /// The parts of a library's dynamic section that lead to its slots.
+    #[derive(Default)]
+    struct Dynamic {
+        symbols: usize,
+        strings: usize,
+        hash: usize,
+        gnu_hash: usize,
+        /// (address, bytes) of the two relocation tables.
+        relocations: [(usize, usize); 2],
+    }
+
+    fn dynamic(info: &dl_phdr_info, section: &Elf64_Phdr) -> Dynamic {
+        let base = info.dlpi_addr as usize;
+        let mut found = Dynamic::default();
+        let mut entry = (base + section.p_vaddr as usize) as *const Dyn;
+        // glibc relocates these addresses in place, for most libraries; where it did not
+        // (a read-only dynamic section), they are below the load address.
+        let absolute = |value: u64| {
+            let value = value as usize;
+            if value < base { base + value } else { value }
+        };
+        loop {
+            // SAFETY: the dynamic section is mapped while the library is loaded and ends with a
+            // DT_NULL entry, at which we stop.
+            let Dyn { tag, value } = unsafe { &*entry };
+            match *tag {
+                0 => break,
+                DT_SYMTAB => found.symbols = absolute(*value),
+                DT_STRTAB => found.strings = absolute(*value),
+                DT_HASH => found.hash = absolute(*value),
+                DT_GNU_HASH => found.gnu_hash = absolute(*value),
+                DT_RELA => found.relocations[0].0 = absolute(*value),
+                DT_RELASZ => found.relocations[0].1 = *value as usize,
+                DT_JMPREL => found.relocations[1].0 = absolute(*value),
+                DT_PLTRELSZ => found.relocations[1].1 = *value as usize,
+                _ => {}
+            }
+            entry = entry.wrapping_add(1);
+        }
+        found
+    }
+
+    impl Dynamic {
+        /// How many symbols may be undefined: those before the GNU hash table's first, else all.
+        fn undefined_symbols(&self) -> usize {
+            let word = |address: usize, index: usize| {
+                // SAFETY: both hash sections begin with at least two 32-bit words and are mapped
+                // read-only with the library.
+                unsafe { *(address as *const u32).add(index) as usize }
+            };
+            if self.gnu_hash != 0 {
+                // nbuckets, symoffset, ... ; 0 buckets of real symbols still give symoffset.
+                word(self.gnu_hash, 1)
+            } else if self.hash != 0 {
+                word(self.hash, 1)
+            } else {
+                0
+            }
+        }
+
+        /// Which symbol numbers name a target.
+        fn wanted(&self, targets: &[Target]) -> HashMap<usize, usize> {
+            let mut wanted = HashMap::new();
+            for index in 1..self.undefined_symbols() {
+                // SAFETY: the symbol table has at least as many entries as the hash section says,
+                // and each name is a NUL-terminated string of the string table.
+                let (symbol, name) = unsafe {
+                    let symbol = &*(self.symbols as *const Elf64_Sym).add(index);
+                    (symbol, (self.strings + symbol.st_name as usize) as *const libc::c_char)
+                };
+                if symbol.st_name == 0 {
+                    continue;
+                }
+                // SAFETY: as above.
+                let name = unsafe { CStr::from_ptr(name) };
+                if let Some(target) = targets.iter().position(|t| t.name == name) {
+                    wanted.insert(index, target);
+                }
+            }
+            wanted
+        }
+
+        fn slots(&self, base: usize, targets: &[Target]) -> Vec<Slot> {
+            if self.symbols == 0 || self.strings == 0 {
+                return Vec::new();
+            }
+            let mut wanted = self.wanted(targets);
+            // A library that defines a target itself (libc) calls it through a defined symbol,
+            // which stands behind the undefined ones: found by name at its relocations.
+            let undefined = self.undefined_symbols();
+            let mut slots = Vec::new();
+            for &(table, bytes) in &self.relocations {
+                if table == 0 {
+                    continue;
+                }
+                let count = bytes / size_of::<Elf64_Rela>();
+                // SAFETY: DT_RELA/DT_JMPREL and their sizes describe a table that is mapped with
+                // the library.
+                let table =
+                    unsafe { std::slice::from_raw_parts(table as *const Elf64_Rela, count) };
+                for relocation in table {
+                    let kind = (relocation.r_info & 0xffff_ffff) as u32;
+                    if !SLOT_RELOCATIONS.contains(&kind) {
+                        continue;
+                    }
+                    let symbol = (relocation.r_info >> 32) as usize;
+                    if symbol >= undefined && !wanted.contains_key(&symbol) {
+                        // SAFETY: a relocation's symbol number is an index of the symbol table.
+                        let name = unsafe {
+                            let symbol = &*(self.symbols as *const Elf64_Sym).add(symbol);
+                            CStr::from_ptr((self.strings + symbol.st_name as usize) as *const _)
+                        };
+                        if let Some(target) = targets.iter().position(|t| t.name == name) {
+                            wanted.insert(symbol, target);
+                        }
+                    }
+                    if let Some(&target) = wanted.get(&symbol) {
+                        let address = base + relocation.r_offset as usize;
+                        slots.push(Slot { address, target, before: 0 });
+                    }
+                }
+            }
+            slots
+        }
+    }
+
+    /// The address of this very function lies in our own library.
+    fn is_ours(library: &Library) -> bool {
+        let here = is_ours as *const () as usize;
+        library.span.0 <= here && here < library.span.1
+    }
+
+    fn is_linker_or_vdso(info: &dl_phdr_info, span: (usize, usize)) -> bool {
+        // SAFETY: getauxval only reads the auxiliary vector.
+        let (linker, vdso) =
+            unsafe { (libc::getauxval(libc::AT_BASE), libc::getauxval(libc::AT_SYSINFO_EHDR)) };
+        let holds = |address: u64| address != 0 && (span.0..span.1).contains(&(address as usize));
+        info.dlpi_addr == linker && linker != 0 || holds(linker) || holds(vdso)
+    }
+
+    fn examine(info: &dl_phdr_info, targets: &[Target]) -> Library {
+        let base = info.dlpi_addr as usize;
+        let mut library = Library { span: (usize::MAX, 0), ..Library::default() };
+        let mut section = None;
+        for header in program_headers(info) {
+            let start = base + header.p_vaddr as usize;
+            let end = start + header.p_memsz as usize;
+            match header.p_type {
+                libc::PT_LOAD => {
+                    library.span = (library.span.0.min(start), library.span.1.max(end));
+                }
+                libc::PT_DYNAMIC => section = Some(header),
+                libc::PT_GNU_RELRO => {
+                    // The linker protects whole pages: up to the last one that it fills.
+                    library.read_only = (start & !(PAGE - 1), end & !(PAGE - 1));
+                }
+                _ => {}
+            }
+        }
+        if let Some(section) = section
+            && !is_ours(&library)
+            && !is_linker_or_vdso(info, library.span)
+        {
+            library.slots = dynamic(info, section).slots(base, targets);
+        }
+        library
+    }
+
+    /// Writes `value` into a slot. Returns false where the kernel refused to make it writable.
+    fn write(address: usize, value: usize, read_only: (usize, usize)) -> bool {
+        let page = address & !(PAGE - 1);
+        let protected = (read_only.0..read_only.1).contains(&address);
+        let protect = |prot| {
+            // SAFETY: the page belongs to a loaded library and holds only relocated data, which
+            // stays readable throughout.
+            unsafe { libc::mprotect(page as *mut c_void, PAGE, prot) == 0 }
+        };
+        if protected && !protect(libc::PROT_READ | libc::PROT_WRITE) {
+            return false;
+        }
+        // SAFETY: an aligned word in a writable page; other threads read it whole, before or
+        // after, and both values are callable with the same signature.
+        unsafe { (*(address as *const AtomicUsize)).store(value, Relaxed) };
+        !protected || protect(libc::PROT_READ)
+    }
+
+    fn read(address: usize) -> usize {
+        // SAFETY: a slot of a library that is loaded: we are inside `dl_iterate_phdr`.
+        unsafe { (*(address as *const AtomicUsize)).load(Relaxed) }
+    }
+
+    fn real(target: &Target) -> usize {
+        // SAFETY: a NUL-terminated name; RTLD_DEFAULT searches as the libraries' own slots do.
+        unsafe { libc::dlsym(libc::RTLD_DEFAULT, target.name.as_ptr()) as usize }
+    }
+
+    /// Makes every slot of the targets, in every loaded library, hold its hook. Returns how many do.
+    pub fn patch(targets: &[Target]) -> usize {
+        let real: Vec<usize> = targets.iter().map(real).collect();
+        let mut lock = KNOWN.lock().unwrap_or_else(|e| e.into_inner());
+        let known = lock.get_or_insert_default();
+        let counts = loads_and_unloads();
+        if known.loads_and_unloads.1 != counts.1 {
+            // Something was unloaded: another library may now be at its address.
+            known.libraries.retain(|_, library| library.slots.iter().any(|s| s.before != 0));
+        }
+        known.loads_and_unloads = counts;
+        let mut patched = 0;
+        each_library(|info| {
+            let key = (info.dlpi_addr as usize, info.dlpi_phdr as usize);
+            let library = known.libraries.entry(key).or_insert_with(|| examine(info, targets));
+            for slot in &mut library.slots {
+                let (hook, value) = (targets[slot.target].hook, read(slot.address));
+                let own_stub = (library.span.0..library.span.1).contains(&value);
+                if value == hook {
+                    patched += 1;
+                } else if (value == real[slot.target] || own_stub)
+                    && write(slot.address, hook, library.read_only)
+                {
+                    slot.before = value;
+                    patched += 1;
+                }
+            }
+            true
+        });
+        patched
+    }
+
+    /// Puts back what [`patch`] replaced, wherever it is still ours.
+    pub fn restore(targets: &[Target]) {
+        let mut lock = KNOWN.lock().unwrap_or_else(|e| e.into_inner());
+        let Some(known) = lock.as_mut() else { return };
+        each_library(|info| {
+            let key = (info.dlpi_addr as usize, info.dlpi_phdr as usize);
+            if let Some(library) = known.libraries.get_mut(&key) {
+                for slot in library.slots.iter_mut().filter(|s| s.before != 0) {
+                    if read(slot.address) == targets[slot.target].hook {
+                        write(slot.address, slot.before, library.read_only);
+                    }
+                    slot.before = 0;
+                }
+            }
+            true
+        });
+    }
+}

@@ -1,0 +1,265 @@
+//! The hooks: how we learn that memory was allocated or freed.
+//!
+//! Two layers, which never count a block twice:
+//! - [`pymem`] wraps CPython's `OBJ` and `MEM` domains for requests of up to 512 bytes, which
+//!   pymalloc serves from its arenas, and counts the arenas themselves;
+//! - [`native`] patches the slots of the `malloc` and `mmap` families in the global offset table
+//!   of every loaded library ([`elf`] finds them). Larger Python requests arrive there, since
+//!   pymalloc passes them on; so the `RAW` domain is not wrapped.
+//!
+//! # The contract for code that runs inside of a hook
+//!
+//! A hook runs inside somebody's `malloc`, on any thread, with or without the GIL, possibly with
+//! locks held of which we know nothing. So [`Callbacks`] never call Python, never take the GIL,
+//! never allocate through a patched slot (our own library's slots are not patched) and never take a
+//! lock that `fork` or the dynamic linker may hold. They run with [`reentrancy`] set, so that
+//! whatever they cause is not recorded. A panic in them ends the recording, not the process.
+
+pub mod elf;
+#[cfg(native_hooks)]
+pub mod native;
+mod own_memory;
+#[cfg(feature = "python")]
+pub mod pymem;
+pub mod quiet_thread;
+pub mod reentrancy;
+
+use crate::profile::Allocator;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+pub use own_memory::own_bytes;
+
+/// What a hook found: a block that the sampler may want, or a flush of counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Noted {
+    /// Its address, or 0 when only `net` is to be told.
+    pub address: usize,
+    /// The bytes that were asked for.
+    pub size: usize,
+    /// Who gave it.
+    pub allocator: Allocator,
+    /// Whether the countdown ran out at this block (or it is larger than any countdown).
+    pub fired: bool,
+    /// The sampling epoch that the countdown was drawn in; 0: none was drawn yet.
+    pub epoch: u32,
+    /// Usable native bytes allocated minus freed by this thread since it last told.
+    pub net: i64,
+}
+
+/// A new countdown: how many bytes until the next sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Draw {
+    /// Bytes until the next sample; 0 fires at every block.
+    pub countdown: i64,
+    /// The sampling epoch that it belongs to.
+    pub epoch: u32,
+}
+
+/// Four words that stand for a live sample while its block is being moved by `realloc`.
+pub type Saved = [u64; 4];
+
+/// What a higher floor does with what the hooks find. See the contract above.
+#[derive(Clone, Copy)]
+pub struct Callbacks {
+    /// A block was allocated; `None` keeps the countdown.
+    pub noted: fn(Noted) -> Option<Draw>,
+    /// A block that may be a sample is about to be freed (address 0: only the bytes are told).
+    pub forgotten: fn(address: usize, net: i64),
+    /// The same, before a `realloc` that may fail.
+    pub moving: fn(address: usize) -> Saved,
+    /// That `realloc` failed: the block is where it was.
+    pub stayed: fn(address: usize, saved: Saved),
+    /// CPython took an arena (positive) or gave one back (negative), in bytes.
+    pub arena: fn(bytes: i64),
+    /// Anonymous memory was mapped for writing.
+    pub mapped: fn(Noted) -> Option<Draw>,
+    /// Addresses are about to be unmapped.
+    pub unmapped: fn(start: usize, length: usize),
+    /// A mapping moved or changed its length.
+    pub remapped: fn(old: usize, old_length: usize, Noted) -> Option<Draw>,
+}
+
+static CALLBACKS: OnceLock<Callbacks> = OnceLock::new();
+static PANICKED: AtomicBool = AtomicBool::new(false);
+
+/// Which recording runs: 0 is none, else a number that never repeats in the process.
+#[cfg_attr(native_hooks, unsafe(export_name = "memprofile_recording"))]
+static RECORDING: AtomicU32 = AtomicU32::new(0);
+
+/// A native block of this size is noted whatever the countdown says.
+#[cfg_attr(native_hooks, unsafe(export_name = "memprofile_large"))]
+static LARGE: AtomicU64 = AtomicU64::new(u64::MAX);
+
+const FILTER_LENGTH: usize = 1 << 20;
+
+/// How many live samples share each hash of their address. It is a counting filter, not a set
+/// of bits: it goes back to 0 when the sample is freed, so that a loop which reuses a sampled
+/// address does not pay for it for ever. 255 is never left again, which is only slower.
+#[cfg_attr(native_hooks, unsafe(export_name = "memprofile_filter"))]
+static FILTER: [AtomicU8; FILTER_LENGTH] = [const { AtomicU8::new(0) }; FILTER_LENGTH];
+
+fn filter_entry(address: usize) -> &'static AtomicU8 {
+    &FILTER[(address >> 4) & (FILTER_LENGTH - 1)]
+}
+
+/// The filter in front of every `free`. Whoever adds or removes must hold the lock of the live set.
+pub mod filter {
+    use super::{FILTER, Relaxed, filter_entry};
+
+    /// From now on the free of this address is told to [`super::Callbacks::forgotten`].
+    pub fn add(address: usize) {
+        let entry = filter_entry(address);
+        entry.store(entry.load(Relaxed).saturating_add(1), Relaxed);
+    }
+
+    /// Takes back one [`add`].
+    pub fn remove(address: usize) {
+        let entry = filter_entry(address);
+        match entry.load(Relaxed) {
+            0 | u8::MAX => {}
+            n => entry.store(n - 1, Relaxed),
+        }
+    }
+
+    /// Forgets every address.
+    pub fn clear() {
+        // Only what is set is written: the pages that were never used stay untouched.
+        FILTER.iter().filter(|e| e.load(Relaxed) != 0).for_each(|e| e.store(0, Relaxed));
+    }
+
+    #[cfg(feature = "python")]
+    #[inline]
+    pub(super) fn may_hold(address: usize) -> bool {
+        filter_entry(address).load(Relaxed) != 0
+    }
+}
+
+/// Says from which size on a native block is noted whatever the countdown says.
+pub fn set_large(bytes: u64) {
+    LARGE.store(bytes, Relaxed);
+}
+
+/// From which size on a native block is noted whatever the countdown says.
+pub fn large() -> u64 {
+    LARGE.load(Relaxed)
+}
+
+/// What the native hooks counted; nothing where there are none.
+pub fn counted() -> Counted {
+    #[cfg(native_hooks)]
+    return native::counted();
+    #[cfg(not(native_hooks))]
+    Counted::default()
+}
+
+/// Bytes that Python requested in small blocks, in the last recording.
+pub fn requested_small() -> u64 {
+    #[cfg(feature = "python")]
+    return pymem::requested();
+    #[cfg(not(feature = "python"))]
+    0
+}
+
+/// What the threads counted in a recording. Threads that still run may be counting on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Bytes requested from the native allocator.
+    pub allocated: u64,
+    /// Number of native allocations.
+    pub count: u64,
+    /// Usable bytes allocated minus freed that no thread has told yet.
+    pub untold: i64,
+}
+
+/// Whether a panic has ended the recording; the report says so.
+pub fn panicked() -> bool {
+    PANICKED.load(Relaxed)
+}
+
+fn callbacks() -> Option<&'static Callbacks> {
+    if RECORDING.load(Relaxed) == 0 { None } else { CALLBACKS.get() }
+}
+
+/// Runs a callback so that no panic leaves the hook: a panic ends the recording instead.
+fn guarded<T>(otherwise: T, call: impl FnOnce(&Callbacks) -> T) -> T {
+    let Some(callbacks) = callbacks() else { return otherwise };
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| call(callbacks))) {
+        Ok(value) => value,
+        Err(_) => {
+            PANICKED.store(true, Relaxed);
+            RECORDING.store(0, Relaxed);
+            otherwise
+        }
+    }
+}
+
+/// Installed hooks; dropping it takes them off.
+#[derive(Debug)]
+#[must_use = "dropping the guard takes the hooks off"]
+pub struct HookGuard {
+    what: Coverage,
+}
+
+/// Which hooks could be installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Coverage {
+    /// Python's small objects and arenas.
+    pub python: bool,
+    /// The `malloc` and `mmap` families: how many slots were patched; `None` on a platform without.
+    pub native_slots: Option<usize>,
+}
+
+impl HookGuard {
+    /// Which hooks are on.
+    pub fn coverage(&self) -> Coverage {
+        self.what
+    }
+}
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// Installs every hook that this platform has and begins to call `callbacks`.
+///
+/// With the `python` feature the caller holds the GIL. Only one guard lives at a time; the
+/// caller sees to that. `callbacks` of the first call serve for the life of the process.
+pub fn install(callbacks: Callbacks) -> HookGuard {
+    CALLBACKS.get_or_init(|| callbacks);
+    PANICKED.store(false, Relaxed);
+    filter::clear();
+    #[cfg(native_hooks)]
+    let native_slots = Some(native::patch());
+    #[cfg(not(native_hooks))]
+    let native_slots = None;
+    // Numbers wrap after 2^32 recordings; 0 stays "off".
+    let number = NUMBER.fetch_add(1, Relaxed).wrapping_add(1).max(1);
+    RECORDING.store(number, Relaxed);
+    #[cfg(feature = "python")]
+    let python = pymem::install();
+    #[cfg(not(feature = "python"))]
+    let python = false;
+    HookGuard { what: Coverage { python, native_slots } }
+}
+
+/// Stops recording at once in this process, leaving the hooks where they are: for a forked
+/// child, which must not touch what its parent's threads may have been changing.
+pub fn switch_off() {
+    RECORDING.store(0, Relaxed);
+    LARGE.store(u64::MAX, Relaxed);
+}
+
+/// Whether a recording is on in this process.
+pub fn is_on() -> bool {
+    RECORDING.load(Relaxed) != 0
+}
+
+impl Drop for HookGuard {
+    fn drop(&mut self) {
+        switch_off();
+        #[cfg(feature = "python")]
+        pymem::uninstall();
+        #[cfg(native_hooks)]
+        native::restore();
+        filter::clear();
+    }
+}

@@ -1,0 +1,251 @@
+/* The malloc and mmap families as the patched GOT slots call them.
+ *
+ * This is C and not Rust for one reason: each call needs a thread-local variable, and only
+ * the initial-exec TLS model makes that one instruction (`-ftls-model=initial-exec` in
+ * build.rs). Stable Rust emits general-dynamic TLS, a function call, which costs 12-16% on a
+ * loop that does nothing but allocate. The variables are 16 bytes, so that they fit into the
+ * surplus that the dynamic linker keeps for libraries loaded late.
+ *
+ * What is true here:
+ * - Calls to malloc, free, ... in this file reach the real functions: our own GOT is never
+ *   patched.
+ * - A block is forgotten *before* it is freed and noted *after* it was allocated, so that no
+ *   other thread can be given an address that we still hold to be live.
+ * - `inside` is set while our own code runs: what it allocates or frees passes through.
+ * - errno is the caller's: every call into Rust is bracketed by saving and restoring it.
+ * - When recording is off a hook costs one load and one branch; a hook may be entered at any
+ *   time after it was removed, since another thread may have read the slot before.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <malloc.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define HIDDEN __attribute__((visibility("hidden")))
+#define RARE(condition) __builtin_expect(!!(condition), 0)
+
+/* Shared with Rust: see hooks/native.rs for what each is, kept in one layout by its tests. */
+struct memprofile_slot {
+    int64_t countdown; /* bytes until the next sample */
+    int64_t net;       /* usable bytes allocated minus freed, not yet added to the footprint */
+    uint64_t allocated; /* bytes requested since the recording began */
+    uint64_t count;     /* allocations since the recording began */
+    uint32_t recording; /* the recording that the figures above belong to */
+    uint32_t epoch;     /* the sampling interval that `countdown` was drawn with */
+    uint64_t unused[3];
+} __attribute__((aligned(64)));
+
+#define SLOTS 1024
+#define FILTER_BITS 20
+#define FLUSH_BYTES (32 * 1024)
+
+extern HIDDEN uint32_t memprofile_recording; /* 0: off; else counts recordings */
+extern HIDDEN uint64_t memprofile_large;     /* a block of this size is always noted */
+extern HIDDEN uint8_t memprofile_filter[1 << FILTER_BITS];
+
+HIDDEN struct memprofile_slot memprofile_slots[SLOTS];
+HIDDEN uint32_t memprofile_slots_used;
+
+static __thread struct memprofile_slot *own_slot;
+static __thread uint32_t inside;
+
+/* In Rust. They are only called with `inside` set. */
+extern HIDDEN void memprofile_noted(void *block, size_t size, struct memprofile_slot *slot);
+extern HIDDEN void memprofile_forgotten(void *block, struct memprofile_slot *slot);
+extern HIDDEN void memprofile_moving(void *block, uint64_t saved[4]);
+extern HIDDEN void memprofile_stayed(void *block, const uint64_t saved[4]);
+extern HIDDEN void memprofile_mapped(void *start, size_t length, int prot, int flags, int fd,
+                                     struct memprofile_slot *slot);
+extern HIDDEN void memprofile_unmapped(void *start, size_t length);
+extern HIDDEN void memprofile_remapped(void *old, size_t old_length, void *start, size_t length,
+                                       struct memprofile_slot *slot);
+
+HIDDEN uint32_t memprofile_enter(void) { return inside++; }
+HIDDEN void memprofile_leave(void) { inside--; }
+
+/* More threads than slots share the last one; its figures may then lose an update, never more. */
+static struct memprofile_slot *take_slot(void) {
+    uint32_t index = __atomic_fetch_add(&memprofile_slots_used, 1, __ATOMIC_RELAXED);
+    own_slot = &memprofile_slots[index < SLOTS ? index : SLOTS - 1];
+    return own_slot;
+}
+
+/* The calling thread's slot, or NULL when this call is not to be recorded. */
+static inline struct memprofile_slot *slot_if_recording(void) {
+    uint32_t recording = __atomic_load_n(&memprofile_recording, __ATOMIC_RELAXED);
+    if (RARE(recording == 0) || RARE(inside != 0)) return NULL;
+    struct memprofile_slot *slot = own_slot;
+    if (RARE(slot == NULL)) slot = take_slot();
+    if (RARE(slot->recording != recording)) {
+        slot->countdown = slot->net = 0;
+        slot->allocated = slot->count = 0;
+        slot->epoch = 0;
+        slot->recording = recording;
+    }
+    return slot;
+}
+
+HIDDEN struct memprofile_slot *memprofile_own_slot(void) {
+    return own_slot != NULL ? own_slot : take_slot();
+}
+
+/* Neighbouring 16-byte blocks have neighbouring bytes: a run of frees stays in few cache lines. */
+static inline int may_be_sampled(const void *block) {
+    size_t index = ((uintptr_t)block >> 4) & ((1u << FILTER_BITS) - 1);
+    return __atomic_load_n(&memprofile_filter[index], __ATOMIC_RELAXED) != 0;
+}
+
+static __attribute__((noinline)) void note(void *block, size_t size, struct memprofile_slot *slot) {
+    int saved_errno = errno;
+    inside++;
+    memprofile_noted(block, size, slot);
+    inside--;
+    errno = saved_errno;
+}
+
+static inline void allocated(void *block, size_t size, int64_t growth, struct memprofile_slot *slot) {
+    slot->allocated += size;
+    slot->count += 1;
+    slot->net += growth;
+    slot->countdown -= (int64_t)size;
+    if (RARE(slot->countdown < 0) || RARE(slot->net > FLUSH_BYTES) ||
+        RARE(size >= __atomic_load_n(&memprofile_large, __ATOMIC_RELAXED)))
+        note(block, size, slot);
+}
+
+static inline void *fresh(void *block, size_t size) {
+    struct memprofile_slot *slot;
+    if (block != NULL && (slot = slot_if_recording()) != NULL)
+        allocated(block, size, (int64_t)malloc_usable_size(block), slot);
+    return block;
+}
+
+static __attribute__((noinline)) void forget(void *block, struct memprofile_slot *slot) {
+    int saved_errno = errno;
+    inside++;
+    memprofile_forgotten(block, slot);
+    inside--;
+    errno = saved_errno;
+}
+
+HIDDEN void *memprofile_malloc(size_t size) { return fresh(malloc(size), size); }
+
+HIDDEN void *memprofile_calloc(size_t count, size_t size) {
+    /* A product that overflows has made calloc fail, and then nothing is noted. */
+    return fresh(calloc(count, size), count * size);
+}
+
+HIDDEN void *memprofile_memalign(size_t alignment, size_t size) {
+    return fresh(memalign(alignment, size), size);
+}
+
+HIDDEN void *memprofile_aligned_alloc(size_t alignment, size_t size) {
+    return fresh(aligned_alloc(alignment, size), size);
+}
+
+HIDDEN void *memprofile_valloc(size_t size) { return fresh(valloc(size), size); }
+HIDDEN void *memprofile_pvalloc(size_t size) { return fresh(pvalloc(size), size); }
+
+HIDDEN int memprofile_posix_memalign(void **out, size_t alignment, size_t size) {
+    int status = posix_memalign(out, alignment, size);
+    if (status == 0) fresh(*out, size);
+    return status;
+}
+
+HIDDEN void memprofile_free(void *block) {
+    struct memprofile_slot *slot;
+    if (block != NULL && (slot = slot_if_recording()) != NULL) {
+        slot->net -= (int64_t)malloc_usable_size(block);
+        if (RARE(may_be_sampled(block)) || RARE(slot->net < -FLUSH_BYTES)) forget(block, slot);
+    }
+    free(block);
+}
+
+HIDDEN void *memprofile_realloc(void *old, size_t size) {
+    struct memprofile_slot *slot = slot_if_recording();
+    if (slot == NULL) return realloc(old, size);
+    if (old == NULL) return fresh(realloc(NULL, size), size);
+    int64_t before = (int64_t)malloc_usable_size(old);
+    int sampled = may_be_sampled(old);
+    uint64_t saved[4];
+    if (RARE(sampled)) {
+        inside++;
+        memprofile_moving(old, saved);
+        inside--;
+    }
+    void *moved = realloc(old, size);
+    if (moved == NULL) {
+        if (size == 0) {
+            slot->net -= before; /* realloc(p, 0) frees */
+        } else if (sampled) {
+            int saved_errno = errno;
+            inside++;
+            memprofile_stayed(old, saved);
+            inside--;
+            errno = saved_errno;
+        }
+        return NULL;
+    }
+    int64_t growth = (int64_t)malloc_usable_size(moved) - before;
+    allocated(moved, size, growth, slot);
+    /* A block that shrank may pass the other threshold. */
+    if (RARE(slot->net < -FLUSH_BYTES)) forget(NULL, slot);
+    return moved;
+}
+
+HIDDEN void *memprofile_reallocarray(void *old, size_t count, size_t size) {
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) return reallocarray(old, count, size);
+    return memprofile_realloc(old, bytes);
+}
+
+HIDDEN void *memprofile_mmap(void *at, size_t length, int prot, int flags, int fd, off_t offset) {
+    void *start = mmap(at, length, prot, flags, fd, offset);
+    struct memprofile_slot *slot;
+    if (start != MAP_FAILED && (slot = slot_if_recording()) != NULL) {
+        int saved_errno = errno;
+        inside++;
+        /* A fixed mapping replaces what was there. */
+        if (flags & MAP_FIXED) memprofile_unmapped(start, length);
+        memprofile_mapped(start, length, prot, flags, fd, slot);
+        inside--;
+        errno = saved_errno;
+    }
+    return start;
+}
+
+HIDDEN void *memprofile_mmap64(void *at, size_t length, int prot, int flags, int fd, off64_t offset) {
+    return memprofile_mmap(at, length, prot, flags, fd, offset);
+}
+
+HIDDEN int memprofile_munmap(void *start, size_t length) {
+    if (slot_if_recording() != NULL) {
+        int saved_errno = errno;
+        inside++;
+        memprofile_unmapped(start, length);
+        inside--;
+        errno = saved_errno;
+    }
+    return munmap(start, length);
+}
+
+HIDDEN void *memprofile_mremap(void *old, size_t old_length, size_t length, int flags, ...) {
+    va_list more;
+    va_start(more, flags);
+    void *at = (flags & MREMAP_FIXED) ? va_arg(more, void *) : NULL;
+    va_end(more);
+    void *start = mremap(old, old_length, length, flags, at);
+    struct memprofile_slot *slot;
+    if (start != MAP_FAILED && (slot = slot_if_recording()) != NULL) {
+        int saved_errno = errno;
+        inside++;
+        memprofile_remapped(old, old_length, start, length, slot);
+        inside--;
+        errno = saved_errno;
+    }
+    return start;
+}

@@ -1,0 +1,231 @@
+//! The `malloc` and `mmap` families: the Rust side of `native.c`.
+//!
+//! `native.c` holds what runs at each call; here is what runs at a sample, and the list of
+//! functions whose slots [`super::elf`] patches.
+
+use super::elf::{self, Target};
+use super::{Counted, Draw, Noted, Saved, guarded};
+use crate::profile::Allocator;
+use std::ffi::{c_int, c_void};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// One thread's counters; `struct memprofile_slot` of `native.c`.
+#[repr(C, align(64))]
+pub struct Slot {
+    countdown: AtomicI64,
+    net: AtomicI64,
+    allocated: AtomicU64,
+    count: AtomicU64,
+    recording: AtomicU32,
+    epoch: AtomicU32,
+    unused: [u64; 3],
+}
+
+const SLOTS: usize = 1024;
+
+unsafe extern "C" {
+    static memprofile_slots: [Slot; SLOTS];
+    static memprofile_slots_used: AtomicU32;
+    fn memprofile_malloc(size: usize) -> *mut c_void;
+    fn memprofile_calloc(count: usize, size: usize) -> *mut c_void;
+    fn memprofile_realloc(old: *mut c_void, size: usize) -> *mut c_void;
+    fn memprofile_reallocarray(old: *mut c_void, count: usize, size: usize) -> *mut c_void;
+    fn memprofile_memalign(alignment: usize, size: usize) -> *mut c_void;
+    fn memprofile_aligned_alloc(alignment: usize, size: usize) -> *mut c_void;
+    fn memprofile_posix_memalign(out: *mut *mut c_void, alignment: usize, size: usize) -> c_int;
+    fn memprofile_valloc(size: usize) -> *mut c_void;
+    fn memprofile_pvalloc(size: usize) -> *mut c_void;
+    fn memprofile_free(block: *mut c_void);
+    fn memprofile_mmap();
+    fn memprofile_mmap64();
+    fn memprofile_munmap();
+    fn memprofile_mremap();
+    #[cfg(feature = "python")]
+    safe fn memprofile_own_slot() -> *const Slot;
+}
+
+/// Symbol names and what their slots are made to point to.
+fn targets() -> [Target; 14] {
+    [
+        Target::new(c"malloc", memprofile_malloc as *const () as usize),
+        Target::new(c"calloc", memprofile_calloc as *const () as usize),
+        Target::new(c"realloc", memprofile_realloc as *const () as usize),
+        Target::new(c"reallocarray", memprofile_reallocarray as *const () as usize),
+        Target::new(c"free", memprofile_free as *const () as usize),
+        Target::new(c"posix_memalign", memprofile_posix_memalign as *const () as usize),
+        Target::new(c"aligned_alloc", memprofile_aligned_alloc as *const () as usize),
+        Target::new(c"memalign", memprofile_memalign as *const () as usize),
+        Target::new(c"valloc", memprofile_valloc as *const () as usize),
+        Target::new(c"pvalloc", memprofile_pvalloc as *const () as usize),
+        Target::new(c"mmap", memprofile_mmap as *const () as usize),
+        Target::new(c"mmap64", memprofile_mmap64 as *const () as usize),
+        Target::new(c"munmap", memprofile_munmap as *const () as usize),
+        Target::new(c"mremap", memprofile_mremap as *const () as usize),
+    ]
+}
+
+/// Patches the slots of every loaded library; returns how many are patched now.
+pub(super) fn patch() -> usize {
+    elf::patch(&targets())
+}
+
+/// Whether a library was loaded or unloaded since slots were last patched.
+pub fn libraries_changed() -> bool {
+    elf::libraries_changed()
+}
+
+/// Patches libraries that were loaded since. Returns whether there were any.
+///
+/// The caller holds the GIL, and so no import is halfway through loading a library.
+pub fn patch_new_libraries() -> bool {
+    elf::libraries_changed() && elf::patch(&targets()) > 0
+}
+
+/// Puts back every slot that still holds one of our hooks.
+pub(super) fn restore() {
+    elf::restore(&targets());
+}
+
+/// Adds up the threads' counters of the recording that is on (or was, until just now).
+pub fn counted() -> Counted {
+    let recording = super::NUMBER.load(Relaxed);
+    // SAFETY: the array is static, and its fields are only read here, as atomics; a thread's
+    // plain additions to them may be missed, not torn (aligned words).
+    let (slots, used) = unsafe { (&memprofile_slots, memprofile_slots_used.load(Relaxed)) };
+    let mut sum = Counted::default();
+    for slot in &slots[..(used as usize).min(SLOTS)] {
+        if slot.recording.load(Relaxed) == recording {
+            sum.allocated += slot.allocated.load(Relaxed);
+            sum.count += slot.count.load(Relaxed);
+            sum.untold += slot.net.load(Relaxed);
+        }
+    }
+    sum
+}
+
+/// How often this thread's slot has counted an allocation. Ever growing within a recording, so
+/// a difference says whether an allocation in between went through a patched slot.
+#[cfg(feature = "python")]
+pub(super) fn own_count() -> u64 {
+    // SAFETY: the slot is this thread's element of the static array.
+    unsafe { (*memprofile_own_slot()).count.load(Relaxed) }
+}
+
+impl Slot {
+    /// Takes the bytes that were not told yet.
+    fn take_net(&self) -> i64 {
+        let net = self.net.load(Relaxed);
+        self.net.store(0, Relaxed);
+        net
+    }
+
+    fn redraw(&self, draw: Option<Draw>) {
+        if let Some(Draw { countdown, epoch }) = draw {
+            self.countdown.store(countdown, Relaxed);
+            self.epoch.store(epoch, Relaxed);
+        }
+    }
+}
+
+// The five functions below are called by `native.c` alone, on the thread whose slot it is, with
+// the reentrancy mark set.
+
+#[unsafe(no_mangle)]
+extern "C" fn memprofile_noted(block: *mut c_void, size: usize, slot: &Slot) {
+    let noted = Noted {
+        address: block as usize,
+        size,
+        allocator: Allocator::Malloc,
+        fired: slot.countdown.load(Relaxed) < 0,
+        epoch: slot.epoch.load(Relaxed),
+        net: slot.take_net(),
+    };
+    slot.redraw(guarded(None, |c| (c.noted)(noted)));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn memprofile_forgotten(block: *mut c_void, slot: &Slot) {
+    let net = slot.take_net();
+    guarded((), |c| (c.forgotten)(block as usize, net));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn memprofile_moving(block: *mut c_void, saved: &mut Saved) {
+    *saved = guarded([0; 4], |c| (c.moving)(block as usize));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn memprofile_stayed(block: *mut c_void, saved: &Saved) {
+    guarded((), |c| (c.stayed)(block as usize, *saved));
+}
+
+/// Whether a mapping is memory in use: private, writable, and not a mere reservation.
+fn in_use(prot: c_int, flags: c_int) -> bool {
+    prot & libc::PROT_WRITE != 0
+        && flags & libc::MAP_ANONYMOUS != 0
+        && flags & (libc::MAP_NORESERVE | libc::MAP_STACK) == 0
+}
+
+fn noted_mapping(start: *mut c_void, length: usize, slot: &Slot) -> Noted {
+    Noted {
+        address: start as usize,
+        size: length,
+        allocator: Allocator::Mmap,
+        fired: true,
+        epoch: slot.epoch.load(Relaxed),
+        net: slot.take_net(),
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn memprofile_mapped(
+    start: *mut c_void,
+    length: usize,
+    prot: c_int,
+    flags: c_int,
+    _fd: c_int,
+    slot: &Slot,
+) {
+    if in_use(prot, flags) {
+        let noted = noted_mapping(start, length, slot);
+        slot.redraw(guarded(None, |c| (c.mapped)(noted)));
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn memprofile_unmapped(start: *mut c_void, length: usize) {
+    guarded((), |c| (c.unmapped)(start as usize, length));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn memprofile_remapped(
+    old: *mut c_void,
+    old_length: usize,
+    start: *mut c_void,
+    length: usize,
+    slot: &Slot,
+) {
+    let noted = noted_mapping(start, length, slot);
+    slot.redraw(guarded(None, |c| (c.remapped)(old as usize, old_length, noted)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_one_cache_line_as_in_c() {
+        assert_eq!(size_of::<Slot>(), 64);
+        assert_eq!(std::mem::offset_of!(Slot, recording), 32);
+        assert_eq!(std::mem::offset_of!(Slot, epoch), 36);
+    }
+
+    #[test]
+    fn a_reservation_is_not_use() {
+        let anonymous = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        assert!(in_use(libc::PROT_READ | libc::PROT_WRITE, anonymous));
+        assert!(!in_use(libc::PROT_NONE, anonymous));
+        assert!(!in_use(libc::PROT_READ | libc::PROT_WRITE, anonymous | libc::MAP_NORESERVE));
+        assert!(!in_use(libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE));
+    }
+}

@@ -1,0 +1,104 @@
+//! The memory that the recorder itself uses.
+//!
+//! Large tables are mapped straight from the kernel, for two reasons. What is freed to glibc
+//! above its mmap threshold *raises* that threshold (mallopt(3), "dynamic mmap threshold"), so
+//! a profiler that frees a 3 MiB table would change how the user's program gives memory back
+//! ever after. And own pages can be counted exactly and leave no hole in the user's heap.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// From this size on a block is mapped: glibc's initial mmap threshold.
+const MAPPED_FROM: usize = 128 * 1024;
+
+static OWN_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes that this library holds now, as asked for.
+pub fn own_bytes() -> usize {
+    OWN_BYTES.load(Relaxed)
+}
+
+struct OwnMemory;
+
+#[global_allocator]
+static OWN_MEMORY: OwnMemory = OwnMemory;
+
+fn mapped(layout: &Layout) -> bool {
+    // Page alignment is what a mapping gives.
+    cfg!(unix) && layout.size() >= MAPPED_FROM && layout.align() <= 4096
+}
+
+#[cfg(unix)]
+fn map(size: usize) -> *mut u8 {
+    // SAFETY: a fresh private anonymous mapping touches no memory that anybody uses.
+    let start = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            size,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        )
+    };
+    if start == libc::MAP_FAILED { std::ptr::null_mut() } else { start.cast() }
+}
+
+#[cfg(not(unix))]
+fn map(_size: usize) -> *mut u8 {
+    std::ptr::null_mut()
+}
+
+// SAFETY: every request goes to the system allocator or to a mapping of its own, and `mapped`
+// decides from the layout alone, so a block goes back to where it came from.
+unsafe impl GlobalAlloc for OwnMemory {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        OWN_BYTES.fetch_add(layout.size(), Relaxed);
+        if mapped(&layout) {
+            return map(layout.size());
+        }
+        // SAFETY: the caller's contract is the system allocator's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        OWN_BYTES.fetch_add(layout.size(), Relaxed);
+        if mapped(&layout) {
+            // Fresh pages are zero, and stay untouched until they are used.
+            return map(layout.size());
+        }
+        // SAFETY: the caller's contract is the system allocator's.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        OWN_BYTES.fetch_sub(layout.size(), Relaxed);
+        #[cfg(unix)]
+        if mapped(&layout) {
+            // SAFETY: `block` came from `map` with this size, by the layout.
+            unsafe { libc::munmap(block.cast(), layout.size()) };
+            return;
+        }
+        // SAFETY: by the layout the block came from the system allocator.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_table_is_counted_and_given_back() {
+        let before = own_bytes();
+        let table = vec![7u8; 3 << 20];
+        assert!(own_bytes() >= before + (3 << 20));
+        assert!(table.iter().all(|&b| b == 7));
+        let grown = {
+            let mut t = table;
+            t.resize(5 << 20, 9);
+            t
+        };
+        assert_eq!((grown[0], grown[(5 << 20) - 1]), (7, 9));
+    }
+}

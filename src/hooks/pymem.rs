@@ -1,0 +1,289 @@
+//! CPython's `OBJ` and `MEM` domains, and pymalloc's arenas.
+//!
+//! Both domains are called under the GIL only, so the countdown is one plain global (a relaxed
+//! atomic, which compiles to the same instructions), not thread-local. Requests above pymalloc's
+//! limit of 512 bytes are passed on by it to `malloc`, through the slots that [`super::native`]
+//! patches; they are recorded there and not here.
+//!
+//! The original allocator is saved before ours is published and never cleared. When another
+//! allocator was put around ours (tracemalloc started inside the cell), ours cannot be taken out:
+//! it stays, switched off, and is found again at the next recording.
+
+use super::{Draw, Noted, filter, guarded, reentrancy::Pause};
+use crate::profile::Allocator;
+use pyo3::ffi;
+use std::cell::UnsafeCell;
+use std::ffi::{CStr, c_char, c_void};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering::Relaxed};
+
+static COUNTDOWN: AtomicI64 = AtomicI64::new(i64::MAX);
+static EPOCH: AtomicU32 = AtomicU32::new(0);
+/// Bytes that the countdowns so far have used up, to count what was requested.
+static REQUESTED: AtomicI64 = AtomicI64::new(0);
+/// The countdown when it was last set.
+static DRAWN: AtomicI64 = AtomicI64::new(0);
+/// The largest request that pymalloc serves itself.
+static SMALL: AtomicUsize = AtomicUsize::new(512);
+
+/// The domains that are wrapped.
+const DOMAINS: [ffi::PyMemAllocatorDomain; 2] =
+    [ffi::PyMemAllocatorDomain::PYMEM_DOMAIN_MEM, ffi::PyMemAllocatorDomain::PYMEM_DOMAIN_OBJ];
+
+struct Original<T>(UnsafeCell<T>);
+
+// SAFETY: it is written under the GIL only, before our functions are published or while no
+// thread is inside of them (they run under the GIL), and read by our functions under the GIL.
+unsafe impl<T> Sync for Original<T> {}
+
+const NO_ALLOCATOR: ffi::PyMemAllocatorEx = ffi::PyMemAllocatorEx {
+    ctx: std::ptr::null_mut(),
+    malloc: None,
+    calloc: None,
+    realloc: None,
+    free: None,
+};
+
+static ORIGINALS: [Original<ffi::PyMemAllocatorEx>; 2] =
+    [const { Original(UnsafeCell::new(NO_ALLOCATOR)) }; 2];
+static ORIGINAL_ARENAS: Original<ffi::PyObjectArenaAllocator> =
+    Original(UnsafeCell::new(ffi::PyObjectArenaAllocator {
+        ctx: std::ptr::null_mut(),
+        alloc: None,
+        free: None,
+    }));
+
+/// Set when we are in the chain of allocators and could not be taken out.
+static STUCK: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
+
+unsafe extern "C" {
+    /// Exported by CPython 3.11 to 3.15 (`Include/internal/pycore_pymem.h`); NULL when unknown.
+    fn _PyMem_GetCurrentAllocatorName() -> *const c_char;
+}
+
+/// What pymalloc's users call: a malloc-like function was `size` bytes, and gave `block`.
+#[inline(always)]
+fn allocated(block: *mut c_void, size: usize) {
+    if size <= SMALL.load(Relaxed) && !block.is_null() {
+        let left = COUNTDOWN.load(Relaxed) - size as i64;
+        COUNTDOWN.store(left, Relaxed);
+        if left < 0 {
+            fired(block, size);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn fired(block: *mut c_void, size: usize) {
+    let pause = Pause::new();
+    REQUESTED.fetch_add(DRAWN.load(Relaxed) - COUNTDOWN.load(Relaxed), Relaxed);
+    let noted = Noted {
+        address: block as usize,
+        size,
+        allocator: Allocator::Pymalloc,
+        fired: true,
+        epoch: EPOCH.load(Relaxed),
+        net: 0,
+    };
+    // Switched off, or entered from our own code: count down from as far as possible.
+    let idle = Draw { countdown: i64::MAX, epoch: 0 };
+    let draw = if pause.outermost() {
+        guarded(None, |c| (c.noted)(noted)).unwrap_or(idle)
+    } else {
+        Draw { countdown: COUNTDOWN.load(Relaxed), ..idle }
+    };
+    set_countdown(draw);
+}
+
+fn set_countdown(draw: Draw) {
+    COUNTDOWN.store(draw.countdown, Relaxed);
+    DRAWN.store(draw.countdown, Relaxed);
+    EPOCH.store(draw.epoch, Relaxed);
+}
+
+#[cold]
+#[inline(never)]
+fn forget(block: *mut c_void) {
+    let _pause = Pause::new();
+    guarded((), |c| (c.forgotten)(block as usize, 0));
+}
+
+/// The saved allocator that a hook's `ctx` points to.
+#[inline(always)]
+fn original(ctx: *mut c_void) -> &'static ffi::PyMemAllocatorEx {
+    // SAFETY: `ctx` is the address of an element of ORIGINALS, as set in `install`; it is not
+    // written while a hook runs (see `Original`).
+    unsafe { &*ctx.cast::<ffi::PyMemAllocatorEx>() }
+}
+
+extern "C" fn hook_malloc(ctx: *mut c_void, size: usize) -> *mut c_void {
+    let original = original(ctx);
+    // SAFETY: a saved allocator has all of its functions, and gets its own context back.
+    let block = unsafe { original.malloc.unwrap_unchecked()(original.ctx, size) };
+    allocated(block, size);
+    block
+}
+
+extern "C" fn hook_calloc(ctx: *mut c_void, count: usize, size: usize) -> *mut c_void {
+    let original = original(ctx);
+    // SAFETY: as in `hook_malloc`.
+    let block = unsafe { original.calloc.unwrap_unchecked()(original.ctx, count, size) };
+    allocated(block, count.wrapping_mul(size));
+    block
+}
+
+extern "C" fn hook_free(ctx: *mut c_void, block: *mut c_void) {
+    if filter::may_hold(block as usize) && !block.is_null() {
+        forget(block);
+    }
+    let original = original(ctx);
+    // SAFETY: as in `hook_malloc`.
+    unsafe { original.free.unwrap_unchecked()(original.ctx, block) }
+}
+
+extern "C" fn hook_realloc(ctx: *mut c_void, old: *mut c_void, size: usize) -> *mut c_void {
+    let original = original(ctx);
+    let saved = (filter::may_hold(old as usize) && !old.is_null()).then(|| {
+        let _pause = Pause::new();
+        guarded([0; 4], |c| (c.moving)(old as usize))
+    });
+    let native_before = native_count();
+    // SAFETY: as in `hook_malloc`.
+    let block = unsafe { original.realloc.unwrap_unchecked()(original.ctx, old, size) };
+    if block.is_null() {
+        if let Some(saved) = saved {
+            let _pause = Pause::new();
+            guarded((), |c| (c.stayed)(old as usize, saved));
+        }
+    } else if native_count() == native_before {
+        // Else the block is `malloc`'s: it was and stays large, and is recorded there.
+        allocated(block, size);
+    }
+    block
+}
+
+#[inline(always)]
+fn native_count() -> u64 {
+    #[cfg(native_hooks)]
+    return super::native::own_count();
+    #[cfg(not(native_hooks))]
+    0
+}
+
+extern "C" fn hook_arena_alloc(ctx: *mut c_void, size: usize) -> *mut c_void {
+    let _pause = Pause::new();
+    // SAFETY: `ctx` is ORIGINAL_ARENAS, complete since `install`, and gets its own context back.
+    let arena = unsafe {
+        let original = &*ctx.cast::<ffi::PyObjectArenaAllocator>();
+        original.alloc.unwrap_unchecked()(original.ctx, size)
+    };
+    if !arena.is_null() {
+        guarded((), |c| (c.arena)(size as i64));
+    }
+    arena
+}
+
+extern "C" fn hook_arena_free(ctx: *mut c_void, arena: *mut c_void, size: usize) {
+    let _pause = Pause::new();
+    guarded((), |c| (c.arena)(-(size as i64)));
+    // SAFETY: as in `hook_arena_alloc`.
+    unsafe {
+        let original = &*ctx.cast::<ffi::PyObjectArenaAllocator>();
+        original.free.unwrap_unchecked()(original.ctx, arena, size);
+    }
+}
+
+/// The name of the allocator below, while it can still be asked for: hooks hide it.
+fn serves_small_requests_itself() -> bool {
+    // SAFETY: it returns NULL or a static string, and is called under the GIL.
+    let name = unsafe {
+        let name = _PyMem_GetCurrentAllocatorName();
+        if name.is_null() { None } else { CStr::from_ptr(name).to_str().ok() }
+    };
+    let name = name.map(str::to_owned).or_else(|| std::env::var("PYTHONMALLOC").ok());
+    match name.as_deref() {
+        // Every request goes to malloc, whose slots are patched.
+        Some("malloc" | "malloc_debug") => false,
+        Some("pymalloc_debug" | "debug") => {
+            // The debug hooks ask for four words more than they were asked for.
+            SMALL.store(512 - 4 * size_of::<usize>(), Relaxed);
+            true
+        }
+        _ => true,
+    }
+}
+
+/// Wraps the domains. Returns whether small objects are seen. The caller holds the GIL.
+pub(super) fn install() -> bool {
+    if !serves_small_requests_itself() {
+        return false;
+    }
+    REQUESTED.store(0, Relaxed);
+    set_countdown(Draw { countdown: 0, epoch: 0 });
+    for (index, domain) in DOMAINS.into_iter().enumerate() {
+        if STUCK[index].swap(false, Relaxed) {
+            continue;
+        }
+        let saved = ORIGINALS[index].0.get();
+        // SAFETY: under the GIL; the original is complete before ours is published, and ours is
+        // not in the chain (not stuck), so no thread is inside of a hook of this domain.
+        unsafe {
+            ffi::PyMem_GetAllocator(domain, saved);
+            let mut ours = ffi::PyMemAllocatorEx {
+                ctx: saved.cast(),
+                malloc: Some(hook_malloc),
+                calloc: Some(hook_calloc),
+                realloc: Some(hook_realloc),
+                free: Some(hook_free),
+            };
+            ffi::PyMem_SetAllocator(domain, &raw mut ours);
+        }
+    }
+    let saved = ORIGINAL_ARENAS.0.get();
+    // SAFETY: as above; nobody wraps the arena allocator around ours and keeps it.
+    unsafe {
+        ffi::PyObject_GetArenaAllocator(saved);
+        let mut ours = ffi::PyObjectArenaAllocator {
+            ctx: saved.cast(),
+            alloc: Some(hook_arena_alloc),
+            free: Some(hook_arena_free),
+        };
+        ffi::PyObject_SetArenaAllocator(&raw mut ours);
+    }
+    true
+}
+
+/// Takes the wraps off, where they are still the outermost. The caller holds the GIL.
+pub(super) fn uninstall() {
+    REQUESTED.fetch_add(DRAWN.load(Relaxed) - COUNTDOWN.load(Relaxed), Relaxed);
+    set_countdown(Draw { countdown: i64::MAX, epoch: 0 });
+    for (index, domain) in DOMAINS.into_iter().enumerate() {
+        let saved = ORIGINALS[index].0.get();
+        let mut current = NO_ALLOCATOR;
+        // SAFETY: under the GIL, as in `install`.
+        unsafe {
+            ffi::PyMem_GetAllocator(domain, &raw mut current);
+            if current.ctx == saved.cast() {
+                ffi::PyMem_SetAllocator(domain, saved);
+            } else {
+                STUCK[index].store((*saved).malloc.is_some(), Relaxed);
+            }
+        }
+    }
+    let saved = ORIGINAL_ARENAS.0.get();
+    let mut current =
+        ffi::PyObjectArenaAllocator { ctx: std::ptr::null_mut(), alloc: None, free: None };
+    // SAFETY: as above.
+    unsafe {
+        ffi::PyObject_GetArenaAllocator(&raw mut current);
+        if current.ctx == saved.cast() {
+            ffi::PyObject_SetArenaAllocator(saved);
+        }
+    }
+}
+
+/// Bytes that Python requested in blocks of up to 512 bytes, in the last recording.
+pub fn requested() -> u64 {
+    let running = if super::is_on() { DRAWN.load(Relaxed) - COUNTDOWN.load(Relaxed) } else { 0 };
+    u64::try_from(REQUESTED.load(Relaxed) + running).unwrap_or(0)
+}

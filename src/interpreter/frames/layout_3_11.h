@@ -1,0 +1,17 @@
+/* CPython 3.11: the C stack holds a chain of _PyCFrame; its top names the running frame. */
+#include "internal/pycore_frame.h"
+
+static inline _PyInterpreterFrame *head(PyThreadState *ts) {
+    return ts->cframe != NULL ? ts->cframe->current_frame : NULL;
+}
+
+static inline PyThreadState *own_thread_state(void) {
+    /* _PyThreadState_UncheckedGet is the GIL holder's here, whichever thread asks. */
+    return PyGILState_GetThisThreadState();
+}
+
+static inline PyCodeObject *code_of(_PyInterpreterFrame *f) { return f->f_code; }
+
+static inline _Py_CODEUNIT *instruction(_PyInterpreterFrame *f) { return f->prev_instr; }
+
+static inline int is_python(_PyInterpreterFrame *f) { (void)f; return 1; }

@@ -1,0 +1,20 @@
+/* CPython 3.12: as 3.11, with frames of the C stack in between. */
+#include "internal/pycore_frame.h"
+
+static inline _PyInterpreterFrame *head(PyThreadState *ts) {
+    return ts->cframe != NULL ? ts->cframe->current_frame : NULL;
+}
+
+static inline PyThreadState *own_thread_state(void) {
+    /* Thread-local, and NULL while this thread is without the GIL. */
+    PyThreadState *ts = _PyThreadState_UncheckedGet();
+    return ts != NULL ? ts : PyGILState_GetThisThreadState();
+}
+
+static inline PyCodeObject *code_of(_PyInterpreterFrame *f) { return f->f_code; }
+
+static inline _Py_CODEUNIT *instruction(_PyInterpreterFrame *f) { return f->prev_instr; }
+
+static inline int is_python(_PyInterpreterFrame *f) {
+    return f->owner == FRAME_OWNED_BY_THREAD || f->owner == FRAME_OWNED_BY_GENERATOR;
+}

@@ -1,0 +1,20 @@
+/* CPython 3.13: the thread state names the running frame; f_executable may be None. */
+#include "internal/pycore_frame.h"
+
+static inline _PyInterpreterFrame *head(PyThreadState *ts) { return ts->current_frame; }
+
+static inline PyThreadState *own_thread_state(void) {
+    PyThreadState *ts = PyThreadState_GetUnchecked();
+    return ts != NULL ? ts : PyGILState_GetThisThreadState();
+}
+
+static inline PyCodeObject *code_of(_PyInterpreterFrame *f) {
+    return (PyCodeObject *)f->f_executable;
+}
+
+static inline _Py_CODEUNIT *instruction(_PyInterpreterFrame *f) { return f->instr_ptr; }
+
+static inline int is_python(_PyInterpreterFrame *f) {
+    return (f->owner == FRAME_OWNED_BY_THREAD || f->owner == FRAME_OWNED_BY_GENERATOR) &&
+           f->f_executable != NULL && PyCode_Check(f->f_executable);
+}

@@ -1,0 +1,21 @@
+/* CPython 3.14 and 3.15: f_executable is a tagged reference, whose low three bits are flags. */
+#include "internal/pycore_interpframe_structs.h"
+
+static inline _PyInterpreterFrame *head(PyThreadState *ts) { return ts->current_frame; }
+
+static inline PyThreadState *own_thread_state(void) {
+    PyThreadState *ts = PyThreadState_GetUnchecked();
+    return ts != NULL ? ts : PyGILState_GetThisThreadState();
+}
+
+static inline PyCodeObject *code_of(_PyInterpreterFrame *f) {
+    return (PyCodeObject *)(f->f_executable.bits & ~(uintptr_t)7);
+}
+
+static inline _Py_CODEUNIT *instruction(_PyInterpreterFrame *f) { return f->instr_ptr; }
+
+static inline int is_python(_PyInterpreterFrame *f) {
+    if (f->owner != FRAME_OWNED_BY_THREAD && f->owner != FRAME_OWNED_BY_GENERATOR) return 0;
+    PyCodeObject *code = code_of(f);
+    return code != NULL && PyCode_Check((PyObject *)code);
+}

@@ -1,0 +1,198 @@
+//! The Python stack of the calling thread.
+//!
+//! `walk.c` reads the interpreter's own frames, through one small layout file for each minor
+//! version; the public API would allocate, and inside of `malloc` that is not allowed. Nothing is
+//! kept but numbers: a frame is known by its code object's address together with the addresses of
+//! its name and line table, and named (function, file, line) when it is first seen, while it is
+//! alive on the stack. So no reference count changes, and nothing has to be given back.
+
+mod line_table;
+
+use std::ffi::{c_int, c_void};
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+
+/// The most frames that are kept of one stack. Of a deeper one the innermost and the outermost
+/// are kept, so that the cell's own line is always among them.
+pub const ROOM: usize = 256;
+const TAIL: usize = 64;
+
+/// A frame as it was found; `struct memprofile_frame` of `walk.c`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+struct RawFrame {
+    code: usize,
+    qualname: usize,
+    linetable: usize,
+    first_line: i32,
+    offset: i32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+struct RawText {
+    data: *const c_void,
+    length: usize,
+    kind: u32,
+}
+
+unsafe extern "C" {
+    safe fn memprofile_current_frame() -> *const c_void;
+    fn memprofile_walk(
+        out: *mut RawFrame,
+        room: usize,
+        tail: usize,
+        stop: *const c_void,
+        inclusive: c_int,
+    ) -> isize;
+    fn memprofile_describe(
+        frame: *const RawFrame,
+        function: *mut RawText,
+        file: *mut RawText,
+        lines: *mut RawText,
+    );
+}
+
+/// Where walks end: the frame that started the recording. Everything above it ran before.
+static STOP: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+static STOP_INCLUSIVE: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+/// Ends every later walk at the frame that runs now; `inclusive`: that frame is part of stacks.
+pub fn stop_here(inclusive: bool) {
+    STOP.store(memprofile_current_frame().cast_mut(), Relaxed);
+    STOP_INCLUSIVE.store(inclusive, Relaxed);
+}
+
+/// Makes every later [`Stack::walk`] find nothing: where the frames cannot be read.
+pub fn walk_nothing() {
+    STOP.store(NOTHING, Relaxed);
+}
+
+/// No frame has this address.
+const NOTHING: *mut c_void = std::ptr::without_provenance_mut(1);
+
+/// A place in the code, named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Qualified name of the function.
+    pub function: String,
+    /// File name as in a traceback.
+    pub file: String,
+    /// Line number from 1; 0 where the instruction has none.
+    pub line: u32,
+}
+
+/// The stack of the calling thread at this moment. It cannot leave the thread or the call that
+/// took it: its frames are only alive as long as that call lasts.
+pub struct Stack {
+    frames: [RawFrame; ROOM],
+    kept: usize,
+    count: usize,
+    _here: PhantomData<*const ()>,
+}
+
+impl Stack {
+    /// Reads the stack of this thread, innermost frame first; `None` when it runs no Python.
+    pub fn walk() -> Option<Stack> {
+        let stop = STOP.load(Relaxed);
+        if stop == NOTHING { None } else { Stack::walk_to(stop, STOP_INCLUSIVE.load(Relaxed)) }
+    }
+
+    /// The same up to the outermost frame.
+    pub fn walk_all() -> Option<Stack> {
+        Stack::walk_to(std::ptr::null(), false)
+    }
+
+    fn walk_to(stop: *const c_void, inclusive: bool) -> Option<Stack> {
+        let blank = RawFrame { code: 0, qualname: 0, linetable: 0, first_line: 0, offset: 0 };
+        let mut stack = Stack { frames: [blank; ROOM], kept: 0, count: 0, _here: PhantomData };
+        // SAFETY: `out` has room for ROOM frames, TAIL <= ROOM; `stop` is only compared.
+        let count = unsafe {
+            memprofile_walk(stack.frames.as_mut_ptr(), ROOM, TAIL, stop, inclusive.into())
+        };
+        stack.count = usize::try_from(count).ok()?;
+        stack.kept = stack.count.min(ROOM);
+        if stack.count > ROOM {
+            // The tail was written round and round: turn its oldest frame to the front.
+            stack.frames[ROOM - TAIL..].rotate_left((stack.count - ROOM) % TAIL);
+        }
+        Some(stack)
+    }
+
+    /// How many frames were kept.
+    pub fn len(&self) -> usize {
+        self.kept
+    }
+
+    /// Whether the thread runs Python but has no frame below the stop.
+    pub fn is_empty(&self) -> bool {
+        self.kept == 0
+    }
+
+    /// Where in the kept frames some are left out, if any are.
+    pub fn gap(&self) -> Option<usize> {
+        (self.count > ROOM).then_some(ROOM - TAIL)
+    }
+
+    /// A number for each kept frame, innermost first, that is the same for the same place.
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = u64> + '_ {
+        self.frames[..self.kept].iter().map(|f| {
+            let where_ = (f.first_line as u64) << 32 | u64::from(f.offset as u32);
+            mix(mix(mix(f.code as u64) ^ f.qualname as u64) ^ f.linetable as u64) ^ mix(where_)
+        })
+    }
+
+    /// Names a kept frame.
+    pub fn place(&self, index: usize) -> Place {
+        let frame = &self.frames[..self.kept][index];
+        let blank = RawText { data: std::ptr::null(), length: 0, kind: 1 };
+        let (mut function, mut file, mut lines) = (blank, blank, blank);
+        // SAFETY: the frame is on this thread's stack still: `self` cannot leave the call that
+        // walked it, so its code object and the strings that it owns are alive.
+        unsafe {
+            memprofile_describe(frame, &raw mut function, &raw mut file, &raw mut lines);
+        }
+        // SAFETY: as above; a bytes object of that many bytes, which never changes.
+        let table = unsafe { std::slice::from_raw_parts(lines.data.cast::<u8>(), lines.length) };
+        let line = line_table::line_at(table, frame.first_line, frame.offset);
+        Place { function: function.decode(), file: file.decode(), line }
+    }
+}
+
+/// A finalizer of MurmurHash3 (Appleby, public domain): every input bit moves every output bit.
+fn mix(mut x: u64) -> u64 {
+    x ^= x >> 33;
+    x = x.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    x ^= x >> 33;
+    x
+}
+
+impl RawText {
+    fn decode(&self) -> String {
+        if self.data.is_null() {
+            return String::new();
+        }
+        let (data, length) = (self.data, self.length);
+        let units: Box<dyn Iterator<Item = u32>> = match self.kind {
+            // SAFETY (all three): the characters of a live str (see `Stack::place`), which are
+            // `length` units of `kind` bytes, aligned to their size.
+            1 => Box::new(
+                unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length) }
+                    .iter()
+                    .map(|&u| u32::from(u)),
+            ),
+            2 => Box::new(
+                // SAFETY: as above.
+                unsafe { std::slice::from_raw_parts(data.cast::<u16>(), length) }
+                    .iter()
+                    .map(|&u| u32::from(u)),
+            ),
+            _ => Box::new(
+                // SAFETY: as above.
+                unsafe { std::slice::from_raw_parts(data.cast::<u32>(), length) }.iter().copied(),
+            ),
+        };
+        // A lone surrogate is a Python character but no Unicode scalar value.
+        units.map(|u| char::from_u32(u).unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+    }
+}

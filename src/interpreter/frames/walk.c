@@ -1,0 +1,102 @@
+/* The Python stack of the calling thread, read from the interpreter's own frames.
+ *
+ * It is called inside of malloc, with or without the GIL. What makes it sound:
+ * - The frames of a thread are changed by that thread alone, and it is here, inside a call
+ *   that it made; so the chain stands still, GIL or not.
+ * - A code object on that chain is alive, since its frame owns a reference, and the fields read
+ *   here (names, line table) are set when it is made and never change.
+ * - No reference count is touched, nothing is allocated, nothing of the public API is called that
+ *   could do either: PyGILState_GetThisThreadState reads a thread-specific value.
+ */
+#define Py_BUILD_CORE 1
+#include <Python.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if PY_VERSION_HEX < 0x030B0000 || PY_VERSION_HEX >= 0x03100000
+#error "memprofile knows the frames of CPython 3.11 to 3.15"
+#elif defined(Py_GIL_DISABLED)
+#error "memprofile does not measure free-threaded builds"
+#elif PY_VERSION_HEX < 0x030C0000
+#include "layout_3_11.h"
+#elif PY_VERSION_HEX < 0x030D0000
+#include "layout_3_12.h"
+#elif PY_VERSION_HEX < 0x030E0000
+#include "layout_3_13.h"
+#else
+#include "layout_3_14.h"
+#endif
+
+#define HIDDEN __attribute__((visibility("hidden")))
+
+/* As RawFrame in frames/mod.rs. The last four fields tell one code object from a later one that
+ * was given the same address. */
+struct memprofile_frame {
+    const PyCodeObject *code;
+    const void *qualname;
+    const void *linetable;
+    int32_t first_line;
+    int32_t offset; /* of the running instruction, in bytes; below 0: not begun */
+};
+
+/* The running frame of this thread, to be given as `stop` later; NULL without one. */
+HIDDEN const void *memprofile_current_frame(void) {
+    PyThreadState *ts = own_thread_state();
+    _PyInterpreterFrame *f = ts != NULL ? head(ts) : NULL;
+    while (f != NULL && !is_python(f)) f = f->previous;
+    return f;
+}
+
+/* Writes the frames, innermost first, up to and without the frame `stop` (`inclusive`: with it).
+ *
+ * Returns how many there are; where that is more than `room`, the first room - tail and the last
+ * `tail` are written. Returns -1 where the thread runs no Python. */
+HIDDEN ptrdiff_t memprofile_walk(struct memprofile_frame *out, size_t room, size_t tail,
+                                 const void *stop, int inclusive) {
+    PyThreadState *ts = own_thread_state();
+    if (ts == NULL) return -1;
+    size_t count = 0;
+    for (_PyInterpreterFrame *f = head(ts); f != NULL; f = f->previous) {
+        int last = (const void *)f == stop;
+        if (last && !inclusive) break;
+        if (is_python(f)) {
+            PyCodeObject *code = code_of(f);
+            size_t at = count < room ? count : room - tail + (count - room) % tail;
+            out[at].code = code;
+            out[at].qualname = code->co_qualname;
+            out[at].linetable = code->co_linetable;
+            out[at].first_line = code->co_firstlineno;
+            out[at].offset = (int32_t)((const char *)instruction(f) - (const char *)code->co_code_adaptive);
+            count++;
+        }
+        if (last) break;
+    }
+    return (ptrdiff_t)count;
+}
+
+/* A str's characters: its kind (1, 2 or 4 bytes each), where they are and how many. */
+struct memprofile_text {
+    const void *data;
+    size_t length;
+    uint32_t kind;
+};
+
+static struct memprofile_text text_of(PyObject *string) {
+    struct memprofile_text text = {0, 0, 1};
+    if (string != NULL && PyUnicode_Check(string)) {
+        text.data = PyUnicode_DATA(string);
+        text.length = (size_t)PyUnicode_GET_LENGTH(string);
+        text.kind = (uint32_t)PyUnicode_KIND(string);
+    }
+    return text;
+}
+
+/* What a frame on this thread's stack is called; borrowed from its code object. */
+HIDDEN void memprofile_describe(const struct memprofile_frame *frame, struct memprofile_text *function,
+                                struct memprofile_text *file, struct memprofile_text *lines) {
+    *function = text_of(frame->code->co_qualname);
+    *file = text_of(frame->code->co_filename);
+    lines->data = PyBytes_AS_STRING(frame->code->co_linetable);
+    lines->length = (size_t)PyBytes_GET_SIZE(frame->code->co_linetable);
+    lines->kind = 1;
+}

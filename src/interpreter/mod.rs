@@ -1,0 +1,3 @@
+//! Looking into a running CPython without calling it.
+
+pub mod frames;

@@ -1,0 +1,57 @@
+//! Linux: `/proc/self` (proc(5)).
+
+use crate::profile::Bytes;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+
+#[derive(Debug)]
+pub(super) struct RssReader(File);
+
+impl RssReader {
+    pub(super) fn open() -> Option<RssReader> {
+        File::open("/proc/self/statm").ok().map(RssReader)
+    }
+
+    /// The second field of statm, in pages.
+    pub(super) fn read(&self) -> Option<Bytes> {
+        let mut line = [0; 128];
+        let length = self.0.read_at(&mut line, 0).ok()?;
+        let text = std::str::from_utf8(&line[..length]).ok()?;
+        let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
+        Some(Bytes(pages * PAGE))
+    }
+}
+
+/// Of the two architectures that are measured: x86-64, and AArch64 as usual distributions build it.
+const PAGE: u64 = 4096;
+
+/// Writing 5 sets VmHWM to the present resident set size (proc(5), `clear_refs`).
+pub(super) fn reset_peak() -> bool {
+    fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
+/// VmHWM of `/proc/self/status`.
+pub(super) fn peak() -> Option<Bytes> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(Bytes(kib * 1024))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mark_follows_a_spike_that_is_gone() {
+        assert!(reset_peak());
+        let before = peak().expect("VmHWM is there");
+        let spike = vec![1u8; 64 << 20];
+        assert!(spike.iter().map(|&b| u64::from(b)).sum::<u64>() == 64 << 20);
+        drop(spike);
+        let grown = peak().expect("VmHWM is there").0 - before.0;
+        assert!(grown >= 60 << 20, "{grown}");
+        let now = RssReader::open().and_then(|r| r.read()).expect("statm is there");
+        assert!(now.0 + (32 << 20) < before.0 + grown, "the spike is gone");
+    }
+}

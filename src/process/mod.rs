@@ -1,0 +1,56 @@
+//! What the operating system knows of this process: one file a platform.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as platform;
+
+#[cfg(not(target_os = "linux"))]
+mod other;
+#[cfg(not(target_os = "linux"))]
+use other as platform;
+
+use crate::profile::Bytes;
+
+/// Reads the resident set size of this process, again and again.
+#[derive(Debug)]
+pub struct RssReader(platform::RssReader);
+
+impl RssReader {
+    /// Opens what is to be read; `None` where the platform offers nothing.
+    pub fn open() -> Option<RssReader> {
+        platform::RssReader::open().map(RssReader)
+    }
+
+    /// The resident set size now; `None` when it cannot be read.
+    pub fn read(&self) -> Option<Bytes> {
+        self.0.read()
+    }
+}
+
+/// The kernel's high-water mark of the resident set size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HighWaterMark {
+    start: Bytes,
+    reset: bool,
+}
+
+impl HighWaterMark {
+    /// Sets the mark to the present resident set size, where the kernel lets us.
+    pub fn reset() -> HighWaterMark {
+        let reset = platform::reset_peak();
+        HighWaterMark { start: platform::peak().unwrap_or_default(), reset }
+    }
+
+    /// The mark now, and whether it is the peak since the reset: it is when it could be reset, and
+    /// also when it has grown since.
+    pub fn read(&self) -> Option<(Bytes, bool)> {
+        let peak = platform::peak()?;
+        Some((peak, self.reset || peak > self.start))
+    }
+}
+
+/// The platform in words, such as `linux x86_64`.
+pub fn name() -> String {
+    format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)
+}

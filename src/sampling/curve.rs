@@ -1,0 +1,138 @@
+//! Memory over time, in bounded room.
+//!
+//! A point is made at each poll and whenever the footprint has moved by a visible step, so that a
+//! spike of a millisecond is a point of its own. When there is no more room, of each four
+//! neighbours the highest and the lowest are kept: every extreme survives, however long it goes on.
+
+/// A moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// Nanoseconds since the start.
+    pub at: u64,
+    /// Footprint above the start, in bytes.
+    pub footprint: i64,
+    /// Resident set size, where it was read at this moment.
+    pub rss: Option<u64>,
+    /// The lines that hold something: (line, bytes).
+    pub held: Vec<(u32, f64)>,
+    /// The line that allocated last.
+    pub running: Option<u32>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Curve {
+    points: Vec<Point>,
+    /// The footprint of the last point.
+    last: i64,
+    /// The largest distance from the start so far, which says what a visible step is.
+    reach: i64,
+}
+
+/// Room for points; half of them remain after thinning.
+const ROOM: usize = 960;
+
+/// The smallest step that is worth a point of its own.
+const SMALLEST_STEP: i64 = 4096;
+
+impl Curve {
+    /// Whether the footprint has moved visibly since the last point: by 1/128 of its range, and not
+    /// closer to that point than a 1/4096 of the time so far.
+    pub fn moved(&self, footprint: i64, now: u64) -> bool {
+        let last_at = self.points.last().map_or(0, |p| p.at);
+        (footprint - self.last).abs() > (self.reach / 128).max(SMALLEST_STEP)
+            && now - last_at.min(now) >= now / 4096
+    }
+
+    /// Adds a point, no earlier than the last one.
+    pub fn push(&mut self, point: Point) {
+        self.last = point.footprint;
+        self.reach = self.reach.max(point.footprint.abs());
+        self.points.push(point);
+        if self.points.len() >= ROOM {
+            self.thin();
+        }
+    }
+
+    fn thin(&mut self) {
+        let points = std::mem::take(&mut self.points);
+        let last = points.len() - 1;
+        let mut kept = vec![false; points.len()];
+        (kept[0], kept[last]) = (true, true);
+        for start in (0..points.len()).step_by(4) {
+            let range = start..(start + 4).min(points.len());
+            let by_footprint = |&i: &usize| points[i].footprint;
+            if let Some(high) = range.clone().max_by_key(by_footprint) {
+                kept[high] = true;
+            }
+            if let Some(low) = range.min_by_key(by_footprint) {
+                kept[low] = true;
+            }
+        }
+        self.points = points.into_iter().zip(kept).filter(|(_, k)| *k).map(|(p, _)| p).collect();
+    }
+
+    /// The points in order, each with a resident set size: as read, or in a straight line between
+    /// two readings.
+    pub fn finish(self) -> Vec<(Point, u64)> {
+        let read: Vec<(u64, u64)> =
+            self.points.iter().filter_map(|p| p.rss.map(|rss| (p.at, rss))).collect();
+        let at = |time: u64| -> u64 {
+            let next = read.partition_point(|&(t, _)| t < time);
+            match (next.checked_sub(1).map(|i| read[i]), read.get(next)) {
+                (Some((t0, r0)), Some(&(t1, r1))) if t1 > t0 => {
+                    let share = (time - t0) as f64 / (t1 - t0) as f64;
+                    (r0 as f64 + (r1 as f64 - r0 as f64) * share) as u64
+                }
+                (_, Some(&(_, rss))) | (Some((_, rss)), None) => rss,
+                (None, None) => 0,
+            }
+        };
+        self.points
+            .into_iter()
+            .map(|p| {
+                let rss = p.rss.unwrap_or_else(|| at(p.at));
+                (p, rss)
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn point(at: u64, footprint: i64, rss: Option<u64>) -> Point {
+        Point { at, footprint, rss, held: Vec::new(), running: None }
+    }
+
+    proptest! {
+        #[test]
+        fn every_extreme_survives(heights in proptest::collection::vec(-1000i64..1000, 1..5000)) {
+            let mut curve = Curve::default();
+            for (at, &height) in heights.iter().enumerate() {
+                curve.push(point(at as u64, height, None));
+            }
+            let points = curve.finish();
+            prop_assert!(points.len() <= ROOM);
+            prop_assert!(points.windows(2).all(|w| w[0].0.at < w[1].0.at));
+            let kept = || points.iter().map(|p| p.0.footprint);
+            prop_assert_eq!(kept().max(), heights.iter().copied().max());
+            prop_assert_eq!(kept().min(), heights.iter().copied().min());
+            prop_assert_eq!(kept().next(), heights.first().copied());
+            prop_assert_eq!(kept().last(), heights.last().copied());
+        }
+    }
+
+    #[test]
+    fn a_resident_size_between_two_readings_lies_between_them() {
+        let mut curve = Curve::default();
+        curve.push(point(0, 0, Some(100)));
+        curve.push(point(5, 10, None));
+        curve.push(point(10, 0, Some(200)));
+        curve.push(point(20, 0, None));
+        let rss: Vec<u64> = curve.finish().into_iter().map(|(_, rss)| rss).collect();
+        assert_eq!(rss, [100, 150, 200, 200]);
+    }
+}

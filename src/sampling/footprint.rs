@@ -1,0 +1,125 @@
+//! How much memory the process holds, above what it held at the start.
+//!
+//! footprint = native blocks by usable size
+//!           + anonymous mappings that are in use
+//!           + Python's small objects: the arenas they are in, or the objects themselves where these
+//!             fit into arenas that were there before.
+//!
+//! The last rule is what makes a small cell say something: ten thousand points that fit into free
+//! places of old arenas cost no new arena, and are still what the cell holds. Their bytes are
+//! known exactly while everything is recorded; where they are sampled, the lower end of their 95%
+//! interval is taken, so that chance alone never raises a peak.
+
+use crate::profile::Estimate;
+use std::collections::BTreeMap;
+
+/// See the module. All numbers are bytes above the start, and may be negative.
+#[derive(Debug, Default)]
+pub struct Footprint {
+    native: i64,
+    arenas: i64,
+    mapped: i64,
+    /// Live bytes of small objects allocated since the start.
+    objects: Estimate,
+    /// The anonymous mappings made since the start: length by address.
+    mappings: BTreeMap<usize, usize>,
+}
+
+impl Footprint {
+    /// Native blocks grew by this many usable bytes.
+    pub fn add_native(&mut self, bytes: i64) {
+        self.native += bytes;
+    }
+
+    /// CPython took or gave back an arena.
+    pub fn add_arena(&mut self, bytes: i64) {
+        self.arenas += bytes;
+    }
+
+    /// Small objects that are recorded came (positive) or went.
+    pub fn add_objects(&mut self, bytes: f64, variance: f64) {
+        self.objects.value += bytes;
+        self.objects.variance = (self.objects.variance + variance).max(0.0);
+    }
+
+    /// A mapping was made.
+    pub fn map(&mut self, start: usize, length: usize) {
+        self.unmap(start, length);
+        self.mappings.insert(start, length);
+        self.mapped += length as i64;
+    }
+
+    /// Addresses were unmapped: whatever of them was a mapping made since the start.
+    /// Returns whether any was.
+    pub fn unmap(&mut self, start: usize, length: usize) -> bool {
+        let end = start.saturating_add(length);
+        let first = self.mappings.range(..=start).next_back().map_or(start, |(&at, _)| at);
+        let hit: Vec<(usize, usize)> = self
+            .mappings
+            .range(first..end)
+            .map(|(&at, &len)| (at, len))
+            .filter(|&(at, len)| at + len > start && at < end)
+            .collect();
+        for &(at, len) in &hit {
+            self.mappings.remove(&at);
+            let (cut_from, cut_to) = (start.max(at), end.min(at + len));
+            self.mapped -= (cut_to - cut_from) as i64;
+            if at < cut_from {
+                self.mappings.insert(at, cut_from - at);
+            }
+            if cut_to < at + len {
+                self.mappings.insert(cut_to, at + len - cut_to);
+            }
+        }
+        !hit.is_empty()
+    }
+
+    /// The footprint now.
+    pub fn bytes(&self) -> i64 {
+        let certain = self.objects.value - 1.96 * self.objects.variance.sqrt();
+        self.native + self.mapped + self.arenas.max(certain as i64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_count_until_their_arenas_are_larger() {
+        let mut footprint = Footprint::default();
+        footprint.add_objects(1000.0, 0.0);
+        assert_eq!(footprint.bytes(), 1000);
+        footprint.add_arena(1 << 20);
+        assert_eq!(footprint.bytes(), 1 << 20);
+        footprint.add_native(-300);
+        assert_eq!(footprint.bytes(), (1 << 20) - 300);
+    }
+
+    #[test]
+    fn sampled_objects_count_by_their_certain_part() {
+        let mut footprint = Footprint::default();
+        footprint.add_objects(1000.0, 100.0 * 100.0);
+        assert_eq!(footprint.bytes(), 804);
+    }
+
+    #[test]
+    fn a_mapping_may_be_unmapped_in_pieces() {
+        let mut footprint = Footprint::default();
+        footprint.map(0x10000, 0x4000);
+        assert!(footprint.unmap(0x11000, 0x1000));
+        assert_eq!(footprint.bytes(), 0x3000);
+        assert!(!footprint.unmap(0x11000, 0x1000));
+        assert!(footprint.unmap(0x0, 0x20000));
+        assert_eq!(footprint.bytes(), 0);
+        assert!(!footprint.unmap(0x900_0000, 0x1000));
+    }
+
+    #[test]
+    fn a_mapping_over_another_replaces_it() {
+        let mut footprint = Footprint::default();
+        footprint.map(0x10000, 0x4000);
+        footprint.map(0x12000, 0x4000);
+        assert_eq!(footprint.bytes(), 0x6000);
+    }
+}

@@ -1,0 +1,29 @@
+//! Which allocations matter, and what was live at the peak.
+//!
+//! A [`Recorder`] is told of blocks that were allocated and freed and of the process' footprint,
+//! and keeps, in bounded memory, what a profile needs. It knows neither Python nor hooks nor a
+//! clock: addresses, sizes, stacks and times are given to it, so that its tests replay any
+//! history exactly.
+//!
+//! - [`sampler`]: which blocks are recorded, and what one stands for;
+//! - [`live_set`]: the recorded blocks that are live, by address;
+//! - [`sites`]: what each stack holds, and held at the peak;
+//! - [`stacks`]: the stacks, as a prefix tree;
+//! - [`footprint`]: how much memory the process holds;
+//! - [`curve`]: memory over time.
+
+mod curve;
+mod footprint;
+mod live_set;
+mod recorder;
+mod sampler;
+mod sites;
+mod stacks;
+
+pub use curve::Curve;
+pub use footprint::Footprint;
+pub use live_set::{LiveSet, Sample};
+pub use recorder::{Block, Filter, Recorded, Recorder, Settings};
+pub use sampler::{Draw, Sampler};
+pub use sites::Sites;
+pub use stacks::{Frames, Names, Paths, Place};

@@ -1,0 +1,330 @@
+//! The stacks of a recording, as a prefix tree.
+//!
+//! A sample's whole stack is looked up by one hash of its frames' keys; only a stack that was not
+//! seen before is taken apart, and only a frame that was not seen before is named. So the usual
+//! sample costs one pass over its frames and one look into a table.
+
+use crate::profile::{FileId, FileKind, Frame, FrameId, SourceFile, StackId, StackTable};
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// A place in the code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Qualified name of the function.
+    pub function: String,
+    /// File name as in a traceback.
+    pub file: String,
+    /// Line number from 1, 0 where unknown.
+    pub line: u32,
+}
+
+/// The stack of one allocation, innermost frame first.
+pub trait Frames {
+    /// For each frame, innermost first, a number that is the same for the same place in the code.
+    fn keys(&self) -> impl DoubleEndedIterator<Item = u64>;
+    /// Names a frame.
+    fn place(&self, index: usize) -> Place;
+    /// Between which frames some were left out, if any were.
+    fn gap(&self) -> Option<usize>;
+}
+
+/// Which files are whose, by the beginnings of their names.
+#[derive(Debug, Clone, Default)]
+pub struct Paths {
+    /// Below these are the standard library and installed packages.
+    pub library: Vec<String>,
+    /// Below these is what runs a cell; it takes precedence over `library`.
+    pub machinery: Vec<String>,
+}
+
+impl Paths {
+    fn kind(&self, file: &str) -> FileKind {
+        let below = |prefixes: &[String]| prefixes.iter().any(|p| file.starts_with(p.as_str()));
+        if below(&self.machinery) {
+            FileKind::Machinery
+        } else if below(&self.library) {
+            FileKind::Library
+        } else if file.starts_with('<')
+            && !file.starts_with("<ipython-input-")
+            && !file.starts_with("<stdin")
+        {
+            // `<frozen importlib._bootstrap>`, `<string>` of a namedtuple: its caller answers.
+            FileKind::Library
+        } else {
+            FileKind::User
+        }
+    }
+}
+
+/// Keys are hashes already.
+#[derive(Default)]
+struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+    fn write_u64(&mut self, value: u64) {
+        self.0 = self.0.rotate_left(23) ^ value.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(value.into());
+    }
+}
+
+type Map<K, V> = HashMap<K, V, BuildHasherDefault<AsIs>>;
+
+/// What is known of a stack.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    pub stack: Option<StackId>,
+    /// Its line of the user's own code: an index into [`Names::lines`].
+    pub line: Option<u32>,
+    /// Its site for each allocator; [`NO_SITE`] until there is one.
+    pub sites: [u32; 3],
+}
+
+pub(super) const NO_SITE: u32 = u32::MAX;
+
+/// From this many rows on a new stack is cut down to its line: a program that makes new code
+/// for ever must not fill our memory.
+const MAX_ROWS: usize = 60_000;
+
+/// The tables.
+#[derive(Debug, Default)]
+pub struct Names {
+    paths: Paths,
+    table: StackTable,
+    files: HashMap<String, FileId>,
+    frames: Map<u64, FrameId>,
+    rows: Map<(u32, u32), StackId>,
+    by_hash: Map<u64, u32>,
+    known: Vec<Known>,
+    lines: Vec<(FileId, u32)>,
+    line_numbers: Map<(u32, u32), u32>,
+    cut: bool,
+}
+
+impl Names {
+    /// Empty tables.
+    pub fn new(paths: Paths) -> Names {
+        let mut names = Names { paths, ..Names::default() };
+        names.by_hash.reserve(8192);
+        names.known.reserve(8192);
+        names
+    }
+
+    /// The number of a stack (`None`: of a thread without Python).
+    pub(super) fn intern(&mut self, frames: Option<&impl Frames>) -> u32 {
+        // The seed keeps the empty stack and the thread without Python apart.
+        let hash = frames.map_or(1, |frames| {
+            frames.keys().fold(2, |hash: u64, key| {
+                (hash.rotate_left(5) ^ key).wrapping_mul(0x517c_c1b7_2722_0a95)
+            })
+        });
+        if let Some(&number) = self.by_hash.get(&hash) {
+            return number;
+        }
+        let (stack, line) = frames.map_or((None, None), |frames| self.take_apart(frames));
+        let number = self.known.len() as u32;
+        self.known.push(Known { stack, line, sites: [NO_SITE; 3] });
+        self.by_hash.insert(hash, number);
+        number
+    }
+
+    pub(super) fn known(&mut self, number: u32) -> &mut Known {
+        &mut self.known[number as usize]
+    }
+
+    /// The lines that stacks are answered for by.
+    pub fn lines(&self) -> &[(FileId, u32)] {
+        &self.lines
+    }
+
+    /// Whether stacks were cut down to their line for want of room.
+    pub fn cut(&self) -> bool {
+        self.cut
+    }
+
+    fn take_apart(&mut self, frames: &impl Frames) -> (Option<StackId>, Option<u32>) {
+        let ids: Vec<FrameId> = frames
+            .keys()
+            .enumerate()
+            .map(|(index, key)| match self.frames.get(&key) {
+                Some(&id) => id,
+                None => {
+                    let place = frames.place(index);
+                    self.add_frame(key, place)
+                }
+            })
+            .collect();
+        let line = ids.iter().find_map(|&id| {
+            let frame = &self.table.frame_table[id.0 as usize];
+            let kind = self.table.files[frame.file.0 as usize].kind;
+            matches!(kind, FileKind::User | FileKind::Cell).then_some((id, frame.file, frame.line))
+        });
+        let mut stack = None;
+        if self.table.frames.len() < MAX_ROWS {
+            for (index, &id) in ids.iter().enumerate().rev() {
+                stack = Some(self.row(stack, id));
+                if frames.gap() == Some(index) {
+                    let gap = self.gap_frame();
+                    stack = Some(self.row(stack, gap));
+                }
+            }
+        } else {
+            self.cut = true;
+            stack = line.map(|(id, ..)| self.row(None, id));
+        }
+        (stack, line.map(|(_, file, number)| self.line_number(file, number)))
+    }
+
+    fn row(&mut self, parent: Option<StackId>, frame: FrameId) -> StackId {
+        let key = (parent.map_or(u32::MAX, |p| p.0), frame.0);
+        *self.rows.entry(key).or_insert_with(|| {
+            self.table.parents.push(parent);
+            self.table.frames.push(frame);
+            StackId(self.table.frames.len() as u32 - 1)
+        })
+    }
+
+    fn add_frame(&mut self, key: u64, place: Place) -> FrameId {
+        let file = self.file(place.file);
+        let id = FrameId(self.table.frame_table.len() as u32);
+        self.table.frame_table.push(Frame { function: place.function, file, line: place.line });
+        self.frames.insert(key, id);
+        id
+    }
+
+    fn gap_frame(&mut self) -> FrameId {
+        const KEY: u64 = 0x6170_6761_7067_6170;
+        match self.frames.get(&KEY) {
+            Some(&id) => id,
+            None => {
+                let function = "… frames left out".to_owned();
+                self.add_frame(
+                    KEY,
+                    Place { function, file: "<deep recursion>".to_owned(), line: 0 },
+                )
+            }
+        }
+    }
+
+    fn file(&mut self, name: String) -> FileId {
+        if let Some(&id) = self.files.get(&name) {
+            return id;
+        }
+        let id = FileId(self.table.files.len() as u32);
+        let kind = self.paths.kind(&name);
+        // The longest library folder that holds it is left out of its label.
+        let folder = self
+            .paths
+            .library
+            .iter()
+            .filter(|p| name.starts_with(p.as_str()))
+            .map(String::len)
+            .max()
+            .unwrap_or(0);
+        let label = match folder {
+            0 => name.clone(),
+            _ => name[folder..].trim_start_matches('/').to_owned(),
+        };
+        self.table.files.push(SourceFile {
+            name: name.clone(),
+            label,
+            kind,
+            lines: std::collections::BTreeMap::new(),
+        });
+        self.files.insert(name, id);
+        id
+    }
+
+    fn line_number(&mut self, file: FileId, line: u32) -> u32 {
+        *self.line_numbers.entry((file.0, line)).or_insert_with(|| {
+            self.lines.push((file, line));
+            self.lines.len() as u32 - 1
+        })
+    }
+
+    /// The finished table, and the lines.
+    pub fn finish(self) -> (StackTable, Vec<(FileId, u32)>) {
+        (self.table, self.lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixed(Vec<(u64, &'static str, &'static str, u32)>, Option<usize>);
+
+    impl Frames for Fixed {
+        fn keys(&self) -> impl DoubleEndedIterator<Item = u64> {
+            self.0.iter().map(|f| f.0)
+        }
+        fn place(&self, index: usize) -> Place {
+            let (_, function, file, line) = self.0[index];
+            Place { function: function.into(), file: file.into(), line }
+        }
+        fn gap(&self) -> Option<usize> {
+            self.1
+        }
+    }
+
+    fn paths() -> Paths {
+        Paths { library: vec!["/lib".into()], machinery: vec!["/lib/IPython".into()] }
+    }
+
+    #[test]
+    fn stacks_share_their_beginnings_and_the_user_line_answers() {
+        let mut names = Names::new(paths());
+        let run = (9, "run_code", "/lib/IPython/run.py", 1);
+        let cell = (1, "<module>", "/tmp/cell.py", 3);
+        let first = Fixed(vec![(2, "read", "/lib/pd/io.py", 8), cell, run], None);
+        let second = Fixed(vec![(3, "sort", "/lib/pd/io.py", 9), cell, run], None);
+        let a = names.intern(Some(&first));
+        let b = names.intern(Some(&second));
+        assert_ne!(a, b);
+        assert_eq!(names.intern(Some(&first)), a);
+        let line = names.known(a).line;
+        assert_eq!(line, names.known(b).line);
+        let (table, lines) = names.finish();
+        assert_eq!(table.frames.len(), 4);
+        assert_eq!(lines, [(FileId(1), 3)]);
+        let kinds: Vec<_> = table.files.iter().map(|f| (f.label.as_str(), f.kind)).collect();
+        assert_eq!(
+            kinds,
+            [
+                ("pd/io.py", FileKind::Library),
+                ("/tmp/cell.py", FileKind::User),
+                ("IPython/run.py", FileKind::Machinery)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_thread_without_python_is_no_empty_stack() {
+        let mut names = Names::new(paths());
+        let none = names.intern(None::<&Fixed>);
+        let empty = names.intern(Some(&Fixed(vec![], None)));
+        assert_ne!(none, empty);
+        assert_eq!(names.known(none).stack, None);
+    }
+
+    #[test]
+    fn frames_left_out_are_shown_where_they_were() {
+        let mut names = Names::new(paths());
+        let deep = Fixed(vec![(1, "f", "/tmp/a.py", 1), (2, "main", "/tmp/a.py", 9)], Some(1));
+        let number = names.intern(Some(&deep));
+        let stack = names.known(number).stack.expect("it has frames");
+        let (table, _) = names.finish();
+        let functions: Vec<_> = table.walk(stack).map(|f| f.function.as_str()).collect();
+        assert_eq!(functions, ["f", "… frames left out", "main"]);
+    }
+}

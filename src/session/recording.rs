@@ -1,0 +1,301 @@
+//! Starting and stopping.
+
+use super::poll::{PERIOD, Poll};
+use super::{CALLBACKS, Live, OWN_PEAK, live};
+use crate::error::{Error, Result};
+use crate::hooks::{self, HookGuard, own_bytes};
+use crate::process::{self, HighWaterMark, RssReader};
+use crate::profile::{
+    Bytes, Collection, Estimate, FileKind, Nanos, Profile, Recording, SourceFile, Totals, VERSION,
+};
+use crate::sampling::{Paths, Recorder, Settings};
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// What a recording is started with.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// What a reader calls it.
+    pub title: String,
+    /// The file name of the profiled code, if it has one.
+    pub main_file: Option<String>,
+    /// Record every allocation.
+    pub exact: bool,
+    /// Whose files are which.
+    pub paths: Paths,
+    /// The interpreter in words, such as `CPython 3.13.0`.
+    pub interpreter: String,
+    /// Why there are no Python stacks, when there are none.
+    pub no_stacks: Option<String>,
+}
+
+/// What a file of the user's own is called and says.
+#[derive(Debug, Clone)]
+pub struct Described {
+    /// What a reader calls it.
+    pub label: String,
+    /// Whose it is.
+    pub kind: FileKind,
+    /// Text of its lines by number.
+    pub lines: BTreeMap<u32, String>,
+}
+
+/// A running recording. Dropping it takes the hooks off and forgets what was recorded.
+#[derive(Debug)]
+pub struct Session {
+    options: Options,
+    hooks: Option<HookGuard>,
+    poll: Option<Poll>,
+    rss: Option<RssReader>,
+    mark: HighWaterMark,
+    start_rss: Bytes,
+    started: Instant,
+    started_at: f64,
+}
+
+/// Collector runs that are kept; of more the longest are.
+const MAX_COLLECTIONS: usize = 256;
+
+/// Whether a recording runs in this process.
+pub fn is_recording() -> bool {
+    hooks::is_on()
+}
+
+impl Session {
+    /// Installs the hooks and starts. With the `python` feature the caller holds the GIL.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyRecording`].
+    pub fn start(options: Options) -> Result<Session> {
+        if live().is_some() {
+            return Err(Error::AlreadyRecording);
+        }
+        let _pause = hooks::reentrancy::Pause::new();
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+        let seed = since_1970.as_ref().map_or(1, |d| d.as_nanos() as u64);
+        let settings = Settings { exact: options.exact, seed, paths: options.paths.clone() };
+        let recorder = Recorder::new(settings);
+        OWN_PEAK.store(own_bytes() as u64, Relaxed);
+        let rss = RssReader::open();
+        let poll = RssReader::open().and_then(Poll::start);
+        let mark = HighWaterMark::reset();
+        let start_rss = rss.as_ref().and_then(RssReader::read).unwrap_or_default();
+        let started = Instant::now();
+        *live() = Some(Live {
+            recorder,
+            started,
+            spent: 0,
+            collections: Vec::with_capacity(MAX_COLLECTIONS + 1),
+            collection_count: 0,
+            collecting_since: None,
+        });
+        let hooks = Some(hooks::install(CALLBACKS));
+        hooks::set_large(1);
+        Ok(Session {
+            options,
+            hooks,
+            poll,
+            rss,
+            mark,
+            start_rss,
+            started,
+            started_at: since_1970.map_or(0.0, |d| d.as_secs_f64()),
+        })
+    }
+
+    /// Time since the start.
+    pub fn elapsed(&self) -> Nanos {
+        Nanos(self.started.elapsed().as_nanos() as u64)
+    }
+
+    /// Takes the hooks off and gives what was recorded. `describe` is called afterwards, once for
+    /// each file of the user's own, with the numbers of its lines that allocated.
+    ///
+    /// # Errors
+    /// [`Error::NotRecording`] when it was stopped before.
+    pub fn stop(
+        &mut self,
+        exception: Option<String>,
+        mut describe: impl FnMut(&str, &[u32]) -> Option<Described>,
+    ) -> Result<Profile> {
+        let guard = self.hooks.take().ok_or(Error::NotRecording)?;
+        let duration = self.elapsed();
+        let coverage = guard.coverage();
+        let counted = hooks::counted();
+        drop(guard);
+        let peak = self.mark.read();
+        let end_rss = self.rss.as_ref().and_then(RssReader::read).unwrap_or_default();
+        let poll_period = self.poll.as_ref().map(|p| p.period(duration));
+        self.poll = None;
+        let live = live().take().ok_or(Error::NotRecording)?;
+        OWN_PEAK.fetch_max(own_bytes() as u64, Relaxed);
+        let Live { mut recorder, spent, collections, collection_count, .. } = live;
+        recorder.native(counted.untold, duration.0);
+        let recorded = recorder.finish(duration.0, end_rss.0);
+        let exact = recorded.interval == Bytes(0);
+        let [at_peak, surviving, allocated, count] = recorded.sums;
+        // What the countdowns used up is the number of bytes requested, sampled or not.
+        let requested = (counted.allocated + hooks::requested_small()) as f64;
+        let mut peak_rss = peak.unwrap_or_default();
+        peak_rss.0 = peak_rss.0.max(self.start_rss).max(end_rss);
+        let totals = Totals {
+            peak_footprint: recorded.peak.0,
+            peak_at: recorded.peak.1,
+            footprint_delta: recorded.footprint,
+            start_rss: self.start_rss,
+            peak_rss: peak_rss.0,
+            peak_rss_exact: peak_rss.1,
+            end_rss,
+            allocated: if exact { allocated } else { Estimate::exact(requested) },
+            allocation_count: count,
+            surviving,
+            live_at_peak: at_peak,
+        };
+        let mut gaps = self.gaps(coverage, peak_rss.1);
+        if recorded.stacks_cut {
+            gaps.push("Stacks beyond the first 60,000 are shown by their line alone.".to_owned());
+        }
+        let recording = Recording {
+            title: std::mem::take(&mut self.options.title),
+            main_file: self.options.main_file.take(),
+            started_at: self.started_at,
+            duration,
+            overhead: Nanos(spent),
+            sample_interval: recorded.interval,
+            poll_period: poll_period.unwrap_or(Nanos(PERIOD.as_nanos() as u64)),
+            own_memory: Bytes(OWN_PEAK.load(Relaxed)),
+            interpreter: std::mem::take(&mut self.options.interpreter),
+            platform: process::name(),
+            exception,
+        };
+        let mut profile = Profile {
+            format: "memprofile".to_owned(),
+            version: VERSION,
+            recording,
+            totals,
+            stacks: recorded.stacks,
+            sites: recorded.sites,
+            timeline: recorded.timeline,
+            collections,
+            collection_count,
+            gaps,
+        };
+        describe_files(&mut profile, &mut describe);
+        Ok(profile)
+    }
+
+    /// What could not be measured.
+    fn gaps(&self, coverage: hooks::Coverage, peak_exact: bool) -> Vec<String> {
+        let mut gaps = Vec::new();
+        let mut say = |condition: bool, sentence: &str| {
+            if condition {
+                gaps.push(sentence.to_owned());
+            }
+        };
+        say(
+            coverage.native_slots.is_none(),
+            "Native memory (numpy, C and Rust libraries) is not seen: this platform has no hooks for malloc, only Linux with glibc has.",
+        );
+        say(
+            cfg!(feature = "python") && !coverage.python,
+            "Python's small objects are seen as malloc blocks: Python runs with PYTHONMALLOC=malloc.",
+        );
+        say(
+            self.rss.is_none(),
+            "The resident set size is not read on this platform: the report shows the footprint alone.",
+        );
+        say(
+            self.rss.is_some() && !peak_exact,
+            "The peak of the resident set is the largest of the readings, one each 10 ms: this system does not let a process reset its own high-water mark.",
+        );
+        say(
+            hooks::panicked(),
+            "The recording ended early by a fault of memprofile's own; the figures cover the time before it. Please report it.",
+        );
+        gaps.extend(self.options.no_stacks.clone());
+        gaps
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.hooks.take().is_some() {
+            self.poll = None;
+            live().take();
+        }
+    }
+}
+
+fn describe_files(
+    profile: &mut Profile,
+    describe: &mut impl FnMut(&str, &[u32]) -> Option<Described>,
+) {
+    let mut lines: Vec<Vec<u32>> = vec![Vec::new(); profile.stacks.files.len()];
+    for frame in &profile.stacks.frame_table {
+        lines[frame.file.0 as usize].push(frame.line);
+    }
+    for (file, mut lines) in profile.stacks.files.iter_mut().zip(lines) {
+        if file.kind != FileKind::User {
+            continue;
+        }
+        lines.sort_unstable();
+        lines.dedup();
+        describe_file(file, &lines, describe);
+    }
+    // The cell itself is shown even if none of its lines allocated anything.
+    if let Some(name) = &profile.recording.main_file
+        && !profile.stacks.files.iter().any(|f| &f.name == name)
+    {
+        let mut file = SourceFile {
+            name: name.clone(),
+            label: name.clone(),
+            kind: FileKind::User,
+            lines: BTreeMap::new(),
+        };
+        describe_file(&mut file, &[], describe);
+        profile.stacks.files.push(file);
+    }
+}
+
+fn describe_file(
+    file: &mut SourceFile,
+    lines: &[u32],
+    describe: &mut impl FnMut(&str, &[u32]) -> Option<Described>,
+) {
+    if let Some(described) = describe(&file.name, lines) {
+        file.label = described.label;
+        file.kind = described.kind;
+        file.lines = described.lines;
+    }
+}
+
+/// The cyclic garbage collector begins (`None`) or has ended a run of a generation:
+/// (generation, collected, uncollectable).
+pub fn collection(ended: Option<(u8, u64, u64)>) {
+    let mut lock = live();
+    let Some(live) = lock.as_mut() else { return };
+    let now = live.now();
+    let Some((generation, collected, uncollectable)) = ended else {
+        live.collecting_since = Some(now);
+        return;
+    };
+    let Some(since) = live.collecting_since.take() else { return };
+    live.collection_count += 1;
+    live.collections.push(Collection {
+        at: Nanos(since),
+        duration: Nanos(now - since),
+        generation,
+        collected,
+        uncollectable,
+    });
+    if live.collections.len() > MAX_COLLECTIONS {
+        let shortest = live
+            .collections
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, c)| c.duration)
+            .map_or(0, |(index, _)| index);
+        live.collections.remove(shortest);
+    }
+}
