@@ -20,6 +20,12 @@ pub mod interpreter;
 pub mod process;
 pub mod sampling;
 
+// Floor 2: answers.
+pub mod report;
+
+// Floor 3: ink.
+pub mod render;
+
 // Floor 4: conductors.
 pub mod session;
 

@@ -1,0 +1,135 @@
+//! Answers to the questions that a reader has of a profile, ready to draw and without any ink.
+//!
+//! How much was it at most, who held it, what stays, when did it happen, and how well is that
+//! known: each has its place in a [`Report`]. Every share adds up to its whole.
+
+mod flame;
+mod hues;
+pub mod lines;
+mod tally;
+mod timeline;
+mod verdict;
+
+pub use flame::{Kind, Node};
+pub use hues::{HUES, Hue};
+pub use lines::{Group, Line, Rest, Row, Table};
+pub use tally::Figures;
+pub use timeline::{Layer, Moment, Run, Timeline};
+pub use verdict::Verdict;
+
+use crate::profile::{Allocator, Profile, Recording, Totals};
+
+/// What the reader asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// How many lines are shown by themselves; the others are one row.
+    pub top: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { top: 20 }
+    }
+}
+
+/// The answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// What was recorded, where and how.
+    pub recording: Recording,
+    /// The whole-process figures.
+    pub totals: Totals,
+    /// The answer in a sentence or two.
+    pub verdict: Verdict,
+    /// Whether there is nothing worth a plot.
+    pub tiny: bool,
+    /// What each line cost.
+    pub table: Table,
+    /// Memory over time.
+    pub timeline: Timeline,
+    /// Who held it at the peak; `None` when nobody held anything.
+    pub icicle: Option<Node>,
+    /// By allocator, in the order of [`Allocator`]; only those that were asked.
+    pub allocators: Vec<(Allocator, Figures)>,
+    /// The cyclic garbage collector.
+    pub collector: Collector,
+    /// What could not be measured, each as one sentence.
+    pub gaps: Vec<String>,
+}
+
+/// What the cyclic garbage collector did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Collector {
+    /// How many runs there were.
+    pub runs: u64,
+    /// Whether the figures below leave out the shortest runs.
+    pub partial: bool,
+    /// Time that it took, in nanoseconds.
+    pub nanos: u64,
+    /// Objects that it freed.
+    pub collected: u64,
+    /// Garbage that it could not free.
+    pub uncollectable: u64,
+}
+
+impl Report {
+    /// Answers for one profile.
+    pub fn new(profile: &Profile, options: &Options) -> Report {
+        let tally = tally::Tally::new(profile);
+        let names = tally::Names::new(profile);
+        let hues = hues::assign(profile, &tally, &names);
+        Report {
+            recording: profile.recording.clone(),
+            totals: profile.totals.clone(),
+            verdict: verdict::verdict(profile, &tally, &names),
+            tiny: verdict::is_tiny(profile),
+            table: Table::new(profile, &tally, &names, &hues, options.top.max(1)),
+            timeline: timeline::timeline(profile, &tally, &names, &hues),
+            icicle: flame::icicle(profile, &tally, &names, &hues),
+            allocators: by_allocator(profile),
+            collector: collector(profile),
+            gaps: profile.gaps.clone(),
+        }
+    }
+
+    /// Time spent in our own code, such as `1.6%`; `None` where it cannot be told.
+    pub fn overhead(&self) -> Option<String> {
+        verdict::overhead(self.recording.overhead, self.recording.duration)
+            .and_then(verdict::percent)
+    }
+}
+
+/// `±1.4%`, `±23%`, or `rough` where the error is larger than the figure; empty when exact.
+pub fn error_words(relative_error: f64) -> String {
+    if relative_error <= 0.0 {
+        return String::new();
+    }
+    verdict::percent(relative_error).map_or_else(|| "rough".to_owned(), |p| format!("±{p}"))
+}
+
+fn by_allocator(profile: &Profile) -> Vec<(Allocator, Figures)> {
+    [Allocator::Pymalloc, Allocator::Malloc, Allocator::Mmap]
+        .into_iter()
+        .map(|allocator| {
+            let mut figures = Figures::default();
+            profile.sites.iter().filter(|s| s.allocator == allocator).for_each(|s| figures.add_site(s));
+            (allocator, figures)
+        })
+        .filter(|(_, figures)| !figures.is_empty())
+        .collect()
+}
+
+fn collector(profile: &Profile) -> Collector {
+    let known = profile.collections.len() as u64;
+    let mut sum = Collector {
+        runs: profile.collection_count.max(known),
+        partial: profile.collection_count > known,
+        ..Collector::default()
+    };
+    for run in &profile.collections {
+        sum.nanos = sum.nanos.saturating_add(run.duration.0);
+        sum.collected = sum.collected.saturating_add(run.collected);
+        sum.uncollectable = sum.uncollectable.saturating_add(run.uncollectable);
+    }
+    sum
+}
