@@ -161,9 +161,7 @@ class Profile:
         """The report as an HTML fragment without scripts, at most 100 kB."""
         return self._data.to_html(top)
 
-    def to_pandas(
-        self, table: Literal["lines", "sites", "timeline"] = "lines"
-    ) -> pandas.DataFrame:
+    def to_pandas(self, table: Literal["lines", "sites", "timeline"] = "lines") -> pandas.DataFrame:
         """One table as a pandas DataFrame; needs pandas. Bytes and seconds, as in the fields."""
         columns = _TABLES.get(table)
         if columns is None:
@@ -317,7 +315,14 @@ class Profiler:
         if title is None:
             title = "block" if self._main_file is None else sources.label(self._main_file)
         result = self._profile = Profile()
-        self._recording = start(title, self._main_file, self._exact)
+        # This frame ends before the block does, so it cannot be where stacks stop.
+        self._recording = _native.start(
+            title=title,
+            main_file=self._main_file,
+            exact=self._exact,
+            whole_stacks=True,
+            **sources.paths(),
+        )
         return result
 
     def __exit__(
@@ -336,20 +341,7 @@ class Profiler:
         return _decorated(function, self._title, self._exact)
 
 
-def start(title: str, main_file: str | None, exact: bool) -> _native.Recording:
-    """Starts a recording with the paths of this process. Raises MemprofileError."""
-    return _native.start(
-        title=title,
-        main_file=main_file,
-        exact=exact,
-        library_paths=sources.library_paths(),
-        machinery_paths=sources.machinery_paths(),
-    )
-
-
-def _decorated(
-    function: Callable[P, R_co], title: str | None, exact: bool
-) -> Profiled[P, R_co]:
+def _decorated(function: Callable[P, R_co], title: str | None, exact: bool) -> Profiled[P, R_co]:
     name = getattr(function, "__qualname__", repr(function))
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise MemprofileError(

@@ -73,9 +73,7 @@ def complain(what: str, error: BaseException) -> None:
 class RecordedCell:
     """Start, stop and everything that is put into the shell in between."""
 
-    def __init__(
-        self, shell: Shell, options: CellOptions, cell_name: str, result: Any
-    ) -> None:
+    def __init__(self, shell: Shell, options: CellOptions, cell_name: str, result: Any) -> None:
         self._shell = shell
         self._options = options
         self._cell_name = cell_name
@@ -84,10 +82,9 @@ class RecordedCell:
         self._shadow: Callable[..., None] | None = None
         self._shadowed: tuple[Any, ...] = ()
 
-    def begin(self) -> None:
-        """Starts the recording. Raises MemprofileError, with nothing left behind."""
-        title = sources.label(self._cell_name)
-        self._recording = api.start(title, self._cell_name, self._options.exact)
+    def begin(self, recording: _native.Recording) -> None:
+        """Takes over a recording that has just been started."""
+        self._recording = recording
         own = self._shell.__dict__
         self._shadowed = (own["showtraceback"],) if "showtraceback" in own else ()
         original = self._shell.showtraceback
@@ -169,15 +166,23 @@ def _show_as_comment(cell_name: str, tail: str) -> None:
         linecache.cache[cell_name] = (size, mtime, [first, *lines[1:]], name)
 
 
-def _remember_as_typed(shell: Shell, tail: str) -> None:
+def remember_as_typed(shell: Shell) -> None:
     """Puts the typed first line into In[n] in place of the marker.
 
     After the run, because the display hook tokenizes In[n] to look for a final semicolon.
     """
     history = getattr(shell.history_manager, "input_hist_parsed", None)
-    for written in (marker(tail, False), marker(tail, True)):
-        if history and history[-1].startswith(written):
-            history[-1] = sources.MAGIC_LINE + tail + history[-1].removeprefix(written)
+    if not history:
+        return
+    first, newline, rest = history[-1].partition("\n")
+    if "cell_marker" not in first:
+        return
+    try:
+        tail = marked(ast.parse(first).body)
+    except SyntaxError:
+        return
+    if tail is not None:
+        history[-1] = sources.MAGIC_LINE + tail + newline + rest
 
 
 async def run(
@@ -197,12 +202,21 @@ async def run(
             line = DollarFormatter().vformat(tail, (), shell.user_ns)
         except Exception:  # as IPython does for every magic: braces that name nothing stay
             line = tail
-        cell = RecordedCell(shell, read_cell_options(line), cell_name, result)
+        options = read_cell_options(line)
+        cell = RecordedCell(shell, options, cell_name, result)
         try:
             # Twice: an interrupt on the way into the inner cleanup must not skip it.
             try:
                 with Held():
-                    cell.begin()
+                    # Called from here, because stacks stop at the frame that calls it.
+                    cell.begin(
+                        _native.start(
+                            title=sources.label(cell_name),
+                            main_file=cell_name,
+                            exact=options.exact,
+                            **sources.paths(),
+                        )
+                    )
                 outcome = await original(nodes, cell_name, *args, **kwargs)
             finally:
                 with Held():
@@ -214,5 +228,3 @@ async def run(
         return _report_failure(shell, result, _usage_error(error))
     except (Exception, KeyboardInterrupt) as error:
         return _report_failure(shell, result, error)
-    finally:
-        _remember_as_typed(shell, tail)

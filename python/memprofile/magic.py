@@ -18,7 +18,7 @@ from IPython.core.error import UsageError
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.magic import needs_local_scope, no_var_expand, output_can_be_silenced
 
-from memprofile import _native, cell, statement
+from memprofile import cell, statement
 from memprofile.sources import MAGIC_LINE, Shell
 
 _FIRST_LINE = re.compile(re.escape(MAGIC_LINE) + r"(|[ \t].*)")
@@ -84,7 +84,7 @@ def _magic_for(shell: Shell) -> Callable[..., Any]:
                        -o keeps the best
           --exact      record every allocation, however many there are
 
-        Examples:
+        For example:
 
           %%memprofile --save report.html
           %memprofile -r 3 sorted(values)
@@ -116,8 +116,10 @@ class Installation:
 
         self._wrapper = run_ast_nodes
         self._magic = _magic_for(shell)
+        self._after = lambda *result: cell.remember_as_typed(shell)
         shell.__dict__["run_ast_nodes"] = run_ast_nodes
         shell.input_transformers_cleanup.append(transform)
+        shell.events.register("post_run_cell", self._after)
         magics = shell.magics_manager.magics
         magics["line"]["memprofile"] = magics["cell"]["memprofile"] = self._magic
 
@@ -130,6 +132,9 @@ class Installation:
             del own["run_ast_nodes"]
             if self._before is not None:
                 own["run_ast_nodes"] = self._before
+        callbacks = self._shell.events.callbacks["post_run_cell"]
+        if self._after in callbacks:
+            callbacks.remove(self._after)
         transformers = self._shell.input_transformers_cleanup
         transformers[:] = [t for t in transformers if t is not transform]
         for kind in ("line", "cell"):

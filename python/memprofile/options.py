@@ -126,7 +126,7 @@ def read_cell_options(line: str) -> CellOptions:
 
 
 def read_statement_options(line: str) -> StatementOptions:
-    """Reads what follows ``%memprofile``; the statement stays exactly as typed. Raises OptionError."""
+    """Reads what follows ``%memprofile``; the statement stays as typed. Raises OptionError."""
     found: dict[str, object] = {}
     rest = line.strip()
     while rest.startswith("-"):
@@ -135,7 +135,9 @@ def read_statement_options(line: str) -> StatementOptions:
         if word == "--":
             break
         if word not in _STATEMENT:
-            example = "%memprofile -r 3 f(x), or %memprofile -- -x for an expression that begins with -"
+            example = (
+                "%memprofile -r 3 f(x), or %memprofile -- -x for an expression that begins with -"
+            )
             raise _unknown(word, dict(_STATEMENT), example)
         field, read = _STATEMENT[word]
         if read is None:

@@ -12,7 +12,7 @@ import site
 import sys
 import sysconfig
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypedDict
 
 Shell: TypeAlias = Any
 """An IPython shell. Any, because its own types are partial and differ between versions."""
@@ -86,6 +86,18 @@ def _both_ways(paths: set[str]) -> list[str]:
     return sorted(os.path.join(p, "") if not p.endswith((".py", ".zip")) else p for p in found)
 
 
+class Paths(TypedDict):
+    """The paths that a recording is started with."""
+
+    library_paths: list[str]
+    machinery_paths: list[str]
+
+
+def paths() -> Paths:
+    """Both kinds of path prefixes, for this process as it is now."""
+    return {"library_paths": library_paths(), "machinery_paths": machinery_paths()}
+
+
 def library_paths() -> list[str]:
     """Path prefixes of the standard library, of installed packages and of generated code."""
     names = ("stdlib", "platstdlib", "purelib", "platlib")
@@ -109,7 +121,7 @@ def machinery_paths() -> list[str]:
             paths.add(os.path.dirname(file) if is_package else file)
     # `python -m ipykernel_launcher` is the module __main__, not its own name.
     launcher: str | None = getattr(sys.modules.get("__main__"), "__file__", None)
-    if launcher is not None and _shell() is not None:
-        if os.path.basename(launcher) in ("ipykernel_launcher.py", "ipython", "__main__.py"):
-            paths.add(launcher)
+    names = ("ipykernel_launcher.py", "ipython", "__main__.py")
+    if launcher is not None and _shell() is not None and os.path.basename(launcher) in names:
+        paths.add(launcher)
     return [*_both_ways(paths), "<frozen runpy>"]

@@ -9,11 +9,11 @@ from typing import Any
 
 from IPython.core.error import UsageError
 
-from memprofile import api
+from memprofile import _native, api
 from memprofile.errors import MemprofileError
 from memprofile.interrupts import Held
 from memprofile.options import OptionError, StatementOptions, read_statement_options
-from memprofile.sources import STATEMENT_FILE, Shell, describe
+from memprofile.sources import STATEMENT_FILE, Shell, describe, paths
 
 
 def _compiled(shell: Shell, text: str) -> tuple[CodeType | None, CodeType | None]:
@@ -42,10 +42,12 @@ def _once(
     """Runs the statement once; prints its line even when it raises."""
     __tracebackhide__ = True
     value = None
-    profile: api.Profile | None = None
     failed: str | None = None
     with Held():
-        recording = api.start("%memprofile", STATEMENT_FILE, options.exact)
+        # Called from here, because stacks stop at the frame that calls it.
+        recording = _native.start(
+            title="%memprofile", main_file=STATEMENT_FILE, exact=options.exact, **paths()
+        )
     try:
         before, after = code
         if before is not None:

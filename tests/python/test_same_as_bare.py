@@ -50,21 +50,40 @@ CASES = [
     Case("comprehension reads globals", "n = 3\n[n * i for i in range(n)]"),
     Case("lambda reads globals", "k = 2\nf = lambda v: v * k\nf(4)"),
     Case("walrus", "(w := 5)\nw"),
-    Case("class pickles", "import pickle\nclass P: pass\npickle.loads(pickle.dumps(P())).__class__"),
+    Case(
+        "class pickles", "import pickle\nclass P: pass\npickle.loads(pickle.dumps(P())).__class__"
+    ),
     Case("function's module", "def where(): pass\nwhere.__module__, where.__qualname__"),
     Case("function's line", "\ndef first_line():\n    pass\nfirst_line.__code__.co_firstlineno"),
-    Case("getsource", "import inspect\ndef shown(a):\n    return a\nprint(inspect.getsource(shown))"),
-    Case("getsource of a class", "import inspect\nclass Shown:\n    a = 1\nprint(inspect.getsource(Shown))"),
+    Case(
+        "getsource", "import inspect\ndef shown(a):\n    return a\nprint(inspect.getsource(shown))"
+    ),
+    Case(
+        "getsource of a class",
+        "import inspect\nclass Shown:\n    a = 1\nprint(inspect.getsource(Shown))",
+    ),
     Case("decorator", "def d(f): return f\n@d\ndef g(): return 1\ng()"),
     Case("top-level await", "import asyncio\nawait asyncio.sleep(0)\n'awaited'"),
     Case("await in the first line", "await __import__('asyncio').sleep(0, 'value')"),
     Case("async for", "async def a():\n    yield 1\n[i async for i in a()]"),
-    Case("async with", "from contextlib import asynccontextmanager\n@asynccontextmanager\nasync def c():\n    yield 5\nasync with c() as v:\n    print(v)"),
-    Case("task outlives await", "import asyncio\nt = asyncio.ensure_future(asyncio.sleep(0, 9))\nawait t"),
+    Case(
+        "async with",
+        "from contextlib import asynccontextmanager\n@asynccontextmanager\nasync def c():\n    yield 5\nasync with c() as v:\n    print(v)",
+    ),
+    Case(
+        "task outlives await",
+        "import asyncio\nt = asyncio.ensure_future(asyncio.sleep(0, 9))\nawait t",
+    ),
     Case("await then error", "import asyncio\nkept = 1\nawait asyncio.sleep(0)\n1/0"),
-    Case("future import", "from __future__ import annotations\ndef q(a: Nowhere): pass\nq.__annotations__"),
+    Case(
+        "future import",
+        "from __future__ import annotations\ndef q(a: Nowhere): pass\nq.__annotations__",
+    ),
     Case("future import stays", "def q2(a: Nowhere): pass\nq2.__annotations__"),
-    Case("future import and await", "from __future__ import annotations\nimport asyncio\nawait asyncio.sleep(0, 3)"),
+    Case(
+        "future import and await",
+        "from __future__ import annotations\nimport asyncio\nawait asyncio.sleep(0, 3)",
+    ),
     Case("docstring first", "'a docstring'\n__doc__"),
     Case("time", "%time sum([1, 2])"),
     Case("time assigns", "%time timed = 7\ntimed"),
@@ -73,7 +92,7 @@ CASES = [
     Case("cell capture", "%%capture said\nprint('quiet')\n5", alone=True),
     Case("captured", "said.stdout"),
     Case("cell bash", "%%bash\necho from bash", alone=True),
-    Case("cell bash fails", "%%bash\nexit 3", alone=True),
+    Case("cell bash fails", "%%bash\nexit 3", alone=True, loose=True),
     Case("cell writefile", "%%writefile /dev/null\ntext", alone=True),
     Case("shell", "!echo shell; echo error >&2"),
     Case("shell assigns", "got = !echo a; echo b\ngot"),
@@ -90,18 +109,31 @@ CASES = [
     Case("names of a failing cell", "before, 'after' in dir()"),
     Case("exception in a function", "def fails(x):\n    return x / 0\n\nfails(1)"),
     Case("exception in an older cell's function", "fails(2)"),
-    Case("exception with a cause", "try:\n    1/0\nexcept Exception as e:\n    raise ValueError('v') from e"),
-    Case("exception in first line of a block", "for i in range(2):\n    raise KeyError(\n        i\n    )"),
+    Case(
+        "exception with a cause",
+        "try:\n    1/0\nexcept Exception as e:\n    raise ValueError('v') from e",
+    ),
+    Case(
+        "exception in first line of a block",
+        "for i in range(2):\n    raise KeyError(\n        i\n    )",
+    ),
     Case("exception group", "raise ExceptionGroup('g', [ValueError(1), TypeError(2)])"),
-    Case("exception whose str fails", "class Bad(Exception):\n    def __str__(self): raise RuntimeError\nraise Bad", loose=True),
-    Case("own traceback", "class Own(Exception):\n    def _render_traceback_(self): return ['own']\nraise Own"),
+    Case(
+        "exception whose str fails",
+        "class Bad(Exception):\n    def __str__(self): raise RuntimeError\nraise Bad",
+        loose=True,
+    ),
+    Case(
+        "own traceback",
+        "class Own(Exception):\n    def _render_traceback_(self): return ['own']\nraise Own",
+    ),
     Case("usage error", "from IPython.core.error import UsageError\nraise UsageError('u')"),
     Case("base exception", "class B(BaseException): pass\nraise B('b')"),
     Case("keyboard interrupt", "raise KeyboardInterrupt"),
     Case("system exit", "import sys\nsys.exit(3)"),
     Case("assertion", "assert 1 == 2, 'no'"),
     Case("memory error", "raise MemoryError('full')"),
-    Case("recursion", "def deep(): return deep()\ndeep()"),
+    Case("recursion", "def deep(): return deep()\ndeep()", loose=True),
     Case("last traceback", "import sys\nsys.last_type", before="1/0"),
     Case("value whose repr fails", "class R:\n    def __repr__(self): raise ValueError('r')\nR()"),
     Case("compile error", "x = 1\nreturn 5"),
@@ -116,25 +148,54 @@ CASES = [
     Case("windows line ends", "a6 = 1\r\na6 + 1\r\n"),
     Case("tabs", "if True:\n\ta7 = 1\na7"),
     Case("nested run_cell", "r = get_ipython().run_cell('5')\nr.result"),
-    Case("nested run_cell that fails", "r = get_ipython().run_cell('1/0')\nprint('goes on')\nr.success"),
-    Case("own showtraceback", "try:\n    1/0\nexcept Exception:\n    get_ipython().showtraceback()\nprint('goes on')"),
+    Case(
+        "nested run_cell that fails",
+        "r = get_ipython().run_cell('1/0')\nprint('goes on')\nr.success",
+    ),
+    Case(
+        "own showtraceback",
+        "try:\n    1/0\nexcept Exception:\n    get_ipython().showtraceback()\nprint('goes on')",
+    ),
     Case("all expressions", "1\n2\n'three'", before="get_ipython().ast_node_interactivity = 'all'"),
-    Case("last or assigned", "z = 4", before="get_ipython().ast_node_interactivity = 'last_expr_or_assign'"),
+    Case(
+        "last or assigned",
+        "z = 4",
+        before="get_ipython().ast_node_interactivity = 'last_expr_or_assign'",
+    ),
     Case("none", "5", before="get_ipython().ast_node_interactivity = 'none'"),
     Case("last expression again", "6", before="get_ipython().ast_node_interactivity = 'last_expr'"),
-    Case("await without autoawait", "import asyncio\nawait asyncio.sleep(0)", before="%autoawait False"),
+    Case(
+        "await without autoawait",
+        "import asyncio\nawait asyncio.sleep(0)",
+        before="%autoawait False",
+    ),
     Case("autoawait again", "await asyncio.sleep(0, 2)", before="%autoawait True"),
-    Case("objects die", "import weakref\nclass W: pass\nw = W()\nr = weakref.ref(w)\ndel w\nr() is None"),
+    Case(
+        "objects die",
+        "import weakref\nclass W: pass\nw = W()\nr = weakref.ref(w)\ndel w\nr() is None",
+    ),
     Case("refcount", "import sys\nheld = []\nsys.getrefcount(held)"),
     Case("refcount afterwards", "sys.getrefcount(held)"),
     Case("collector", "import gc\ngc.isenabled(), gc.get_threshold(), len(gc.callbacks) >= 0"),
     Case("globals is locals", "globals() is locals(), __name__"),
     Case("names", "sorted(n for n in dir() if 'memprof' in n.lower() or 'marker' in n)"),
-    Case("signal handler", "import signal\nsignal.getsignal(signal.SIGINT) is signal.default_int_handler"),
+    Case(
+        "signal handler",
+        "import signal\nsignal.getsignal(signal.SIGINT) is signal.default_int_handler",
+    ),
     Case("excepthook", "import sys\nsys.excepthook.__qualname__"),
-    Case("thread", "import threading\nt = threading.Thread(target=print, args=('from a thread',))\nt.start()\nt.join()"),
-    Case("subprocess", "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'pass']).returncode"),
-    Case("fork", "import os\npid = os.fork()\nif pid == 0:\n    os._exit(7)\nos.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])"),
+    Case(
+        "thread",
+        "import threading\nt = threading.Thread(target=print, args=('from a thread',))\nt.start()\nt.join()",
+    ),
+    Case(
+        "subprocess",
+        "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'pass']).returncode",
+    ),
+    Case(
+        "fork",
+        "import os\npid = os.fork()\nif pid == 0:\n    os._exit(7)\nos.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])",
+    ),
     Case("history as typed", "%history -n -l 0"),
     Case("payload", "get_ipython().set_next_input('next')"),
 ]
@@ -199,4 +260,5 @@ def test_same(pair: tuple[Kernel, Kernel], case: Case) -> None:
 
 def test_the_bare_cell_gives_no_report(pair: tuple[Kernel, Kernel]) -> None:
     ran = pair[1].run("1 + 1")
-    assert not any(map(is_report, ran.messages)) and ran.value == "2"
+    assert not any(map(is_report, ran.messages))
+    assert ran.value == "2"

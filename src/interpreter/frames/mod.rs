@@ -8,7 +8,7 @@
 
 mod line_table;
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
@@ -43,7 +43,6 @@ unsafe extern "C" {
         room: usize,
         tail: usize,
         stop: *const c_void,
-        inclusive: c_int,
     ) -> isize;
     fn memprofile_describe(
         frame: *const RawFrame,
@@ -55,12 +54,16 @@ unsafe extern "C" {
 
 /// Where walks end: the frame that started the recording. Everything above it ran before.
 static STOP: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
-static STOP_INCLUSIVE: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
-/// Ends every later walk at the frame that runs now; `inclusive`: that frame is part of stacks.
-pub fn stop_here(inclusive: bool) {
+/// Ends every later walk below the frame that runs now. It must outlive the recording: the
+/// address of a frame that has returned is given to the next call.
+pub fn stop_here() {
     STOP.store(memprofile_current_frame().cast_mut(), Relaxed);
-    STOP_INCLUSIVE.store(inclusive, Relaxed);
+}
+
+/// Lets every later walk go on to the outermost frame.
+pub fn stop_nowhere() {
+    STOP.store(std::ptr::null_mut(), Relaxed);
 }
 
 /// Makes every later [`Stack::walk`] find nothing: where the frames cannot be read.
@@ -95,21 +98,19 @@ impl Stack {
     /// Reads the stack of this thread, innermost frame first; `None` when it runs no Python.
     pub fn walk() -> Option<Stack> {
         let stop = STOP.load(Relaxed);
-        if stop == NOTHING { None } else { Stack::walk_to(stop, STOP_INCLUSIVE.load(Relaxed)) }
+        if stop == NOTHING { None } else { Stack::walk_to(stop) }
     }
 
     /// The same up to the outermost frame.
     pub fn walk_all() -> Option<Stack> {
-        Stack::walk_to(std::ptr::null(), false)
+        Stack::walk_to(std::ptr::null())
     }
 
-    fn walk_to(stop: *const c_void, inclusive: bool) -> Option<Stack> {
+    fn walk_to(stop: *const c_void) -> Option<Stack> {
         let blank = RawFrame { code: 0, qualname: 0, linetable: 0, first_line: 0, offset: 0 };
         let mut stack = Stack { frames: [blank; ROOM], kept: 0, count: 0, _here: PhantomData };
         // SAFETY: `out` has room for ROOM frames, TAIL <= ROOM; `stop` is only compared.
-        let count = unsafe {
-            memprofile_walk(stack.frames.as_mut_ptr(), ROOM, TAIL, stop, inclusive.into())
-        };
+        let count = unsafe { memprofile_walk(stack.frames.as_mut_ptr(), ROOM, TAIL, stop) };
         stack.count = usize::try_from(count).ok()?;
         stack.kept = stack.count.min(ROOM);
         if stack.count > ROOM {
