@@ -15,14 +15,17 @@ def start(
     exact: bool,
     library_paths: Sequence[str],
     machinery_paths: Sequence[str],
+    whole_stacks: bool = False,
 ) -> Recording:
     """Installs the hooks and starts recording this process.
 
-    Frames of the caller of this function and above are not part of any stack. ``library_paths``
+    Frames of the caller of this function and above are not part of any stack; that frame must
+    live until the recording stops. Where it cannot, ``whole_stacks`` keeps them. ``library_paths``
     and ``machinery_paths`` are path prefixes: code below the first is a library's, code below the
     second is never shown. ``exact`` records every allocation however many there are.
 
-    Raises MemprofileError when a recording is already running or the interpreter cannot be measured.
+    Raises MemprofileError when a recording is already running or the interpreter cannot be
+    measured.
     """
 
 def is_recording() -> bool:

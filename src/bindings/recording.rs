@@ -20,7 +20,7 @@ pub(super) fn is_recording() -> bool {
 
 /// Installs the hooks and starts recording this process.
 #[pyfunction]
-#[pyo3(signature = (*, title, main_file, exact, library_paths, machinery_paths, inclusive=false))]
+#[pyo3(signature = (*, title, main_file, exact, library_paths, machinery_paths, whole_stacks=false))]
 pub(super) fn start(
     py: Python<'_>,
     title: String,
@@ -28,7 +28,7 @@ pub(super) fn start(
     exact: bool,
     library_paths: Vec<String>,
     machinery_paths: Vec<String>,
-    inclusive: bool,
+    whole_stacks: bool,
 ) -> PyResult<PyRecording> {
     if session::is_recording() {
         return Err(Error::AlreadyRecording.into());
@@ -37,10 +37,12 @@ pub(super) fn start(
     let version = py.version_info();
     let interpreter = format!("CPython {}.{}.{}", version.major, version.minor, version.patch);
     let collector = Collector::watch(py)?;
-    if no_stacks.is_none() {
-        frames::stop_here(inclusive);
-    } else {
+    if no_stacks.is_some() {
         frames::walk_nothing();
+    } else if whole_stacks {
+        frames::stop_nowhere();
+    } else {
+        frames::stop_here();
     }
     let options = Options {
         title,

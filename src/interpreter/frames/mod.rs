@@ -8,7 +8,7 @@
 
 mod line_table;
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
@@ -39,13 +39,7 @@ struct RawText {
 
 unsafe extern "C" {
     safe fn memprofile_current_frame() -> *const c_void;
-    fn memprofile_walk(
-        out: *mut RawFrame,
-        room: usize,
-        tail: usize,
-        stop: *const c_void,
-        inclusive: c_int,
-    ) -> isize;
+    fn memprofile_walk(out: *mut RawFrame, room: usize, tail: usize, stop: *const c_void) -> isize;
     fn memprofile_describe(
         frame: *const RawFrame,
         function: *mut RawText,
@@ -56,12 +50,16 @@ unsafe extern "C" {
 
 /// Where walks end: the frame that started the recording. Everything above it ran before.
 static STOP: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
-static STOP_INCLUSIVE: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
-/// Ends every later walk at the frame that runs now; `inclusive`: that frame is part of stacks.
-pub fn stop_here(inclusive: bool) {
+/// Ends every later walk below the frame that runs now. It must outlive the recording: the
+/// address of a frame that has returned is given to the next call.
+pub fn stop_here() {
     STOP.store(memprofile_current_frame().cast_mut(), Relaxed);
-    STOP_INCLUSIVE.store(inclusive, Relaxed);
+}
+
+/// Lets every later walk go on to the outermost frame.
+pub fn stop_nowhere() {
+    STOP.store(std::ptr::null_mut(), Relaxed);
 }
 
 /// Makes every later [`Stack::walk`] find nothing: where the frames cannot be read.
@@ -96,29 +94,19 @@ impl Stack<'_> {
     /// thread runs no Python.
     pub fn walk<R>(look: impl FnOnce(Option<&Stack<'_>>) -> R) -> R {
         let stop = STOP.load(Relaxed);
-        if stop == NOTHING {
-            look(None)
-        } else {
-            Stack::walk_to(stop, STOP_INCLUSIVE.load(Relaxed), look)
-        }
+        if stop == NOTHING { look(None) } else { Stack::walk_to(stop, look) }
     }
 
     /// The same up to the outermost frame.
     pub fn walk_all<R>(look: impl FnOnce(Option<&Stack<'_>>) -> R) -> R {
-        Stack::walk_to(std::ptr::null(), false, look)
+        Stack::walk_to(std::ptr::null(), look)
     }
 
-    fn walk_to<R>(
-        stop: *const c_void,
-        inclusive: bool,
-        look: impl FnOnce(Option<&Stack<'_>>) -> R,
-    ) -> R {
+    fn walk_to<R>(stop: *const c_void, look: impl FnOnce(Option<&Stack<'_>>) -> R) -> R {
         // Not cleared: it is 8 KiB, and most stacks are short.
         let mut room = [const { MaybeUninit::<RawFrame>::uninit() }; ROOM];
         // SAFETY: `out` has room for ROOM frames, TAIL <= ROOM; `stop` is only compared.
-        let count = unsafe {
-            memprofile_walk(room.as_mut_ptr().cast(), ROOM, TAIL, stop, inclusive.into())
-        };
+        let count = unsafe { memprofile_walk(room.as_mut_ptr().cast(), ROOM, TAIL, stop) };
         let Ok(count) = usize::try_from(count) else { return look(None) };
         // SAFETY: the walk has written min(count, ROOM) frames.
         let frames = unsafe {

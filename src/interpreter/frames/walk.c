@@ -47,18 +47,16 @@ HIDDEN const void *memprofile_current_frame(void) {
     return f;
 }
 
-/* Writes the frames, innermost first, up to and without the frame `stop` (`inclusive`: with it).
+/* Writes the frames, innermost first, up to and without the frame `stop`.
  *
  * Returns how many there are; where that is more than `room`, the first room - tail and the last
  * `tail` are written. Returns -1 where the thread runs no Python. */
 HIDDEN ptrdiff_t memprofile_walk(struct memprofile_frame *out, size_t room, size_t tail,
-                                 const void *stop, int inclusive) {
+                                 const void *stop) {
     PyThreadState *ts = own_thread_state();
     if (ts == NULL) return -1;
     size_t count = 0;
-    for (_PyInterpreterFrame *f = head(ts); f != NULL; f = f->previous) {
-        int last = (const void *)f == stop;
-        if (last && !inclusive) break;
+    for (_PyInterpreterFrame *f = head(ts); f != NULL && (const void *)f != stop; f = f->previous) {
         if (is_python(f)) {
             PyCodeObject *code = code_of(f);
             size_t at = count < room ? count : room - tail + (count - room) % tail;
@@ -69,7 +67,6 @@ HIDDEN ptrdiff_t memprofile_walk(struct memprofile_frame *out, size_t room, size
             out[at].offset = (int32_t)((const char *)instruction(f) - (const char *)code->co_code_adaptive);
             count++;
         }
-        if (last) break;
     }
     return (ptrdiff_t)count;
 }

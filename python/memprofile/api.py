@@ -1,0 +1,423 @@
+"""``profile()`` and ``Profile``: memprofile without a notebook magic."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable, Container, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, cast, overload
+
+from memprofile import _native, sources
+from memprofile.errors import MemprofileError
+from memprofile.options import DEFAULT_TOP, OptionError, checked_path
+
+if TYPE_CHECKING:
+    import pandas
+
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
+
+__all__ = ["Profile", "profile"]
+
+
+class Profile:
+    """What a stretch of code cost in memory. Bytes are integers, times are seconds.
+
+    ``with memprofile.profile() as p:`` gives one that is filled when the block ends; until
+    then its figures raise MemprofileError. Shown in a notebook, it draws its report.
+    """
+
+    __slots__ = ("_finished",)
+
+    def __init__(self) -> None:
+        self._finished: _native.Profile | None = None
+
+    @classmethod
+    def _of(cls, finished: _native.Profile) -> Profile:
+        made = cls()
+        made._finished = finished
+        return made
+
+    @property
+    def _data(self) -> _native.Profile:
+        if self._finished is None:
+            raise MemprofileError(
+                "this profile is not finished; read it after the `with memprofile.profile()` block"
+            )
+        return self._finished
+
+    @property
+    def title(self) -> str:
+        """What was profiled: ``cell [12]``, or a function's name."""
+        return self._data.title
+
+    @property
+    def peak_footprint(self) -> int:
+        """The most memory in use at once, in bytes above the start."""
+        return self._data.peak_footprint
+
+    @property
+    def footprint_delta(self) -> int:
+        """What is in use at the end, in bytes above the start; negative when memory was freed."""
+        return self._data.footprint_delta
+
+    @property
+    def start_rss(self) -> int:
+        """Resident set size of the process at the start, in bytes."""
+        return self._data.start_rss
+
+    @property
+    def peak_rss(self) -> int:
+        """The largest resident set size of the process, in bytes; see ``peak_rss_exact``."""
+        return self._data.peak_rss
+
+    @property
+    def peak_rss_exact(self) -> bool:
+        """Whether ``peak_rss`` is the kernel's own high-water mark, not the largest reading."""
+        return self._data.peak_rss_exact
+
+    @property
+    def rss_delta(self) -> int:
+        """Resident set size at the end less that at the start, in bytes."""
+        return self._data.rss_delta
+
+    @property
+    def total_allocated(self) -> int:
+        """Bytes of all allocations together, those freed again too."""
+        return self._data.total_allocated
+
+    @property
+    def allocation_count(self) -> int:
+        """The number of allocations."""
+        return self._data.allocation_count
+
+    @property
+    def surviving_bytes(self) -> int:
+        """Bytes of the allocations that were still live at the end."""
+        return self._data.surviving_bytes
+
+    @property
+    def duration(self) -> float:
+        """Wall time from start to stop, in seconds."""
+        return self._data.duration
+
+    @property
+    def overhead(self) -> float:
+        """Time spent in memprofile itself while recording, as a share of the duration (0 to 1)."""
+        return self._data.overhead
+
+    @property
+    def sample_interval(self) -> int:
+        """Mean bytes between two samples; 0 when every allocation was recorded."""
+        return self._data.sample_interval
+
+    @property
+    def exact(self) -> bool:
+        """Whether every allocation was recorded, so that no figure is an estimate."""
+        return self._data.exact
+
+    @property
+    def gaps(self) -> list[str]:
+        """What could not be measured, each as one sentence with its reason."""
+        return self._data.gaps
+
+    @property
+    def timeline(self) -> _native.Timeline:
+        """Memory over time: columns ``seconds``, ``footprint`` and ``rss`` (bytes)."""
+        return self._data.timeline
+
+    @property
+    def lines(self) -> list[_native.Line]:
+        """Each line of your own code that allocated, the largest at the peak first."""
+        return self._data.lines
+
+    @property
+    def sites(self) -> list[_native.Site]:
+        """Each whole stack that allocated, by allocator."""
+        return self._data.sites
+
+    def to_json(self) -> str:
+        """The profile as versioned JSON, which this and later versions of memprofile load."""
+        return self._data.to_json()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The profile as plain data: what ``to_json`` writes."""
+        return cast("dict[str, Any]", json.loads(self.to_json()))
+
+    def to_text(self, top: int = DEFAULT_TOP, *, color: bool = False) -> str:
+        """The report as 10 to 20 lines of text; the ``top`` lines, the rest as one row."""
+        return self._data.to_text(top, color)
+
+    def to_line(self) -> str:
+        """The verdict as one line of text."""
+        return self._data.to_line()
+
+    def to_html(self, top: int = DEFAULT_TOP) -> str:
+        """The report as an HTML fragment without scripts, at most 100 kB."""
+        return self._data.to_html(top)
+
+    def to_pandas(self, table: Literal["lines", "sites", "timeline"] = "lines") -> pandas.DataFrame:
+        """One table as a pandas DataFrame; needs pandas. Bytes and seconds, as in the fields."""
+        columns = _TABLES.get(table)
+        if columns is None:
+            raise MemprofileError(
+                f"there is no table {table!r}; use one of 'lines', 'sites', 'timeline'"
+            )
+        try:
+            import pandas
+        except ImportError as error:
+            raise MemprofileError(
+                "to_pandas needs pandas; install it with: pip install pandas"
+            ) from error
+        if table == "timeline":
+            timeline = self.timeline
+            return pandas.DataFrame({name: getattr(timeline, name) for name in columns})
+        rows = self.lines if table == "lines" else self.sites
+        return pandas.DataFrame(
+            {name: [getattr(row, name) for row in rows] for name in columns}, columns=list(columns)
+        )
+
+    def save(self, path: str | os.PathLike[str], top: int = DEFAULT_TOP) -> None:
+        """Writes the profile to a file by its suffix.
+
+        ``.html`` is a self-contained page, ``.svg`` and ``.png`` the chart, ``.txt`` the text,
+        ``.json`` the data, which ``Profile.load`` reads back.
+
+        Raises MemprofileError for another suffix or a folder that is not there, OSError when
+        the disk does not take it.
+        """
+        try:
+            file = checked_path(path, "save()", 'for example: profile.save("report.html")')
+        except OptionError as error:
+            raise MemprofileError(str(error)) from None
+        data = self._data
+        match file.suffix.lower():
+            case ".html":
+                content = data.to_page(top).encode()
+            case ".json":
+                content = data.to_json().encode()
+            case ".svg":
+                content = data.to_svg(top).encode()
+            case ".png":
+                content = data.to_png(top)[0]
+            case _:
+                content = (data.to_text(top, False).rstrip("\n") + "\n").encode()
+        file.write_bytes(content)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Profile:
+        """Reads a profile that ``save("name.json")`` wrote, with this or an older version.
+
+        Raises MemprofileError for any other file, OSError when it cannot be read.
+        """
+        try:
+            text = Path(path).expanduser().read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            text = ""  # the engine's sentence says what to load instead
+        return cls._of(_native.Profile.from_json(text))
+
+    def __reduce__(self) -> tuple[Callable[[str], Profile], tuple[str]]:
+        return _from_json, (self.to_json(),)
+
+    def __repr__(self) -> str:
+        if self._finished is None:
+            return "<memprofile.Profile, not finished>"
+        return f"<memprofile.Profile {self.title}: {self.to_line()}>"
+
+    def __str__(self) -> str:
+        return repr(self) if self._finished is None else self.to_text()
+
+    def _repr_mimebundle_(
+        self, include: Container[str] | None = None, exclude: Container[str] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The report for a front end: HTML, PNG and text, with the PNG's metadata."""
+        if self._finished is None:
+            return {"text/plain": repr(self)}, {}
+        return self._bundle(DEFAULT_TOP, include, exclude)
+
+    def _bundle(
+        self,
+        top: int,
+        include: Container[str] | None = None,
+        exclude: Container[str] | None = None,
+        color: bool = False,
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        def wanted(mime: str) -> bool:
+            return (include is None or mime in include) and (exclude is None or mime not in exclude)
+
+        data = self._data
+        bundle: dict[str, Any] = {}
+        metadata: dict[str, Any] = {}
+        if wanted("text/plain"):
+            bundle["text/plain"] = data.to_text(top, color)
+        if wanted("text/html"):
+            bundle["text/html"] = data.to_html(top)
+        if wanted("image/png"):
+            png, width, height = data.to_png(top)
+            alt = data.alt_text()
+            # Bytes: IPython and the kernel encode them as base64 for the message.
+            bundle["image/png"] = png
+            metadata = {
+                "image/png": {
+                    "alt": alt,
+                    "width": width,
+                    "height": height,
+                    "needs_background": "light",
+                },
+                "vscode_altText": alt,
+            }
+        return bundle, metadata
+
+
+_TABLES: Mapping[str, tuple[str, ...]] = {
+    "lines": (
+        *("filename", "lineno", "function", "source", "peak_bytes", "surviving_bytes"),
+        *("allocated_bytes", "allocation_count", "temporary_bytes", "relative_error"),
+    ),
+    "sites": (
+        *("stack", "allocator", "native_thread", "peak_bytes", "surviving_bytes"),
+        *("allocated_bytes", "allocation_count", "temporary_bytes"),
+    ),
+    "timeline": ("seconds", "footprint", "rss"),
+}
+
+
+def _from_json(text: str) -> Profile:
+    return Profile._of(_native.Profile.from_json(text))
+
+
+class Profiled(Protocol[P, R_co]):
+    """A decorated function."""
+
+    last_profile: Profile | None
+    """The profile of the last call that ended; None before the first."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+
+class Profiler:
+    """What ``profile()`` returns: a context manager, and a decorator."""
+
+    def __init__(self, title: str | None, exact: bool, main_file: str | None) -> None:
+        self._title = title
+        self._exact = exact
+        self._main_file = main_file
+        self._recording: _native.Recording | None = None
+        self._profile: Profile | None = None
+
+    def __enter__(self) -> Profile:
+        title = self._title
+        if title is None:
+            title = "block" if self._main_file is None else sources.label(self._main_file)
+        result = self._profile = Profile()
+        # This frame ends before the block does, so it cannot be where stacks stop.
+        self._recording = _native.start(
+            title=title,
+            main_file=self._main_file,
+            exact=self._exact,
+            whole_stacks=True,
+            **sources.paths(),
+        )
+        return result
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        recording, self._recording = self._recording, None
+        result, self._profile = self._profile, None
+        if recording is not None and result is not None:
+            result._finished = recording.stop(sources.describe, kind.__name__ if kind else None)
+
+    def __call__(self, function: Callable[P, R_co]) -> Profiled[P, R_co]:
+        """Decorates a function: each outermost call is recorded, see ``Profiled.last_profile``."""
+        return _decorated(function, self._title, self._exact)
+
+
+def _decorated(function: Callable[P, R_co], title: str | None, exact: bool) -> Profiled[P, R_co]:
+    name = getattr(function, "__qualname__", repr(function))
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise MemprofileError(
+            f"profile() cannot decorate the generator {name}, whose body runs in pieces; "
+            "put `with memprofile.profile():` around the loop that consumes it"
+        )
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    main_file = None if code is None else code.co_filename
+    # A call from inside of the running one (recursion, a thread) is part of its recording.
+    running = False
+
+    def profiler() -> Profiler:
+        return Profiler(title or name, exact, main_file)
+
+    if inspect.iscoroutinefunction(function):
+
+        async def awaiting(*args: P.args, **kwargs: P.kwargs) -> Any:
+            nonlocal running
+            if running:
+                return await function(*args, **kwargs)
+            with profiler() as result:
+                running = True
+                try:
+                    return await function(*args, **kwargs)
+                finally:
+                    running = False
+                    profiled.last_profile = result
+
+        profiled = cast("Profiled[P, R_co]", functools.update_wrapper(awaiting, function))
+
+    else:
+
+        def calling(*args: P.args, **kwargs: P.kwargs) -> R_co:
+            nonlocal running
+            if running:
+                return function(*args, **kwargs)
+            with profiler() as result:
+                running = True
+                try:
+                    return function(*args, **kwargs)
+                finally:
+                    running = False
+                    profiled.last_profile = result
+
+        profiled = cast("Profiled[P, R_co]", functools.update_wrapper(calling, function))
+
+    profiled.last_profile = None
+    return profiled
+
+
+@overload
+def profile(function: Callable[P, R_co], /) -> Profiled[P, R_co]: ...
+@overload
+def profile(*, title: str | None = None, exact: bool = False) -> Profiler: ...
+def profile(
+    function: Callable[P, R_co] | None = None,
+    /,
+    *,
+    title: str | None = None,
+    exact: bool = False,
+) -> Profiler | Profiled[P, R_co]:
+    """Profiles a block or a function.
+
+    ``with memprofile.profile() as p:`` fills the Profile ``p`` when the block ends, also by
+    an exception. ``@memprofile.profile`` (with or without parentheses) records each call;
+    ``function.last_profile`` is the Profile of the last one. ``title`` is what reports call
+    it, ``exact`` records every allocation however many there are.
+
+    Raises MemprofileError when a recording is already running in this process, when the
+    interpreter cannot be measured, or for a generator function.
+    """
+    if function is not None:
+        if not callable(function):
+            raise MemprofileError(
+                f"profile() decorates a function, not {function!r}; "
+                "give the title by name, for example: profile(title='load')"
+            )
+        return _decorated(function, title, exact)
+    return Profiler(title, exact, sys._getframe(1).f_code.co_filename)

@@ -1,0 +1,230 @@
+"""One recorded cell: IPython runs it, this watches.
+
+The cell's statements go to IPython's own ``run_ast_nodes`` unchanged, so everything that a
+cell can do (Out[n], top-level await, star imports, pickling) is IPython's doing. Around it:
+start, stop, restore. Whatever ends the cell, the report is published before the traceback.
+"""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import sys
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.utils.text import DollarFormatter
+
+from memprofile import _native, api, sources
+from memprofile.errors import MemprofileError
+from memprofile.interrupts import Held
+from memprofile.options import CellOptions, OptionError, read_cell_options
+from memprofile.sources import Shell
+
+_MARKER = '__import__("memprofile.magic", fromlist=("magic",)).cell_marker({!r})'
+# Only a docstring may stand before `from __future__ import`; the call above would make
+# IPython's own check, whether the cell awaits, fail to compile it.
+_DOCSTRING = "memprofile.magic.cell_marker:"
+
+RunNodes = Callable[..., Awaitable[bool | None]]
+
+
+def marker(tail: str, before_future_import: bool) -> str:
+    """The statement that stands for a first line ``%%memprofile`` + ``tail``."""
+    return repr(_DOCSTRING + tail) if before_future_import else _MARKER.format(tail)
+
+
+def marked(nodes: list[ast.stmt]) -> str | None:
+    """What follows ``%%memprofile`` when the first statement is its marker, else None."""
+    match nodes[:1]:
+        case [
+            ast.Expr(
+                ast.Call(
+                    ast.Attribute(
+                        ast.Call(ast.Name("__import__"), [ast.Constant("memprofile.magic")]),
+                        "cell_marker",
+                    ),
+                    [ast.Constant(str(tail))],
+                )
+            )
+        ]:
+            return tail
+        case [ast.Expr(ast.Constant(str(text)))] if text.startswith(_DOCSTRING):
+            return text.removeprefix(_DOCSTRING)
+    return None
+
+
+def show(shell: Shell, profile: api.Profile, top: int) -> None:
+    """Publishes the report in the forms that this front end can show."""
+    active = shell.display_formatter.active_types
+    terminal = list(active) == ["text/plain"]
+    color = terminal and sys.stdout.isatty() and str(shell.colors).lower() != "nocolor"
+    bundle, metadata = profile._bundle(top, include=active, color=color)
+    shell.display_pub.publish(bundle, metadata)
+
+
+def complain(what: str, error: BaseException) -> None:
+    """Says on stderr what went wrong after the cell: its own outcome must not change."""
+    print(f"memprofile: {what}: {error or type(error).__name__}", file=sys.stderr)
+
+
+class RecordedCell:
+    """Start, stop and everything that is put into the shell in between."""
+
+    def __init__(self, shell: Shell, options: CellOptions, cell_name: str, result: Any) -> None:
+        self._shell = shell
+        self._options = options
+        self._cell_name = cell_name
+        self._result = result
+        self._recording: _native.Recording | None = None
+        self._shadow: Callable[..., None] | None = None
+        self._shadowed: tuple[Any, ...] = ()
+
+    def begin(self, recording: _native.Recording) -> None:
+        """Takes over a recording that has just been started."""
+        self._recording = recording
+        own = self._shell.__dict__
+        self._shadowed = (own["showtraceback"],) if "showtraceback" in own else ()
+        original = self._shell.showtraceback
+
+        def showtraceback(*args: Any, **kwargs: Any) -> None:
+            # A traceback that user code or a nested cell shows does not end this cell: IPython
+            # notes the error in the cell's own result first.
+            if self._error() is not None or self._result is None:
+                with Held():
+                    self.finish()
+            original(*args, **kwargs)
+
+        self._shadow = showtraceback
+        own["showtraceback"] = showtraceback
+
+    def _error(self) -> BaseException | None:
+        result = self._result
+        if result is None:
+            return sys.exc_info()[1]
+        error: BaseException | None = result.error_in_exec or result.error_before_exec
+        return error
+
+    def finish(self) -> None:
+        """Stops, restores and reports; does nothing the second time, and never raises."""
+        shadow, self._shadow = self._shadow, None
+        own = self._shell.__dict__
+        if shadow is not None and own.get("showtraceback") is shadow:
+            del own["showtraceback"]
+            if self._shadowed:
+                own["showtraceback"] = self._shadowed[0]
+        recording, self._recording = self._recording, None
+        if recording is None:
+            return
+        error = self._error()
+        try:
+            finished = recording.stop(sources.describe, type(error).__name__ if error else None)
+        except Exception as problem:
+            complain("the recording could not be read", problem)
+            return
+        self._deliver(api.Profile._of(finished))
+
+    def _deliver(self, profile: api.Profile) -> None:
+        options = self._options
+        if options.name is not None:
+            self._shell.push({options.name: profile})
+        if not options.quiet:
+            try:
+                show(self._shell, profile, options.top)
+            except Exception as problem:
+                complain("the report could not be shown", problem)
+        if options.save is not None:
+            try:
+                profile.save(options.save, options.top)
+            except (OSError, MemprofileError) as problem:
+                complain(f"the profile could not be saved to {str(options.save)!r}", problem)
+
+
+def _report_failure(shell: Shell, result: Any, error: BaseException) -> bool:
+    """Shows an error of our own side as a cell's error; the reply becomes ``error``."""
+    if result is not None:
+        result.error_in_exec = error
+    traceback: TracebackType | None = error.__traceback__
+    shell.showtraceback((type(error), error, traceback))
+    return True
+
+
+def _usage_error(error: Exception) -> UsageError:
+    return UsageError(f"%%memprofile: {error}")
+
+
+def _show_as_comment(cell_name: str, tail: str) -> None:
+    """Puts the typed first line, as a comment, where tracebacks and inspect read the cell."""
+    entry = linecache.cache.get(cell_name)
+    if entry is None or len(entry) != 4:
+        return
+    size, mtime, lines, name = entry
+    if lines:
+        first = sources.COMMENTED_MAGIC_LINE + tail + "\n"
+        linecache.cache[cell_name] = (size, mtime, [first, *lines[1:]], name)
+
+
+def remember_as_typed(shell: Shell) -> None:
+    """Puts the typed first line into In[n] in place of the marker.
+
+    After the run, because the display hook tokenizes In[n] to look for a final semicolon.
+    """
+    history = getattr(shell.history_manager, "input_hist_parsed", None)
+    if not history:
+        return
+    first, newline, rest = history[-1].partition("\n")
+    if "cell_marker" not in first:
+        return
+    try:
+        tail = marked(ast.parse(first).body)
+    except SyntaxError:
+        return
+    if tail is not None:
+        history[-1] = sources.MAGIC_LINE + tail + newline + rest
+
+
+async def run(
+    shell: Shell,
+    original: RunNodes,
+    tail: str,
+    nodes: list[ast.stmt],
+    cell_name: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> bool | None:
+    """Runs the statements of a cell under a recording, as ``original`` would without one."""
+    result = kwargs.get("result", args[2] if len(args) > 2 else None)
+    _show_as_comment(cell_name, tail)
+    try:
+        try:
+            line = DollarFormatter().vformat(tail, (), shell.user_ns)
+        except Exception:  # as IPython does for every magic: braces that name nothing stay
+            line = tail
+        options = read_cell_options(line)
+        cell = RecordedCell(shell, options, cell_name, result)
+        try:
+            # Twice: an interrupt on the way into the inner cleanup must not skip it.
+            try:
+                with Held():
+                    # Called from here, because stacks stop at the frame that calls it.
+                    cell.begin(
+                        _native.start(
+                            title=sources.label(cell_name),
+                            main_file=cell_name,
+                            exact=options.exact,
+                            **sources.paths(),
+                        )
+                    )
+                outcome = await original(nodes, cell_name, *args, **kwargs)
+            finally:
+                with Held():
+                    cell.finish()
+        finally:
+            cell.finish()
+        return outcome
+    except (OptionError, MemprofileError) as error:
+        return _report_failure(shell, result, _usage_error(error))
+    except (Exception, KeyboardInterrupt) as error:
+        return _report_failure(shell, result, error)

@@ -1,0 +1,159 @@
+"""``%%memprofile`` and ``%memprofile``: how they enter an IPython shell and leave it again.
+
+A cell magic of the usual kind gets the cell as text and has to run it by itself; that is
+where Out[n], line numbers, ``await`` and ``from m import *`` break. Here the first line is
+only replaced by a marker statement, IPython parses and runs the cell as always, and the
+shadowed ``run_ast_nodes`` recognises the marker (see ``cell.py``).
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn
+from weakref import WeakKeyDictionary
+
+from IPython.core.error import UsageError
+from IPython.core.inputtransformer2 import TransformerManager
+from IPython.core.magic import needs_local_scope, no_var_expand, output_can_be_silenced
+
+from memprofile import cell, statement
+from memprofile.sources import MAGIC_LINE, Shell
+
+_FIRST_LINE = re.compile(re.escape(MAGIC_LINE) + r"(|[ \t].*)")
+_FUTURE_IMPORT = re.compile(r"\s*from\s+__future__\s+import\b")
+_NOT_FIRST = (
+    "make %%memprofile the first line of the cell; for one statement use, "
+    "for example: %memprofile sorted(values)"
+)
+
+
+def cell_marker(tail: str) -> NoReturn:
+    """What the marker statement calls when something else than the shell runs it."""
+    raise UsageError(_NOT_FIRST)
+
+
+def transform(lines: list[str]) -> list[str]:
+    """Replaces a first line ``%%memprofile ...`` by the marker; stateless, any other cell as is.
+
+    The rest is tidied as IPython tidies a cell (indentation, prompts, a cell magic in its
+    first line), because IPython looks for these at the top of the text only.
+    """
+    found = _FIRST_LINE.fullmatch(lines[0].rstrip("\r\n")) if lines else None
+    if found is None:
+        return lines
+    body = lines[1:]
+    blank = next((i for i, line in enumerate(body) if line.strip()), len(body))
+    head, body = body[:blank], body[blank:]
+    manager: Any = TransformerManager()  # type: ignore[no-untyped-call, unused-ignore]
+    for step in (*manager.cleanup_transforms, *manager.line_transforms):
+        body = step(body)
+    future = any(_FUTURE_IMPORT.match(line) for line in body)
+    return [cell.marker(found[1], future) + "\n", *head, *body]
+
+
+# check_complete then sees the %% line itself, so that a terminal waits for the cell's body.
+transform.has_side_effects = True  # type: ignore[attr-defined]
+
+
+def _magic_for(shell: Shell) -> Callable[..., Any]:
+    @no_var_expand
+    @needs_local_scope
+    @output_can_be_silenced
+    def memprofile(line: str, cell: str | None = None, local_ns: Any = None) -> Any:
+        """Shows what a cell, or one statement, costs in memory.
+
+        Cell: %%memprofile [-o NAME] [-q] [--save FILE] [--exact] [--top N]
+
+          as the first line of a cell. The cell runs once, exactly as without it; the report
+          comes below its output.
+
+          -o NAME      keep the memprofile.Profile in the variable NAME
+          -q           show no report
+          --save FILE  write the report: .html, .json, .svg, .png or .txt
+          --exact      record every allocation, however many there are
+          --top N      show N lines (10), the rest as one row
+
+        Line: %memprofile [-o NAME] [-r N] [--exact] STATEMENT
+
+          prints one line of text; the value of an expression is the magic's value.
+
+          -o NAME      keep the memprofile.Profile in the variable NAME
+          -r N         run the statement N times: a line for each, then the best and the spread;
+                       -o keeps the best
+          --exact      record every allocation, however many there are
+
+        For example:
+
+          %%memprofile --save report.html
+          %memprofile -r 3 sorted(values)
+        """
+        if cell is not None:
+            raise UsageError(_NOT_FIRST)
+        return statement.run(shell, line, local_ns)
+
+    return memprofile
+
+
+class Installation:
+    """What was put into one shell; ``remove`` takes exactly that out again."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._before = shell.__dict__.get("run_ast_nodes")
+        original = shell.run_ast_nodes
+        self._active = True
+
+        async def run_ast_nodes(
+            nodelist: list[ast.stmt], cell_name: str, *args: Any, **kwargs: Any
+        ) -> bool | None:
+            tail = cell.marked(nodelist) if self._active else None
+            if tail is None:
+                untouched: bool | None = await original(nodelist, cell_name, *args, **kwargs)
+                return untouched
+            return await cell.run(shell, original, tail, nodelist[1:], cell_name, args, kwargs)
+
+        self._wrapper = run_ast_nodes
+        self._magic = _magic_for(shell)
+        self._after = lambda *result: cell.remember_as_typed(shell)
+        shell.__dict__["run_ast_nodes"] = run_ast_nodes
+        shell.input_transformers_cleanup.append(transform)
+        shell.events.register("post_run_cell", self._after)
+        magics = shell.magics_manager.magics
+        magics["line"]["memprofile"] = magics["cell"]["memprofile"] = self._magic
+
+    def remove(self) -> None:
+        """Leaves the shell as it was, but for what others have put on top since."""
+        own = self._shell.__dict__
+        # Under somebody else's wrapper ours stays, and does nothing.
+        self._active = False
+        if own.get("run_ast_nodes") is self._wrapper:
+            del own["run_ast_nodes"]
+            if self._before is not None:
+                own["run_ast_nodes"] = self._before
+        callbacks = self._shell.events.callbacks["post_run_cell"]
+        if self._after in callbacks:
+            callbacks.remove(self._after)
+        transformers = self._shell.input_transformers_cleanup
+        transformers[:] = [t for t in transformers if t is not transform]
+        for kind in ("line", "cell"):
+            magics = self._shell.magics_manager.magics[kind]
+            if magics.get("memprofile") is self._magic:
+                del magics["memprofile"]
+
+
+_installed: WeakKeyDictionary[Shell, Installation] = WeakKeyDictionary()
+
+
+def install(shell: Shell) -> None:
+    """Adds the magics to a shell; does nothing when they are there."""
+    if shell not in _installed:
+        _installed[shell] = Installation(shell)
+
+
+def uninstall(shell: Shell) -> None:
+    """Takes the magics out of a shell; does nothing when they are not there."""
+    installation = _installed.pop(shell, None)
+    if installation is not None:
+        installation.remove()

@@ -1,0 +1,154 @@
+"""The options of both magics: one table, one reader, one sentence for each mistake.
+
+Hand-written, because argparse splits the quotes of a ``%memprofile`` statement apart and
+accepts abbreviations that would change their meaning when an option is added.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_TOP = 10
+"""How many lines a report shows before the rest is one row."""
+
+SUFFIXES = (".html", ".json", ".svg", ".png", ".txt")
+"""The file types that a profile can be saved as."""
+
+
+class OptionError(Exception):
+    """A bad option: one sentence and an example."""
+
+
+@dataclass(frozen=True)
+class CellOptions:
+    """What the first line of a ``%%memprofile`` cell asks for."""
+
+    name: str | None = None
+    quiet: bool = False
+    save: Path | None = None
+    exact: bool = False
+    top: int = DEFAULT_TOP
+
+
+@dataclass(frozen=True)
+class StatementOptions:
+    """What stands between ``%memprofile`` and the statement, and the statement."""
+
+    statement: str
+    name: str | None = None
+    repeat: int | None = None
+    exact: bool = False
+
+
+def _name(value: str) -> str:
+    if not value.isidentifier():
+        raise OptionError(f"-o needs a variable name, not {value!r}; for example: -o usage")
+    return value
+
+
+def _positive(flag: str, example: str) -> Callable[[str], int]:
+    def read(value: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) == 0:
+            raise OptionError(f"{flag} needs a whole number above 0, not {value!r}; {example}")
+        return int(value)
+
+    return read
+
+
+def _file(value: str) -> Path:
+    return checked_path(value, "--save", "for example: --save report.html")
+
+
+def checked_path(value: str | os.PathLike[str], what: str, example: str) -> Path:
+    """An absolute path that a profile can be saved to, or an OptionError."""
+    path = Path(value).expanduser().absolute()
+    if path.suffix.lower() not in SUFFIXES:
+        known = ", ".join(SUFFIXES)
+        raise OptionError(f"{what} needs a file that ends in one of {known}; {example}")
+    if not path.parent.is_dir():
+        raise OptionError(f"{what}: there is no folder {str(path.parent)!r}; make it first")
+    target = path if path.exists() else path.parent
+    if path.is_dir() or not os.access(target, os.W_OK):
+        raise OptionError(f"{what}: cannot write to {str(target)!r}; {example}")
+    return path
+
+
+_CELL: dict[str, tuple[str, Callable[[str], object] | None]] = {
+    "-o": ("name", _name),
+    "-q": ("quiet", None),
+    "--save": ("save", _file),
+    "--exact": ("exact", None),
+    "--top": ("top", _positive("--top", "for example: --top 20")),
+}
+
+_STATEMENT: dict[str, tuple[str, Callable[[str], object] | None]] = {
+    "-o": ("name", _name),
+    "-r": ("repeat", _positive("-r", "for example: %memprofile -r 3 f(x)")),
+    "--exact": ("exact", None),
+}
+
+
+def _unknown(word: str, table: dict[str, object], example: str) -> OptionError:
+    known = ", ".join(table)
+    return OptionError(f"unknown option {word!r} (there are {known}); for example: {example}")
+
+
+def read_cell_options(line: str) -> CellOptions:
+    """Reads what follows ``%%memprofile``. Raises OptionError."""
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        raise OptionError(
+            f"a quotation mark is not closed in {line.strip()!r}; "
+            "for example: %%memprofile --save 'my report.html'"
+        ) from None
+    found: dict[str, object] = {}
+    rest = iter(words)
+    for word in rest:
+        flag, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
+        if flag not in _CELL:
+            raise _unknown(word, dict(_CELL), "%%memprofile -o usage --top 5")
+        field, read = _CELL[flag]
+        if read is None:
+            if equals:
+                raise OptionError(f"{flag} takes no value; for example: %%memprofile {flag}")
+            found[field] = True
+            continue
+        if not equals:
+            value = next(rest, "")
+        found[field] = read(value)
+    return CellOptions(**found)  # type: ignore[arg-type]  # each reader returns its field's type
+
+
+def read_statement_options(line: str) -> StatementOptions:
+    """Reads what follows ``%memprofile``; the statement stays as typed. Raises OptionError."""
+    found: dict[str, object] = {}
+    rest = line.strip()
+    while rest.startswith("-"):
+        word, _, rest = rest.partition(" ")
+        rest = rest.lstrip()
+        if word == "--":
+            break
+        if word not in _STATEMENT:
+            example = (
+                "%memprofile -r 3 f(x), or %memprofile -- -x for an expression that begins with -"
+            )
+            raise _unknown(word, dict(_STATEMENT), example)
+        field, read = _STATEMENT[word]
+        if read is None:
+            found[field] = True
+        else:
+            value, _, rest = rest.partition(" ")
+            found[field] = read(value)
+            rest = rest.lstrip()
+    if not rest:
+        raise OptionError(
+            "%memprofile needs a statement, for example: %memprofile sorted(values); "
+            "to profile a whole cell, make %%memprofile its first line"
+        )
+    return StatementOptions(statement=rest, **found)  # type: ignore[arg-type]
