@@ -173,26 +173,23 @@ impl RawText {
             return String::new();
         }
         let (data, length) = (self.data, self.length);
-        let units: Box<dyn Iterator<Item = u32>> = match self.kind {
-            // SAFETY (all three): the characters of a live str (see `Stack::place`), which are
-            // `length` units of `kind` bytes, aligned to their size.
-            1 => Box::new(
-                unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length) }
-                    .iter()
-                    .map(|&u| u32::from(u)),
-            ),
-            2 => Box::new(
-                // SAFETY: as above.
-                unsafe { std::slice::from_raw_parts(data.cast::<u16>(), length) }
-                    .iter()
-                    .map(|&u| u32::from(u)),
-            ),
-            _ => Box::new(
-                // SAFETY: as above.
-                unsafe { std::slice::from_raw_parts(data.cast::<u32>(), length) }.iter().copied(),
-            ),
+        // SAFETY: the characters of a live str (see `Stack::place`), which are `length` units of
+        // `kind` bytes, aligned to their size.
+        let units: Vec<u32> = unsafe {
+            match self.kind {
+                1 => widen(std::slice::from_raw_parts(data.cast::<u8>(), length)),
+                2 => widen(std::slice::from_raw_parts(data.cast::<u16>(), length)),
+                _ => widen(std::slice::from_raw_parts(data.cast::<u32>(), length)),
+            }
         };
         // A lone surrogate is a Python character but no Unicode scalar value.
-        units.map(|u| char::from_u32(u).unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+        units
+            .into_iter()
+            .map(|u| char::from_u32(u).unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect()
     }
+}
+
+fn widen<T: Copy + Into<u32>>(units: &[T]) -> Vec<u32> {
+    units.iter().map(|&unit| unit.into()).collect()
 }
