@@ -20,11 +20,9 @@ pub mod interpreter;
 pub mod process;
 pub mod sampling;
 
-// Floor 2: answers.
-pub mod report;
-
-// Floor 3: ink.
+// Floor 2: answers. Floor 3: ink.
 pub mod render;
+pub mod report;
 
 // Floor 4: conductors.
 pub mod session;

@@ -33,5 +33,6 @@ mod _native {
     use super::self_test::stack;
 
     #[pymodule_export]
+    #[allow(non_upper_case_globals, reason = "the name in Python")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
 }

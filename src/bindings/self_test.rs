@@ -14,12 +14,12 @@ use pyo3::types::PyModule;
 /// The stack of the caller as the hooks see it, innermost first: (function, file, line).
 #[pyfunction]
 pub(super) fn stack() -> Vec<(String, String, u32)> {
-    let stack = Stack::walk_all();
-    stack.map_or_else(Vec::new, |stack| {
-        (0..stack.len())
-            .map(|index| stack.place(index))
-            .map(|place| (place.function, place.file, place.line))
-            .collect()
+    let named = |stack: &Stack<'_>, index| {
+        let place = stack.place(index);
+        (place.function, place.file, place.line)
+    };
+    Stack::walk_all(|stack| {
+        stack.map_or_else(Vec::new, |s| (0..s.len()).map(|index| named(s, index)).collect())
     })
 }
 

@@ -60,22 +60,27 @@ unsafe extern "C" {
     fn _PyMem_GetCurrentAllocatorName() -> *const c_char;
 }
 
-/// What pymalloc's users call: a malloc-like function was `size` bytes, and gave `block`.
+/// Counts a block that pymalloc gave, and gives it on. The rare cases (also "no memory") are all
+/// behind the one branch at the end.
 #[inline(always)]
-fn allocated(block: *mut c_void, size: usize) {
-    if size <= SMALL.load(Relaxed) && !block.is_null() {
+fn allocated(block: *mut c_void, size: usize) -> *mut c_void {
+    if size <= SMALL.load(Relaxed) {
         let left = COUNTDOWN.load(Relaxed) - size as i64;
         COUNTDOWN.store(left, Relaxed);
         if left < 0 {
-            fired(block, size);
+            return fired(block, size);
         }
     }
+    block
 }
 
 #[cold]
 #[inline(never)]
-fn fired(block: *mut c_void, size: usize) {
+fn fired(block: *mut c_void, size: usize) -> *mut c_void {
     let pause = Pause::new();
+    if !pause.outermost() {
+        return block;
+    }
     REQUESTED.fetch_add(DRAWN.load(Relaxed) - COUNTDOWN.load(Relaxed), Relaxed);
     let noted = Noted {
         address: block as usize,
@@ -85,27 +90,21 @@ fn fired(block: *mut c_void, size: usize) {
         epoch: EPOCH.load(Relaxed),
         net: 0,
     };
-    // Switched off, or entered from our own code: count down from as far as possible.
-    let idle = Draw { countdown: i64::MAX, epoch: 0 };
-    let draw = if pause.outermost() {
-        guarded(None, |c| (c.noted)(noted)).unwrap_or(idle)
+    let draw = if block.is_null() {
+        Draw { countdown: 0, epoch: noted.epoch }
     } else {
-        Draw { countdown: COUNTDOWN.load(Relaxed), ..idle }
+        // Switched off: count down from as far as possible.
+        let idle = Draw { countdown: i64::MAX, epoch: 0 };
+        guarded(None, |c| (c.noted)(noted)).unwrap_or(idle)
     };
     set_countdown(draw);
+    block
 }
 
 fn set_countdown(draw: Draw) {
     COUNTDOWN.store(draw.countdown, Relaxed);
     DRAWN.store(draw.countdown, Relaxed);
     EPOCH.store(draw.epoch, Relaxed);
-}
-
-#[cold]
-#[inline(never)]
-fn forget(block: *mut c_void) {
-    let _pause = Pause::new();
-    guarded((), |c| (c.forgotten)(block as usize, 0));
 }
 
 /// The saved allocator that a hook's `ctx` points to.
@@ -120,21 +119,32 @@ extern "C" fn hook_malloc(ctx: *mut c_void, size: usize) -> *mut c_void {
     let original = original(ctx);
     // SAFETY: a saved allocator has all of its functions, and gets its own context back.
     let block = unsafe { original.malloc.unwrap_unchecked()(original.ctx, size) };
-    allocated(block, size);
-    block
+    allocated(block, size)
 }
 
 extern "C" fn hook_calloc(ctx: *mut c_void, count: usize, size: usize) -> *mut c_void {
     let original = original(ctx);
     // SAFETY: as in `hook_malloc`.
     let block = unsafe { original.calloc.unwrap_unchecked()(original.ctx, count, size) };
-    allocated(block, count.wrapping_mul(size));
-    block
+    // A product that overflows has made calloc fail.
+    allocated(block, count.wrapping_mul(size))
 }
 
 extern "C" fn hook_free(ctx: *mut c_void, block: *mut c_void) {
-    if filter::may_hold(block as usize) && !block.is_null() {
-        forget(block);
+    if filter::may_hold(block as usize) {
+        return free_sampled(ctx, block);
+    }
+    let original = original(ctx);
+    // SAFETY: as in `hook_malloc`.
+    unsafe { original.free.unwrap_unchecked()(original.ctx, block) }
+}
+
+#[cold]
+#[inline(never)]
+extern "C" fn free_sampled(ctx: *mut c_void, block: *mut c_void) {
+    {
+        let _pause = Pause::new();
+        guarded((), |c| (c.forgotten)(block as usize, 0));
     }
     let original = original(ctx);
     // SAFETY: as in `hook_malloc`.

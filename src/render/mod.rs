@@ -1,1 +1,71 @@
-//! Ink.
+//! Ink: a report as text, SVG, HTML and PNG.
+//!
+//! Everything that comes from the user's code (source, names, titles) goes through
+//! [`lettering`] before it is drawn, and nothing needs a script, a font of the system or the
+//! network to be read.
+
+mod axis;
+mod canvas;
+mod chart;
+mod details;
+mod icicle;
+mod lettering;
+mod page;
+mod png;
+mod rows;
+mod svg;
+mod text;
+mod theme;
+
+pub use png::Png;
+
+use crate::error::Result;
+use crate::report::Report;
+
+/// Plain text of 10 to 20 lines; with `color`, ANSI escapes mark what matters.
+pub fn text(report: &Report, color: bool) -> String {
+    text::text(report, color)
+}
+
+/// The verdict as one line of plain text.
+pub fn line(report: &Report) -> String {
+    text::line(report)
+}
+
+/// What a reader who does not see the picture should know of it.
+pub fn alt_text(report: &Report) -> String {
+    text::alt_text(report)
+}
+
+/// One HTML fragment of at most 100 kB that needs no script and loses nothing of its meaning
+/// with its styles.
+///
+/// # Errors
+/// [`crate::error::Error::Drawing`] when a picture could not be drawn.
+pub fn html(report: &Report) -> Result<String> {
+    page::fragment(report)
+}
+
+/// A whole HTML page, with the call tree to unfold; needs no network.
+///
+/// # Errors
+/// [`crate::error::Error::Drawing`] when a picture could not be drawn.
+pub fn page(report: &Report) -> Result<String> {
+    page::page(report)
+}
+
+/// The whole picture as SVG.
+///
+/// # Errors
+/// [`crate::error::Error::Drawing`] when it could not be drawn.
+pub fn svg(report: &Report) -> Result<String> {
+    svg::picture(report, svg::WHOLE).map(|(svg, _)| svg)
+}
+
+/// The whole picture as a PNG of at most 60 kB, at twice the resolution.
+///
+/// # Errors
+/// [`crate::error::Error::Drawing`] when it could not be drawn.
+pub fn png(report: &Report) -> Result<Png> {
+    png::png(report)
+}

@@ -35,7 +35,9 @@ pub(super) fn assign(
     let peak_line = tally.peak_line();
     let mut ranked: Vec<(LineKey, f64)> = most
         .into_iter()
-        .filter(|(key, held)| *held > 0.0 && *held >= WORTH_A_COLOUR * largest || Some(*key) == peak_line)
+        .filter(|(key, held)| {
+            *held > 0.0 && *held >= WORTH_A_COLOUR * largest || Some(*key) == peak_line
+        })
         .collect();
     ranked.sort_by(|a, b| {
         let first = |key| Some(key) != peak_line;

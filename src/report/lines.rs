@@ -243,7 +243,10 @@ impl Rows<'_> {
             hue: self.hues.get(&key).copied(),
             most_at_peak: self.tally.peak_line() == Some(key),
             figures,
-            relative_error: relative_error(&figures, self.profile.recording.sample_interval.as_f64()),
+            relative_error: relative_error(
+                &figures,
+                self.profile.recording.sample_interval.as_f64(),
+            ),
         })
     }
 }

@@ -112,7 +112,11 @@ fn by_allocator(profile: &Profile) -> Vec<(Allocator, Figures)> {
         .into_iter()
         .map(|allocator| {
             let mut figures = Figures::default();
-            profile.sites.iter().filter(|s| s.allocator == allocator).for_each(|s| figures.add_site(s));
+            profile
+                .sites
+                .iter()
+                .filter(|s| s.allocator == allocator)
+                .for_each(|s| figures.add_site(s));
             (allocator, figures)
         })
         .filter(|(_, figures)| !figures.is_empty())

@@ -104,9 +104,9 @@ impl<'a> Names<'a> {
         let files = &profile.stacks.files;
         let wanted = profile.recording.main_file.as_deref();
         let main = wanted.and_then(|name| {
-            files.iter().position(|f| {
-                f.name == name && matches!(f.kind, FileKind::Cell | FileKind::User)
-            })
+            files
+                .iter()
+                .position(|f| f.name == name && matches!(f.kind, FileKind::Cell | FileKind::User))
         });
         Names { stacks: &profile.stacks, main }
     }

@@ -103,10 +103,7 @@ pub(super) fn timeline(
     }
     Timeline {
         duration,
-        layers: keys
-            .iter()
-            .map(|(key, hue)| Layer { name: names.line(*key), hue: *hue })
-            .collect(),
+        layers: keys.iter().map(|(key, hue)| Layer { name: names.line(*key), hue: *hue }).collect(),
         moments,
         peak: (profile.totals.peak_at, profile.totals.peak_footprint.as_f64()),
         collections: profile.collections.iter().map(|c| c.at.min(duration)).collect(),
@@ -146,9 +143,8 @@ fn thin(moments: Vec<Moment>, duration: Nanos) -> Vec<Moment> {
     let bucket = |m: &Moment| bucket_of(m.at, duration, BUCKETS);
     let mut kept = Vec::with_capacity(4 * BUCKETS);
     for group in moments.chunk_by(|a, b| bucket(a) == bucket(b)) {
-        let by = |f: fn(&Moment) -> f64, i: &usize, j: &usize| {
-            f(&group[*i]).total_cmp(&f(&group[*j]))
-        };
+        let by =
+            |f: fn(&Moment) -> f64, i: &usize, j: &usize| f(&group[*i]).total_cmp(&f(&group[*j]));
         let footprint = |m: &Moment| m.footprint;
         let mut keep = vec![0, group.len() - 1];
         keep.extend((0..group.len()).min_by(|i, j| by(footprint, i, j)));

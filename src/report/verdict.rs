@@ -143,10 +143,7 @@ fn advice(profile: &Profile, tally: &Tally, names: &Names<'_>) -> Option<String>
     None
 }
 
-fn most(
-    tally: &Tally,
-    of: impl Fn(&super::Figures) -> f64,
-) -> Option<(LineKey, f64)> {
+fn most(tally: &Tally, of: impl Fn(&super::Figures) -> f64) -> Option<(LineKey, f64)> {
     tally
         .lines
         .iter()

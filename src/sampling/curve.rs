@@ -121,7 +121,7 @@ mod tests {
             prop_assert_eq!(kept().max(), heights.iter().copied().max());
             prop_assert_eq!(kept().min(), heights.iter().copied().min());
             prop_assert_eq!(kept().next(), heights.first().copied());
-            prop_assert_eq!(kept().last(), heights.last().copied());
+            prop_assert_eq!(kept().next_back(), heights.last().copied());
         }
     }
 

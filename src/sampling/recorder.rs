@@ -44,7 +44,7 @@ pub struct Block {
 }
 
 /// Everything is recorded up to this many events, so that an ordinary cell is exact.
-const ALWAYS_EXACT: u64 = 20_000;
+const ALWAYS_EXACT: u64 = 50_000;
 
 /// Live samples at most, unless everything is to be recorded.
 const MAX_LIVE: usize = 1 << 16;

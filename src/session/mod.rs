@@ -12,7 +12,7 @@ pub use recording::{Described, Options, Session, collection, is_recording};
 
 use crate::hooks::{self, Callbacks, Noted, Saved};
 use crate::profile::{Allocator, Collection};
-use crate::sampling::{self, Block, Frames, Place, Recorder, Sample};
+use crate::sampling::{self, Block, Frames, Recorder, Sample};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
@@ -21,6 +21,9 @@ use std::time::Instant;
 struct Live {
     recorder: Recorder,
     started: Instant,
+    /// Nanoseconds since the start, as last read from the clock.
+    now: u64,
+    visits: u32,
     /// Nanoseconds spent in our own code so far.
     spent: u64,
     collections: Vec<Collection>,
@@ -39,21 +42,47 @@ fn live() -> MutexGuard<'static, Option<Live>> {
     LIVE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
+/// Of this many visits one is timed, and stands for all of them: reading the clock twice would
+/// cost as much as the visit itself.
+const TIMED: u32 = 8;
+
 impl Live {
-    fn now(&self) -> u64 {
-        self.started.elapsed().as_nanos() as u64
+    fn nanos(&self, moment: Instant) -> u64 {
+        moment.duration_since(self.started).as_nanos() as u64
     }
 }
 
-/// Runs `change` under the lock and counts its time, from `entered` on, as ours.
-fn with_live<T>(entered: Instant, change: impl FnOnce(&mut Live, u64) -> T) -> Option<T> {
+/// A change of so many bytes is worth its exact time.
+const VISIBLE: u64 = 32 << 10;
+
+/// Runs `change` under the lock, with the time since the start: exactly for a change of
+/// [`VISIBLE`] bytes, else right to [`TIMED`] visits or a poll. Its cost is counted as ours.
+fn with_live<T>(bytes: u64, change: impl FnOnce(&mut Live, u64) -> T) -> Option<T> {
     let mut lock = live();
     let live = lock.as_mut()?;
-    let now = entered.duration_since(live.started).as_nanos() as u64;
-    let result = change(live, now);
-    live.spent += entered.elapsed().as_nanos() as u64;
+    let stands_for = if bytes >= VISIBLE {
+        1
+    } else {
+        live.visits = live.visits.wrapping_add(1);
+        if live.visits % TIMED != 0 {
+            return Some(change(live, live.now));
+        }
+        u64::from(TIMED)
+    };
+    live.now = live.nanos(Instant::now());
+    let result = change(live, live.now);
+    let left = live.nanos(Instant::now());
+    live.spent += stands_for * (left - live.now + OUTSIDE);
     Some(result)
 }
+
+/// The bytes that a visit is about.
+fn weight(noted: &Noted) -> u64 {
+    (noted.size as u64).max(noted.net.unsigned_abs())
+}
+
+/// What a visit costs besides what is timed, in nanoseconds: the hook, the walk and the lock.
+const OUTSIDE: u64 = 60;
 
 static NEW_LIBRARIES: AtomicBool = AtomicBool::new(false);
 
@@ -84,75 +113,81 @@ impl sampling::Filter for HookFilter {
     }
 }
 
-/// The stack of this thread, as the recorder wants it.
 #[cfg(feature = "python")]
-struct OwnStack(crate::interpreter::frames::Stack);
+mod own_stack {
+    //! The stack of this thread, as the recorder wants it.
+    use crate::interpreter::frames::Stack;
+    use crate::sampling::{Frames, Place};
 
-#[cfg(feature = "python")]
-impl OwnStack {
-    fn walk() -> Option<OwnStack> {
-        crate::interpreter::frames::Stack::walk().map(OwnStack)
-    }
-}
+    pub(super) struct OwnStack<'call>(&'call Stack<'call>);
 
-#[cfg(feature = "python")]
-impl Frames for OwnStack {
-    fn keys(&self) -> impl DoubleEndedIterator<Item = u64> {
-        self.0.keys()
+    pub(super) fn with_own_stack<R>(look: impl FnOnce(Option<&OwnStack<'_>>) -> R) -> R {
+        Stack::walk(|stack| look(stack.map(OwnStack).as_ref()))
     }
-    fn place(&self, index: usize) -> Place {
-        let place = self.0.place(index);
-        Place { function: place.function, file: place.file, line: place.line }
-    }
-    fn gap(&self) -> Option<usize> {
-        self.0.gap()
-    }
-}
 
-/// Without an interpreter no thread has a Python stack.
-#[cfg(not(feature = "python"))]
-struct OwnStack;
-
-#[cfg(not(feature = "python"))]
-impl OwnStack {
-    fn walk() -> Option<OwnStack> {
-        None
+    impl Frames for OwnStack<'_> {
+        fn keys(&self) -> impl DoubleEndedIterator<Item = u64> {
+            self.0.keys()
+        }
+        fn place(&self, index: usize) -> Place {
+            let place = self.0.place(index);
+            Place { function: place.function, file: place.file, line: place.line }
+        }
+        fn gap(&self) -> Option<usize> {
+            self.0.gap()
+        }
     }
 }
 
 #[cfg(not(feature = "python"))]
-impl Frames for OwnStack {
-    fn keys(&self) -> impl DoubleEndedIterator<Item = u64> {
-        std::iter::empty()
+mod own_stack {
+    //! Without an interpreter no thread has a Python stack.
+    use crate::sampling::{Frames, Place};
+
+    pub(super) enum OwnStack {}
+
+    pub(super) fn with_own_stack<R>(look: impl FnOnce(Option<&OwnStack>) -> R) -> R {
+        look(None)
     }
-    fn place(&self, _index: usize) -> Place {
-        Place { function: String::new(), file: String::new(), line: 0 }
-    }
-    fn gap(&self) -> Option<usize> {
-        None
+
+    impl Frames for OwnStack {
+        fn keys(&self) -> impl DoubleEndedIterator<Item = u64> {
+            std::iter::empty()
+        }
+        fn place(&self, _index: usize) -> Place {
+            match *self {}
+        }
+        fn gap(&self) -> Option<usize> {
+            match *self {}
+        }
     }
 }
+
+use own_stack::with_own_stack;
 
 /// What the hooks call.
 const CALLBACKS: Callbacks = Callbacks {
     noted: |noted| {
-        let entered = Instant::now();
         if noted.allocator == Allocator::Pymalloc {
             patch_new_libraries();
         }
-        let sampled = noted.fired || noted.size as u64 >= hooks::large();
-        let stack = if sampled { OwnStack::walk() } else { None };
-        with_live(entered, |live, now| {
-            let draw = sampled.then(|| record(live, noted, stack.as_ref(), now));
-            if noted.net != 0 {
-                live.recorder.native(noted.net, now);
-            }
-            draw
+        if !noted.fired && (noted.size as u64) < hooks::large() {
+            // Only the bytes are told.
+            with_live(weight(&noted), |live, now| live.recorder.native(noted.net, now));
+            return None;
+        }
+        with_own_stack(|stack| {
+            with_live(weight(&noted), |live, now| {
+                let draw = record(live, noted, stack, now);
+                if noted.net != 0 {
+                    live.recorder.native(noted.net, now);
+                }
+                draw
+            })
         })
-        .flatten()
     },
     forgotten: |address, net| {
-        with_live(Instant::now(), |live, now| {
+        with_live(net.unsigned_abs(), |live, now| {
             live.recorder.freed(address, now, &mut HookFilter);
             if net != 0 {
                 live.recorder.native(net, now);
@@ -160,42 +195,38 @@ const CALLBACKS: Callbacks = Callbacks {
         });
     },
     moving: |address| {
-        with_live(Instant::now(), |live, now| live.recorder.freed(address, now, &mut HookFilter))
+        with_live(0, |live, now| live.recorder.freed(address, now, &mut HookFilter))
             .flatten()
             .map_or([0; 4], |s| [s.address as u64, s.size, s.site.into(), 1])
     },
     stayed: |address, [_, size, site, moved]: Saved| {
         if moved == 1 {
             let sample = Sample { address, size, site: site as u32 };
-            with_live(Instant::now(), |live, now| {
-                live.recorder.undo_free(sample, now, &mut HookFilter);
-            });
+            with_live(0, |live, now| live.recorder.undo_free(sample, now, &mut HookFilter));
         }
     },
     arena: |bytes| {
-        with_live(Instant::now(), |live, now| live.recorder.arena(bytes, now));
+        with_live(VISIBLE, |live, now| live.recorder.arena(bytes, now));
     },
     mapped: |noted| {
-        let stack = OwnStack::walk();
-        with_live(Instant::now(), |live, now| map(live, noted, stack.as_ref(), now))
+        with_own_stack(|stack| with_live(VISIBLE, |live, now| map(live, noted, stack, now)))
     },
     unmapped: |start, length| {
-        with_live(Instant::now(), |live, now| {
-            live.recorder.unmapped(start, length, now, &mut HookFilter);
-        });
+        with_live(VISIBLE, |live, now| live.recorder.unmapped(start, length, now, &mut HookFilter));
     },
     remapped: |old, old_length, noted| {
-        let stack = OwnStack::walk();
-        with_live(Instant::now(), |live, now| {
-            live.recorder
-                .unmapped(old, old_length, now, &mut HookFilter)
-                .then(|| map(live, noted, stack.as_ref(), now))
+        with_own_stack(|stack| {
+            with_live(VISIBLE, |live, now| {
+                live.recorder
+                    .unmapped(old, old_length, now, &mut HookFilter)
+                    .then(|| map(live, noted, stack, now))
+            })
+            .flatten()
         })
-        .flatten()
     },
 };
 
-fn record(live: &mut Live, noted: Noted, stack: Option<&OwnStack>, now: u64) -> hooks::Draw {
+fn record(live: &mut Live, noted: Noted, stack: Option<&impl Frames>, now: u64) -> hooks::Draw {
     let block = Block {
         address: noted.address,
         size: noted.size as u64,
@@ -211,7 +242,7 @@ fn record(live: &mut Live, noted: Noted, stack: Option<&OwnStack>, now: u64) -> 
 }
 
 /// A mapping is always recorded: it is made rarely and is at least a page.
-fn map(live: &mut Live, noted: Noted, stack: Option<&OwnStack>, now: u64) -> hooks::Draw {
+fn map(live: &mut Live, noted: Noted, stack: Option<&impl Frames>, now: u64) -> hooks::Draw {
     debug_assert_eq!(noted.allocator, Allocator::Mmap);
     live.recorder.mapped(noted.address, noted.size, now);
     if noted.net != 0 {

@@ -52,8 +52,8 @@ fn read(rss: &RssReader) {
     OWN_PEAK.fetch_max(own_bytes() as u64, Relaxed);
     super::look_for_libraries();
     if let Some(live) = live().as_mut() {
-        let now = live.now();
-        live.recorder.poll(bytes.0, now);
+        live.now = live.nanos(Instant::now());
+        live.recorder.poll(bytes.0, live.now);
         live.spent += entered.elapsed().as_nanos() as u64;
     }
 }

@@ -85,6 +85,8 @@ impl Session {
         *live() = Some(Live {
             recorder,
             started,
+            now: 0,
+            visits: 0,
             spent: 0,
             collections: Vec::with_capacity(MAX_COLLECTIONS + 1),
             collection_count: 0,
@@ -161,7 +163,8 @@ impl Session {
             main_file: self.options.main_file.take(),
             started_at: self.started_at,
             duration,
-            overhead: Nanos(spent),
+            // One visit in some is timed and stands for the others: never more than all of the time.
+            overhead: Nanos(spent).min(duration),
             sample_interval: recorded.interval,
             poll_period: poll_period.unwrap_or(Nanos(PERIOD.as_nanos() as u64)),
             own_memory: Bytes(OWN_PEAK.load(Relaxed)),
@@ -275,7 +278,8 @@ fn describe_file(
 pub fn collection(ended: Option<(u8, u64, u64)>) {
     let mut lock = live();
     let Some(live) = lock.as_mut() else { return };
-    let now = live.now();
+    let now = live.nanos(Instant::now());
+    live.now = now;
     let Some((generation, collected, uncollectable)) = ended else {
         live.collecting_since = Some(now);
         return;

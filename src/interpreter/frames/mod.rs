@@ -10,6 +10,7 @@ mod line_table;
 
 use std::ffi::c_void;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 /// The most frames that are kept of one stack. Of a deeper one the innermost and the outermost
@@ -38,12 +39,7 @@ struct RawText {
 
 unsafe extern "C" {
     safe fn memprofile_current_frame() -> *const c_void;
-    fn memprofile_walk(
-        out: *mut RawFrame,
-        room: usize,
-        tail: usize,
-        stop: *const c_void,
-    ) -> isize;
+    fn memprofile_walk(out: *mut RawFrame, room: usize, tail: usize, stop: *const c_void) -> isize;
     fn memprofile_describe(
         frame: *const RawFrame,
         function: *mut RawText,
@@ -85,49 +81,52 @@ pub struct Place {
     pub line: u32,
 }
 
-/// The stack of the calling thread at this moment. It cannot leave the thread or the call that
-/// took it: its frames are only alive as long as that call lasts.
-pub struct Stack {
-    frames: [RawFrame; ROOM],
-    kept: usize,
+/// The stack of the calling thread at this moment, innermost frame first. It lives inside of the
+/// call that took it, on its thread: its frames are alive as long as that call lasts.
+pub struct Stack<'call> {
+    frames: &'call [RawFrame],
     count: usize,
     _here: PhantomData<*const ()>,
 }
 
-impl Stack {
-    /// Reads the stack of this thread, innermost frame first; `None` when it runs no Python.
-    pub fn walk() -> Option<Stack> {
+impl Stack<'_> {
+    /// Reads the stack of this thread up to the stop and gives it to `look`; `None` when the
+    /// thread runs no Python.
+    pub fn walk<R>(look: impl FnOnce(Option<&Stack<'_>>) -> R) -> R {
         let stop = STOP.load(Relaxed);
-        if stop == NOTHING { None } else { Stack::walk_to(stop) }
+        if stop == NOTHING { look(None) } else { Stack::walk_to(stop, look) }
     }
 
     /// The same up to the outermost frame.
-    pub fn walk_all() -> Option<Stack> {
-        Stack::walk_to(std::ptr::null())
+    pub fn walk_all<R>(look: impl FnOnce(Option<&Stack<'_>>) -> R) -> R {
+        Stack::walk_to(std::ptr::null(), look)
     }
 
-    fn walk_to(stop: *const c_void) -> Option<Stack> {
-        let blank = RawFrame { code: 0, qualname: 0, linetable: 0, first_line: 0, offset: 0 };
-        let mut stack = Stack { frames: [blank; ROOM], kept: 0, count: 0, _here: PhantomData };
+    fn walk_to<R>(stop: *const c_void, look: impl FnOnce(Option<&Stack<'_>>) -> R) -> R {
+        // Not cleared: it is 8 KiB, and most stacks are short.
+        let mut room = [const { MaybeUninit::<RawFrame>::uninit() }; ROOM];
         // SAFETY: `out` has room for ROOM frames, TAIL <= ROOM; `stop` is only compared.
-        let count = unsafe { memprofile_walk(stack.frames.as_mut_ptr(), ROOM, TAIL, stop) };
-        stack.count = usize::try_from(count).ok()?;
-        stack.kept = stack.count.min(ROOM);
-        if stack.count > ROOM {
+        let count = unsafe { memprofile_walk(room.as_mut_ptr().cast(), ROOM, TAIL, stop) };
+        let Ok(count) = usize::try_from(count) else { return look(None) };
+        // SAFETY: the walk has written min(count, ROOM) frames.
+        let frames = unsafe {
+            std::slice::from_raw_parts_mut(room.as_mut_ptr().cast::<RawFrame>(), count.min(ROOM))
+        };
+        if count > ROOM {
             // The tail was written round and round: turn its oldest frame to the front.
-            stack.frames[ROOM - TAIL..].rotate_left((stack.count - ROOM) % TAIL);
+            frames[ROOM - TAIL..].rotate_left((count - ROOM) % TAIL);
         }
-        Some(stack)
+        look(Some(&Stack { frames, count, _here: PhantomData }))
     }
 
     /// How many frames were kept.
     pub fn len(&self) -> usize {
-        self.kept
+        self.frames.len()
     }
 
     /// Whether the thread runs Python but has no frame below the stop.
     pub fn is_empty(&self) -> bool {
-        self.kept == 0
+        self.frames.is_empty()
     }
 
     /// Where in the kept frames some are left out, if any are.
@@ -137,7 +136,7 @@ impl Stack {
 
     /// A number for each kept frame, innermost first, that is the same for the same place.
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = u64> + '_ {
-        self.frames[..self.kept].iter().map(|f| {
+        self.frames.iter().map(|f| {
             let where_ = (f.first_line as u64) << 32 | u64::from(f.offset as u32);
             mix(mix(mix(f.code as u64) ^ f.qualname as u64) ^ f.linetable as u64) ^ mix(where_)
         })
@@ -145,7 +144,7 @@ impl Stack {
 
     /// Names a kept frame.
     pub fn place(&self, index: usize) -> Place {
-        let frame = &self.frames[..self.kept][index];
+        let frame = &self.frames[index];
         let blank = RawText { data: std::ptr::null(), length: 0, kind: 1 };
         let (mut function, mut file, mut lines) = (blank, blank, blank);
         // SAFETY: the frame is on this thread's stack still: `self` cannot leave the call that
@@ -174,26 +173,23 @@ impl RawText {
             return String::new();
         }
         let (data, length) = (self.data, self.length);
-        let units: Box<dyn Iterator<Item = u32>> = match self.kind {
-            // SAFETY (all three): the characters of a live str (see `Stack::place`), which are
-            // `length` units of `kind` bytes, aligned to their size.
-            1 => Box::new(
-                unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length) }
-                    .iter()
-                    .map(|&u| u32::from(u)),
-            ),
-            2 => Box::new(
-                // SAFETY: as above.
-                unsafe { std::slice::from_raw_parts(data.cast::<u16>(), length) }
-                    .iter()
-                    .map(|&u| u32::from(u)),
-            ),
-            _ => Box::new(
-                // SAFETY: as above.
-                unsafe { std::slice::from_raw_parts(data.cast::<u32>(), length) }.iter().copied(),
-            ),
+        // SAFETY: the characters of a live str (see `Stack::place`), which are `length` units of
+        // `kind` bytes, aligned to their size.
+        let units: Vec<u32> = unsafe {
+            match self.kind {
+                1 => widen(std::slice::from_raw_parts(data.cast::<u8>(), length)),
+                2 => widen(std::slice::from_raw_parts(data.cast::<u16>(), length)),
+                _ => widen(std::slice::from_raw_parts(data.cast::<u32>(), length)),
+            }
         };
         // A lone surrogate is a Python character but no Unicode scalar value.
-        units.map(|u| char::from_u32(u).unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+        units
+            .into_iter()
+            .map(|u| char::from_u32(u).unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect()
     }
+}
+
+fn widen<T: Copy + Into<u32>>(units: &[T]) -> Vec<u32> {
+    units.iter().map(|&unit| unit.into()).collect()
 }

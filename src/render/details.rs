@@ -1,0 +1,173 @@
+//! What is said below the pictures, folded: how it was measured, by allocator, the collector,
+//! and, on a page of its own, the calls to unfold.
+
+use super::lettering::{clip, escape};
+use super::text::count;
+use super::theme;
+use crate::profile::{Allocator, Bytes, Nanos};
+use crate::report::{Kind, Node, Report};
+use std::fmt::Write as _;
+
+fn section(out: &mut String, summary: &str, body: &str) {
+    let _ = write!(
+        out,
+        "<details style=\"margin:4px 0 0;color:{}\"><summary>{summary}</summary>{body}</details>",
+        theme::TEXT.hex()
+    );
+}
+
+fn item(out: &mut String, text: &str) {
+    let _ = write!(out, "<li>{}</li>", escape(text));
+}
+
+fn list(items: impl FnOnce(&mut String)) -> String {
+    let mut body = String::from("<ul style=\"margin:4px 0 6px;padding-left:22px\">");
+    items(&mut body);
+    body.push_str("</ul>");
+    body
+}
+
+/// Appends the sections of the fragment.
+pub fn write(out: &mut String, report: &Report) {
+    if !report.allocators.is_empty() {
+        allocators(out, report);
+    }
+    collector(out, report);
+    measured(out, report);
+}
+
+fn allocators(out: &mut String, report: &Report) {
+    let body = list(|body| {
+        for (allocator, figures) in &report.allocators {
+            let name = match allocator {
+                Allocator::Pymalloc => "small Python objects (pymalloc)",
+                Allocator::Malloc => "the C library’s heap (malloc)",
+                Allocator::Mmap => "pages from the kernel (mmap)",
+            };
+            let size = |value: f64| Bytes::from_f64(value);
+            item(
+                body,
+                &format!(
+                    "{name}: {} at the peak, {} stays, {} allocated in {} blocks",
+                    size(figures.peak.value),
+                    size(figures.surviving.value),
+                    size(figures.allocated.value),
+                    count(figures.count.value)
+                ),
+            );
+        }
+    });
+    section(out, "By allocator", &body);
+}
+
+fn collector(out: &mut String, report: &Report) {
+    let c = &report.collector;
+    let runs =
+        if c.runs == 1 { "1 run".to_owned() } else { format!("{} runs", count(c.runs as f64)) };
+    if c.runs == 0 {
+        section(out, "Garbage collector: no run", "");
+        return;
+    }
+    let least = if c.partial { "at least " } else { "" };
+    let body = list(|body| {
+        item(body, &format!("{least}{} objects freed", count(c.collected as f64)));
+        if c.uncollectable > 0 {
+            item(body, &format!("{} objects could not be freed", count(c.uncollectable as f64)));
+        }
+        if c.partial {
+            item(body, "only the longest runs are kept one by one");
+        }
+    });
+    let summary = format!("Garbage collector: {runs}, {least}{}", Nanos(c.nanos));
+    section(out, &summary, &body);
+}
+
+fn measured(out: &mut String, report: &Report) {
+    let r = &report.recording;
+    let body = list(|body| {
+        item(
+            body,
+            &if r.exact() {
+                "Every allocation was recorded: no figure is an estimate.".to_owned()
+            } else {
+                format!(
+                    "Allocations were sampled, one every {} on average; ± is half of a 95% interval, and “rough” means that the error may be as large as the figure. The peak is exact.",
+                    r.sample_interval
+                )
+            },
+        );
+        if let Some(overhead) = report.overhead() {
+            item(
+                body,
+                &format!(
+                    "Overhead: {overhead} of {} was spent in the recorder, which held {} at most.",
+                    r.duration, r.own_memory
+                ),
+            );
+        }
+        let t = &report.totals;
+        let mark = if t.peak_rss_exact {
+            "the kernel’s own high-water mark".to_owned()
+        } else {
+            format!("the largest reading, one every {}", r.poll_period)
+        };
+        item(
+            body,
+            &format!(
+                "Resident set of the process: {} at the start, {} at most ({mark}), {} at the end.",
+                t.start_rss, t.peak_rss, t.end_rss
+            ),
+        );
+        item(
+            body,
+            &format!(
+                "Footprint at the end: {} against the start. All sizes are above the start; KiB, MiB, GiB count by 1024.",
+                t.footprint_delta
+            ),
+        );
+        for gap in report.gaps.iter().take(12) {
+            item(body, &format!("Not seen: {}", clip(gap, 400)));
+        }
+        if report.gaps.len() > 12 {
+            item(body, &format!("Not seen: {} more", report.gaps.len() - 12));
+        }
+        item(body, &format!("{} on {}", clip(&r.interpreter, 80), clip(&r.platform, 80)));
+    });
+    let how =
+        if r.exact() { "exact".to_owned() } else { format!("sampled every {}", r.sample_interval) };
+    section(out, &format!("How this was measured: {how}"), &body);
+}
+
+/// Appends the calls that held memory at the peak, as nested sections to unfold.
+pub fn calls(out: &mut String, root: &Node) {
+    let whole = root.bytes.max(1.0);
+    for child in &root.children {
+        call(out, child, whole);
+    }
+}
+
+fn call(out: &mut String, node: &Node, whole: f64) {
+    let detail = if node.detail.is_empty() {
+        String::new()
+    } else {
+        format!(" · {}", clip(&node.detail, 200))
+    };
+    let share = node.bytes / whole * 100.0;
+    let text = escape(&format!("{}{detail}", node.label));
+    let label = format!(
+        "<span style=\"display:inline-block;width:12px;height:12px;margin-right:6px;background:{}\"></span><strong>{}</strong> ({share:.1}%) {text}",
+        theme::of(node.hue).hex(),
+        Bytes::from_f64(node.bytes),
+    );
+    if node.children.is_empty() {
+        let _ = write!(out, "<div style=\"margin:2px 0 2px 16px\">{label}</div>");
+        return;
+    }
+    let open = if node.kind == Kind::Line { " open" } else { "" };
+    let _ =
+        write!(out, "<details{open} style=\"margin:2px 0 2px 16px\"><summary>{label}</summary>");
+    for child in &node.children {
+        call(out, child, whole);
+    }
+    out.push_str("</details>");
+}

@@ -1,0 +1,142 @@
+//! The picture as a PNG, at twice the resolution, for readers that drop HTML.
+//!
+//! It is drawn from the same SVG with fonts of our own, so it looks the same on a server
+//! without any. A palette makes it small: flat colours with soft edges need few.
+
+use super::canvas::Letters;
+use super::svg::{self, Parts};
+use super::{chart, theme};
+use crate::error::{Error, Result};
+use crate::report::Report;
+use resvg::tiny_skia::{Pixmap, Transform};
+use resvg::usvg::{Options, Tree, fontdb};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+/// A PNG picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Png {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// The width to show it at, in CSS pixels: half of its own.
+    pub width: u32,
+    /// The height to show it at, in CSS pixels: half of its own.
+    pub height: u32,
+}
+
+/// A notebook carries this in every output; larger ones are drawn with less.
+const LARGEST: usize = 60_000;
+
+static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
+    let mut fonts = fontdb::Database::new();
+    fonts.load_font_data(include_bytes!("font/DejaVuSans.ttf").to_vec());
+    fonts.load_font_data(include_bytes!("font/DejaVuSans-Bold.ttf").to_vec());
+    fonts.load_font_data(include_bytes!("font/DejaVuSansMono.ttf").to_vec());
+    fonts.set_sans_serif_family("DejaVu Sans");
+    fonts.set_monospace_family("DejaVu Sans Mono");
+    Arc::new(fonts)
+});
+
+pub(super) fn png(report: &Report) -> Result<Png> {
+    let whole = Parts { letters: Letters::Embedded, ..svg::WHOLE };
+    let coarse = Parts { detail: chart::COARSE, ..whole };
+    // Each attempt needs less than the one before; the last is a chart and a few words.
+    let attempts = [
+        (whole, 256),
+        (whole, 64),
+        (coarse, 32),
+        (Parts { icicle: false, ..coarse }, 32),
+        (Parts { icicle: false, lines: false, ..coarse }, 16),
+    ];
+    let mut drawn: Option<(Parts, Pixmap, (f64, f64))> = None;
+    let mut png = Png { bytes: Vec::new(), width: 0, height: 0 };
+    for (parts, colours) in attempts {
+        if drawn.as_ref().is_none_or(|(last, ..)| *last != parts) {
+            let (svg, size) = svg::picture(report, parts)?;
+            drawn = Some((parts, raster(&svg)?, size));
+        }
+        let Some((_, pixels, size)) = &drawn else { continue };
+        png.bytes = encode(pixels, colours)?;
+        (png.width, png.height) = (size.0.round() as u32, size.1.round() as u32);
+        if png.bytes.len() <= LARGEST {
+            break;
+        }
+    }
+    Ok(png)
+}
+
+fn drawing(error: impl std::fmt::Display) -> Error {
+    Error::Drawing { reason: error.to_string() }
+}
+
+fn raster(svg: &str) -> Result<Pixmap> {
+    let options = Options {
+        fontdb: Arc::clone(&FONTS),
+        font_family: "DejaVu Sans".to_owned(),
+        ..Options::default()
+    };
+    let tree = Tree::from_str(svg, &options).map_err(drawing)?;
+    let scale = super::canvas::UNITS as f32;
+    let size = tree.size();
+    let (width, height) = ((size.width() * scale).round(), (size.height() * scale).round());
+    let mut pixels = Pixmap::new(width as u32, height as u32)
+        .ok_or_else(|| drawing("the picture has no size"))?;
+    let card = theme::CARD;
+    pixels.fill(resvg::tiny_skia::Color::from_rgba8(card.0, card.1, card.2, 255));
+    resvg::render(&tree, Transform::from_scale(scale, scale), &mut pixels.as_mut());
+    Ok(pixels)
+}
+
+/// A PNG of at most `colours` colours: the most frequent ones, the others by their nearest.
+fn encode(pixels: &Pixmap, colours: usize) -> Result<Vec<u8>> {
+    let rgb: Vec<[u8; 3]> = pixels.data().chunks_exact(4).map(|p| [p[0], p[1], p[2]]).collect();
+    let (palette, indices) = quantise(&rgb, colours);
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, pixels.width(), pixels.height());
+    encoder.set_color(png::ColorType::Indexed);
+    encoder.set_palette(palette.concat());
+    encoder.set_compression(png::Compression::High);
+    encoder.set_filter(png::Filter::NoFilter);
+    let packed;
+    let data: &[u8] = if palette.len() <= 16 {
+        encoder.set_depth(png::BitDepth::Four);
+        packed = indices
+            .chunks(pixels.width() as usize)
+            .flat_map(|row| row.chunks(2).map(|p| p[0] << 4 | p.get(1).copied().unwrap_or(0)))
+            .collect::<Vec<u8>>();
+        &packed
+    } else {
+        encoder.set_depth(png::BitDepth::Eight);
+        &indices
+    };
+    let mut writer = encoder.write_header().map_err(drawing)?;
+    writer.write_image_data(data).map_err(drawing)?;
+    writer.finish().map_err(drawing)?;
+    Ok(bytes)
+}
+
+fn quantise(rgb: &[[u8; 3]], colours: usize) -> (Vec<[u8; 3]>, Vec<u8>) {
+    let mut counts: HashMap<[u8; 3], u32> = HashMap::new();
+    // Runs of one colour are long: look a colour up only when it changes.
+    for run in rgb.chunk_by(|a, b| a == b) {
+        *counts.entry(run[0]).or_default() += run.len() as u32;
+    }
+    let mut ranked: Vec<([u8; 3], u32)> = counts.into_iter().collect();
+    ranked.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    let palette: Vec<[u8; 3]> =
+        ranked.iter().take(colours.min(256)).map(|(colour, _)| *colour).collect();
+    let nearest = |colour: &[u8; 3]| {
+        let distance = |other: &[u8; 3]| -> u32 {
+            colour.iter().zip(other).map(|(a, b)| u32::from(a.abs_diff(*b)).pow(2)).sum()
+        };
+        let best = palette.iter().enumerate().min_by_key(|(_, other)| distance(other));
+        best.map_or(0, |(index, _)| index as u8)
+    };
+    let index: HashMap<[u8; 3], u8> =
+        ranked.iter().map(|(colour, _)| (*colour, nearest(colour))).collect();
+    let mut indices = Vec::with_capacity(rgb.len());
+    for run in rgb.chunk_by(|a, b| a == b) {
+        indices.extend(std::iter::repeat_n(index[&run[0]], run.len()));
+    }
+    (palette, indices)
+}

@@ -1,0 +1,290 @@
+//! The line table in HTML.
+//!
+//! Every row says its own background: the notebook's style sheets stripe rows for their own
+//! theme, and our dark text must never stand on a dark stripe. Numbers are text; bars and
+//! colours repeat what the numbers say.
+
+use super::axis::signed;
+use super::lettering::{clip, escape};
+use super::text::{count, is_quiet};
+use super::theme::{self, Ink};
+use crate::profile::Bytes;
+use crate::report::{Figures, Group, Line, Report, Rest, Row, error_words};
+use std::fmt::Write as _;
+
+/// How much of the table is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    /// Lines with figures; the others become one row.
+    pub lines: usize,
+    /// Lines of source without figures; runs of them are folded beyond that.
+    pub quiet: usize,
+    /// Letters of a line of source.
+    pub letters: usize,
+}
+
+const BAR: f64 = 76.0;
+
+/// Appends the table.
+pub fn write(out: &mut String, report: &Report, budget: Budget) {
+    let sampled = !report.recording.exact();
+    let table = Writer { report, budget, sampled, largest: largest(report) };
+    let quiet = theme::QUIET.hex();
+    let _ = write!(
+        out,
+        "<table style=\"width:100%;table-layout:auto;border-collapse:collapse;border:none;margin:0;font-size:12px;color:{}\">",
+        theme::TEXT.hex()
+    );
+    let head = format!(
+        "border:none;padding:2px 0 2px 10px;font-weight:normal;color:{quiet};white-space:nowrap"
+    );
+    let _ = write!(
+        out,
+        "<thead><tr style=\"background:{card}\"><th scope=\"col\" style=\"{head};padding-left:8px;text-align:right\">line</th><th scope=\"col\" style=\"{head};text-align:left\">source</th>",
+        card = theme::CARD.hex(),
+    );
+    for (column, shown) in [
+        ("at the peak", true),
+        ("±", sampled),
+        ("stays", true),
+        ("allocated", true),
+        ("temporary", true),
+        ("blocks", true),
+    ] {
+        if shown {
+            let _ =
+                write!(out, "<th scope=\"col\" style=\"{head};text-align:right\">{column}</th>");
+        }
+    }
+    out.push_str("</tr></thead><tbody>");
+    let shown = table.chosen();
+    let several = report.table.groups.len() > 1;
+    for group in &report.table.groups {
+        table.group(out, group, &shown, several);
+    }
+    table.merged(out, &shown);
+    for rest in &report.table.rest {
+        table.rest(out, rest);
+    }
+    table.total(out);
+    out.push_str("</tbody></table>");
+}
+
+fn largest(report: &Report) -> f64 {
+    report.table.lines().map(|line| line.figures.peak.value).fold(0.0, f64::max)
+}
+
+struct Writer<'a> {
+    report: &'a Report,
+    budget: Budget,
+    sampled: bool,
+    largest: f64,
+}
+
+impl Writer<'_> {
+    /// The keys of the lines that keep a row of their own within the budget.
+    fn chosen(&self) -> std::collections::BTreeSet<crate::profile::LineKey> {
+        let mut lines: Vec<&Line> = self.report.table.lines().collect();
+        let weight = |line: &Line| line.figures.peak.value.max(line.figures.surviving.value);
+        lines.sort_by(|a, b| {
+            let allocated = |line: &Line| line.figures.allocated.value;
+            (b.hue.is_some().cmp(&a.hue.is_some()))
+                .then(weight(b).total_cmp(&weight(a)))
+                .then(allocated(b).total_cmp(&allocated(a)))
+        });
+        lines.into_iter().take(self.budget.lines).map(|line| line.key).collect()
+    }
+
+    fn columns(&self) -> usize {
+        if self.sampled { 8 } else { 7 }
+    }
+
+    fn group(
+        &self,
+        out: &mut String,
+        group: &Group,
+        shown: &std::collections::BTreeSet<crate::profile::LineKey>,
+        several: bool,
+    ) {
+        let own = |row: &Row| matches!(row, Row::Line(line) if shown.contains(&line.key));
+        if !group.rows.iter().any(own) && !group.main {
+            return;
+        }
+        if several {
+            let _ = write!(
+                out,
+                "<tr style=\"background:{}\"><th scope=\"rowgroup\" colspan=\"{}\" style=\"border:none;padding:7px 8px 2px;text-align:left;font-weight:normal;color:{}\">{}</th></tr>",
+                theme::CARD.hex(),
+                self.columns(),
+                theme::QUIET.hex(),
+                escape(&clip(&group.label, 120))
+            );
+        }
+        let room = group.rows.iter().filter(|row| is_quiet(row)).count() <= self.budget.quiet;
+        let mut i = 0;
+        while i < group.rows.len() {
+            let run = group.rows[i..].iter().take_while(|row| !own(row)).count();
+            if run == 0 {
+                if let Row::Line(line) = &group.rows[i] {
+                    self.line(out, line);
+                }
+                i += 1;
+            } else if group.main && (room || run <= 2) {
+                group.rows[i..i + run].iter().for_each(|row| self.quiet(out, row));
+                i += run;
+            } else {
+                if group.main {
+                    self.fold(out, run);
+                }
+                i += run;
+            }
+        }
+    }
+
+    fn fold(&self, out: &mut String, run: usize) {
+        let _ = write!(
+            out,
+            "<tr style=\"background:{}\"><td style=\"border:none\"></td><td colspan=\"{}\" style=\"border:none;padding:1px 0 1px 10px;text-align:left;color:{}\">⋯ {run} lines without a row of their own</td></tr>",
+            theme::CARD.hex(),
+            self.columns() - 1,
+            theme::QUIET.hex(),
+        );
+    }
+
+    fn quiet(&self, out: &mut String, row: &Row) {
+        let (lineno, source, merged) = match row {
+            Row::Quiet { lineno, source, merged } => (*lineno, source, *merged),
+            Row::Line(line) => (line.key.line, &line.source, true),
+        };
+        self.open(out, lineno, source, None, false);
+        let note = if merged { "in “other”" } else { "" };
+        let _ = write!(
+            out,
+            "<td colspan=\"{}\" style=\"border:none;padding:1px 0;text-align:right;color:{}\">{note}</td></tr>",
+            self.columns() - 2,
+            theme::QUIET.hex()
+        );
+    }
+
+    fn line(&self, out: &mut String, line: &Line) {
+        self.open(out, line.key.line, &line.source, line.hue, line.most_at_peak);
+        let share = if self.largest > 0.0 { line.figures.peak.value / self.largest } else { 0.0 };
+        let ink = theme::of(line.hue);
+        self.figures(out, line.figures.peak.value, Some(&line.figures), |out| {
+            let wide = (share * BAR).clamp(0.0, BAR);
+            if wide >= 0.5 {
+                let _ = write!(
+                    out,
+                    "<div style=\"height:4px;width:{wide:.0}px;margin:1px 0 1px auto;background:{}\"></div>",
+                    ink.hex()
+                );
+            }
+        }, line.most_at_peak, line.relative_error);
+        out.push_str("</tr>");
+    }
+
+    /// Opens a row: the colour at its left edge, its number, its source.
+    fn open(
+        &self,
+        out: &mut String,
+        lineno: u32,
+        source: &str,
+        hue: Option<crate::report::Hue>,
+        marked: bool,
+    ) {
+        let paper = if marked { theme::MARKED } else { theme::CARD };
+        let edge = hue.map_or(paper, |hue| theme::of(Some(hue)));
+        let (open, close) = if marked { ("<strong>", "</strong>") } else { ("", "") };
+        let source = escape(&clip(source.trim_end(), self.budget.letters));
+        let _ = write!(
+            out,
+            "<tr style=\"background:{}\"><td style=\"border:none;border-left:5px solid {};padding:1px 0 1px 6px;text-align:right;vertical-align:top;color:{}\">{open}{lineno}{close}</td><td style=\"border:none;padding:1px 0 1px 10px;text-align:left;vertical-align:top;font-family:monospace;white-space:pre-wrap;word-wrap:break-word\">{open}{source}{close}</td>",
+            paper.hex(),
+            edge.hex(),
+            theme::QUIET.hex(),
+        );
+    }
+
+    fn figures(
+        &self,
+        out: &mut String,
+        peak: f64,
+        figures: Option<&Figures>,
+        bar: impl FnOnce(&mut String),
+        strong: bool,
+        error: f64,
+    ) {
+        let cell = "border:none;padding:1px 0 1px 10px;text-align:right;vertical-align:top;white-space:nowrap;font-variant-numeric:tabular-nums";
+        let (open, close) = if strong { ("<strong>", "</strong>") } else { ("", "") };
+        let dash = |text: String| if text == "0" { "–".to_owned() } else { text };
+        let size = |value: f64| dash(Bytes::from_f64(value).to_string());
+        let _ = write!(out, "<td style=\"{cell}\">{open}{}{close}", dash(signed(peak)));
+        bar(out);
+        out.push_str("</td>");
+        if self.sampled {
+            let quiet = theme::QUIET.hex();
+            let error = error_words(error);
+            let _ = write!(out, "<td style=\"{cell};padding-left:4px;color:{quiet}\">{error}</td>");
+        }
+        for text in
+            figures.map_or([String::new(), String::new(), String::new(), String::new()], |f| {
+                [
+                    size(f.surviving.value),
+                    size(f.allocated.value),
+                    size(f.temporary.value),
+                    dash(count(f.count.value)),
+                ]
+            })
+        {
+            let _ = write!(out, "<td style=\"{cell}\">{open}{text}{close}</td>");
+        }
+    }
+
+    /// A row that is no line: a label over the first two columns.
+    fn label(&self, out: &mut String, label: &str, ink: Ink, rule: bool) {
+        let border = if rule {
+            format!("border:none;border-top:1px solid {}", theme::BORDER.hex())
+        } else {
+            "border:none".to_owned()
+        };
+        let _ = write!(
+            out,
+            "<tr style=\"background:{};color:{}\"><th scope=\"row\" colspan=\"2\" style=\"{border};padding:2px 0 2px 11px;text-align:left;font-weight:normal\">{}</th>",
+            theme::CARD.hex(),
+            ink.hex(),
+            escape(label)
+        );
+    }
+
+    /// The lines that the budget had no row for, as one row.
+    fn merged(
+        &self,
+        out: &mut String,
+        shown: &std::collections::BTreeSet<crate::profile::LineKey>,
+    ) {
+        let mut figures = Figures::default();
+        let mut lines = 0;
+        for line in self.report.table.lines().filter(|line| !shown.contains(&line.key)) {
+            figures += line.figures;
+            lines += 1;
+        }
+        if lines > 0 {
+            self.label(out, &format!("{lines} more lines"), theme::QUIET, false);
+            self.figures(out, figures.peak.value, Some(&figures), |_| (), false, 0.0);
+            out.push_str("</tr>");
+        }
+    }
+
+    fn rest(&self, out: &mut String, rest: &Rest) {
+        self.label(out, &rest.label, theme::QUIET, false);
+        self.figures(out, rest.peak, rest.figures.as_ref(), |_| (), false, 0.0);
+        out.push_str("</tr>");
+    }
+
+    fn total(&self, out: &mut String) {
+        self.label(out, "in all", theme::TEXT, true);
+        let table = &self.report.table;
+        self.figures(out, table.peak_footprint.as_f64(), Some(&table.total), |_| (), true, 0.0);
+        out.push_str("</tr>");
+    }
+}

@@ -1,0 +1,220 @@
+//! The report as plain text: ten to twenty lines with every number that matters.
+
+use super::axis::signed;
+use super::lettering::{clip, printable};
+use super::theme;
+use crate::profile::{Bytes, Nanos};
+use crate::report::{Line, Report, Row, error_words};
+
+/// How many lines of the table are listed before the rest is one row.
+const LISTED: usize = 9;
+/// Columns of the sparkline.
+const SPARK: usize = 56;
+
+/// The report; with `color`, ANSI escapes mark what matters.
+pub(super) fn text(report: &Report, color: bool) -> String {
+    let pen = Pen { color };
+    let verdict = &report.verdict;
+    let mut out: Vec<String> = Vec::new();
+    out.extend(verdict.ending.as_deref().map(|ending| pen.bold(&printable(ending))));
+    out.push(pen.bold(&printable(&verdict.sentence())));
+    out.extend(verdict.advice.as_deref().map(printable));
+    out.push(pen.dim(&verdict.facts));
+    if !report.tiny {
+        out.extend(sparkline(report));
+        out.push(String::new());
+        out.extend(table(report, &pen));
+    }
+    if let Some(gaps) = gaps(report) {
+        out.push(pen.dim(&printable(&gaps)));
+    }
+    out.join("\n") + "\n"
+}
+
+/// The verdict as one line.
+pub(super) fn line(report: &Report) -> String {
+    let verdict = &report.verdict;
+    let pieces = [verdict.ending.clone(), Some(verdict.sentence()), verdict.advice.clone()];
+    let said: Vec<String> = pieces.into_iter().flatten().collect();
+    printable(&format!("{} ({})", said.join(" "), verdict.facts))
+}
+
+fn gaps(report: &Report) -> Option<String> {
+    match report.gaps.as_slice() {
+        [] => None,
+        [only] => Some(format!("Not seen: {}", clip(only, 140))),
+        [first, more @ ..] => {
+            Some(format!("Not seen: {} (and {} more)", clip(first, 120), more.len()))
+        }
+    }
+}
+
+struct Pen {
+    color: bool,
+}
+
+impl Pen {
+    fn bold(&self, text: &str) -> String {
+        if self.color { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn dim(&self, text: &str) -> String {
+        if self.color { format!("\x1b[2m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn swatch(&self, line: &Line) -> String {
+        let ink = theme::of(line.hue);
+        match (self.color, line.hue) {
+            (true, Some(_)) => format!("\x1b[38;2;{};{};{}m▌\x1b[0m", ink.0, ink.1, ink.2),
+            _ if line.most_at_peak => ">".to_owned(),
+            _ => " ".to_owned(),
+        }
+    }
+}
+
+/// The footprint over time as one row of blocks, each the most of its share of the time.
+fn sparkline(report: &Report) -> Option<String> {
+    let timeline = &report.timeline;
+    let peak = timeline.peak.1;
+    if timeline.moments.is_empty() || peak <= 0.0 {
+        return None;
+    }
+    let mut most = [f64::NEG_INFINITY; SPARK];
+    let column = |at: Nanos| {
+        let share = at.0 as f64 / timeline.duration.0.max(1) as f64;
+        ((share * SPARK as f64) as usize).min(SPARK - 1)
+    };
+    for pair in timeline.moments.windows(2) {
+        // Between two moments the footprint is a straight line.
+        let (from, to) = (column(pair[0].at), column(pair[1].at));
+        for (step, slot) in most[from..=to].iter_mut().enumerate() {
+            let share = if to > from { step as f64 / (to - from) as f64 } else { 1.0 };
+            let value = pair[0].footprint + share * (pair[1].footprint - pair[0].footprint);
+            *slot = slot.max(value);
+        }
+    }
+    for moment in &timeline.moments {
+        let slot = &mut most[column(moment.at)];
+        *slot = slot.max(moment.footprint);
+    }
+    let blocks: String = most
+        .iter()
+        .map(|value| match value / peak {
+            share if share > 0.0 => {
+                ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'][((share * 8.0) as usize).min(7)]
+            }
+            _ => '▁',
+        })
+        .collect();
+    Some(format!("footprint {blocks} {}", timeline.duration))
+}
+
+fn table(report: &Report, pen: &Pen) -> Vec<String> {
+    let sampled = !report.recording.exact();
+    let mut lines: Vec<&Line> = report.table.lines().collect();
+    // The largest few, shown in reading order.
+    let mut ranked: Vec<usize> = (0..lines.len()).collect();
+    let weight = |line: &Line| line.figures.peak.value.max(line.figures.surviving.value);
+    ranked.sort_by(|a, b| {
+        let order = weight(lines[*b]).total_cmp(&weight(lines[*a]));
+        order.then(lines[*b].figures.allocated.value.total_cmp(&lines[*a].figures.allocated.value))
+    });
+    ranked.truncate(LISTED);
+    ranked.sort_unstable();
+    lines = ranked.into_iter().map(|i| lines[i]).collect();
+
+    let names: Vec<String> = lines.iter().map(|line| clip(&printable(&line.name), 22)).collect();
+    let wide = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(10);
+    let error = if sampled { format!("{:<7}", "") } else { String::new() };
+    let mut rows = vec![pen.dim(&format!(
+        "  {:<wide$} {:>11} {error}{:>10} {:>10} {:>10} {:>9}  source",
+        "", "at the peak", "stays", "allocated", "temporary", "blocks"
+    ))];
+    for (line, name) in lines.iter().zip(&names) {
+        let f = &line.figures;
+        let error = if sampled {
+            format!("{:<7}", error_words(line.relative_error))
+        } else {
+            String::new()
+        };
+        let size = |value: f64| Bytes::from_f64(value).to_string();
+        let row = format!(
+            "{name:<wide$} {:>11} {error}{:>10} {:>10} {:>10} {:>9}  {}",
+            size(f.peak.value),
+            size(f.surviving.value),
+            size(f.allocated.value),
+            size(f.temporary.value),
+            count(f.count.value),
+            clip(&printable(line.source.trim()), 48),
+        );
+        let row = if line.most_at_peak { pen.bold(&row) } else { row };
+        rows.push(format!("{} {row}", pen.swatch(line)));
+    }
+    let listed: f64 = lines.iter().map(|line| line.figures.peak.value).sum();
+    let rest = report.table.peak_footprint.as_f64() - listed;
+    if rest.abs() >= 1.0 {
+        rows.push(pen.dim(&format!("  {:<wide$} {:>11}", "the rest", signed(rest))));
+    }
+    let total = &report.table.total;
+    let size = |value: f64| Bytes::from_f64(value).to_string();
+    rows.push(format!(
+        "  {:<wide$} {:>11} {error}{:>10} {:>10} {:>10} {:>9}",
+        "in all",
+        report.table.peak_footprint.to_string(),
+        size(total.surviving.value),
+        size(total.allocated.value),
+        size(total.temporary.value),
+        count(total.count.value),
+    ));
+    rows
+}
+
+/// A count with separators: `6,210,332`; large ones as `1.24e12`.
+pub(super) fn count(value: f64) -> String {
+    if value >= 1e12 {
+        return format!("{value:.2e}");
+    }
+    let digits = format!("{:.0}", value.max(0.0));
+    let mut shown = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}
+
+/// What a reader who does not see the picture should know of it.
+pub(super) fn alt_text(report: &Report) -> String {
+    let mut said = format!("{}: {}", report.recording.title, report.verdict.sentence());
+    if let Some(advice) = &report.verdict.advice {
+        said.push(' ');
+        said.push_str(advice);
+    }
+    if !report.tiny && report.timeline.peak.1 > 0.0 {
+        let (at, bytes) = report.timeline.peak;
+        said.push_str(&format!(
+            " The footprint over {} reaches {} at {at}.",
+            report.timeline.duration,
+            Bytes::from_f64(bytes)
+        ));
+        let mut held: Vec<&Line> =
+            report.table.lines().filter(|line| line.figures.peak.value >= 1.0).collect();
+        held.sort_by(|a, b| b.figures.peak.value.total_cmp(&a.figures.peak.value));
+        let held: Vec<String> = held
+            .iter()
+            .take(4)
+            .map(|line| format!("{} {}", line.name, Bytes::from_f64(line.figures.peak.value)))
+            .collect();
+        if !held.is_empty() {
+            said.push_str(&format!(" At that moment: {}.", held.join(", ")));
+        }
+    }
+    clip(&printable(&said), 600)
+}
+
+/// Whether a row is one that a reader may skip.
+pub(super) fn is_quiet(row: &Row) -> bool {
+    matches!(row, Row::Quiet { .. })
+}

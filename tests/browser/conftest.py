@@ -1,0 +1,126 @@
+"""A real JupyterLab on a free port of this machine, and Debian's Chromium to look at it."""
+
+import json
+import os
+import queue
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from conftest import TOP
+from playwright.sync_api import sync_playwright
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SETTINGS = {
+    # All outputs exist at once, also those outside of the window.
+    "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
+    "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
+}
+DISABLED = {"@jupyterlab/apputils-extension:announcements": True}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def said(stream, words, seconds=120):
+    """Waits for a line of the stream that holds the words; goes on reading it afterwards."""
+    lines = queue.SimpleQueue()
+
+    def read():
+        for line in stream:
+            lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    heard = []
+    while (line := lines.get(timeout=seconds)) is not None:
+        heard.append(line)
+        if words in line:
+            return
+    pytest.fail("JupyterLab did not start:\n" + "".join(heard))
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """The `url` of a notebook by its name, its `folder`, and the `environment` of the server."""
+    home = tmp_path_factory.mktemp("lab")
+    folder = home / "notebooks"
+    folder.mkdir()
+    for name, settings in SETTINGS.items():
+        file = home / "settings" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(settings))
+    page_config = home / "config" / "labconfig" / "page_config.json"
+    page_config.parent.mkdir(parents=True)
+    page_config.write_text(json.dumps({"disabledExtensions": DISABLED}))
+    environment = os.environ | {
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "IPYTHONDIR": str(home / "ipython"),
+    }
+    port, token = free_port(), secrets.token_hex()
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
+    command += ["--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
+    command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment
+    ) as server:
+        try:
+            said(server.stderr, "is running at")
+            yield SimpleNamespace(
+                folder=folder,
+                environment=environment,
+                url=lambda name: f"http://127.0.0.1:{port}/lab/tree/{name}?token={token}&reset",
+            )
+        finally:
+            server.terminate()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    found = subprocess.run(
+        [TOP / "tests" / "browser" / "chromium"], capture_output=True, text=True, check=False
+    )
+    if found.returncode:
+        # In CI a missing browser is a fault of the set-up, not a reason to look away.
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(found.stderr)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found.stdout.strip(), args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser):
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.set_default_timeout(60_000)
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="session")
+def screenshots():
+    folder = Path(TOP / "build" / "screenshots")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder

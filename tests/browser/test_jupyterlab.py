@@ -1,0 +1,67 @@
+"""JupyterLab shows the report: of a notebook that it trusts, of one that it does not, and live."""
+
+import copy
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from conftest import is_profiled
+
+# JupyterLab takes <svg> out where it does not trust: so this tells whether it does.
+CANARY = '<p><svg class="canary" width="9" height="9"></svg></p>'
+IMAGE = 'img[src^="data:image/"]'
+REPORT = f'.jp-RenderedHTMLCommon[data-mime-type="text/html"]:has({IMAGE})'
+
+EVERY_IMAGE_IS_DRAWN = """report => Promise.all(
+    [...report.querySelectorAll("img")].map(image => image.decode().then(() => image.naturalWidth))
+)"""
+
+
+def write(lab, name, document, canary=True):
+    document = copy.deepcopy(document)
+    output = nbformat.v4.new_output("display_data", {"text/html": CANARY, "text/plain": name})
+    if canary:
+        document.cells.insert(0, nbformat.v4.new_code_cell(f"# {name}", outputs=[output]))
+    nbformat.write(document, lab.folder / name)
+
+
+@pytest.mark.parametrize("trusted", [True, False], ids=["trusted", "untrusted"])
+def test_an_executed_notebook_shows_its_reports(lab, page, quickstart, screenshots, trusted):
+    name = "trusted.ipynb" if trusted else "untrusted.ipynb"
+    write(lab, name, quickstart.document)
+    if trusted:
+        command = [sys.executable, "-m", "jupyter", "trust", str(lab.folder / name)]
+        subprocess.run(command, env=lab.environment, check=True, capture_output=True)
+    page.goto(lab.url(name))
+    reports = page.locator(REPORT)
+    expected = sum(map(is_profiled, quickstart.document.cells))
+    reports.nth(expected - 1).wait_for()
+    assert reports.count() == expected
+    assert page.locator(".canary").count() == int(trusted)
+    for number in range(expected):
+        report = reports.nth(number)
+        report.scroll_into_view_if_needed()
+        assert report.is_visible()
+        assert "peak" in report.inner_text().lower()
+        assert all(width > 0 for width in report.evaluate(EVERY_IMAGE_IS_DRAWN))
+    largest = max(range(expected), key=lambda number: reports.nth(number).bounding_box()["height"])
+    reports.nth(largest).screenshot(path=screenshots / f"report-{name.removesuffix('.ipynb')}.png")
+    reports.nth(0).scroll_into_view_if_needed()
+    page.screenshot(path=screenshots / name.replace(".ipynb", ".png"))
+
+
+def test_a_cell_that_is_run_shows_its_report(lab, page, screenshots):
+    cells = ["%load_ext memprofile", "%%memprofile\nkept = [bytes(1000) for _ in range(5000)]"]
+    document = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    document.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    write(lab, "live.ipynb", document, canary=False)
+    page.goto(lab.url("live.ipynb"))
+    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    report = page.locator(REPORT)
+    report.wait_for()
+    assert "kept = [bytes(1000) for _ in range(5000)]" in report.inner_text()
+    assert all(width > 0 for width in report.evaluate(EVERY_IMAGE_IS_DRAWN))
+    page.screenshot(path=screenshots / "live.png")

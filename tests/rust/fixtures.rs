@@ -1,0 +1,527 @@
+//! Profiles with known figures, for tests and for the gallery: small enough to check by hand,
+//! odd enough to break a drawing.
+
+use memprofile::profile::{
+    Allocator, Bytes, Collection, Estimate, FileId, FileKind, Frame, FrameId, LineKey, Nanos,
+    Profile, Recording, SignedBytes, Site, SourceFile, StackId, StackTable, ThreadKind, Timeline,
+    TimelinePoint, Totals, VERSION,
+};
+
+pub const MIB: u64 = 1 << 20;
+
+/// Puts a profile together piece by piece; the totals follow from the sites.
+pub struct Builder {
+    pub profile: Profile,
+}
+
+impl Builder {
+    /// A recording of one cell with this source.
+    pub fn cell(label: &str, source: &str, seconds: f64) -> Builder {
+        let lines = source.lines().zip(1..).map(|(text, n)| (n, text.to_owned())).collect();
+        let file = SourceFile {
+            name: "/tmp/ipykernel_7/3.py".to_owned(),
+            label: label.to_owned(),
+            kind: FileKind::Cell,
+            lines,
+        };
+        Builder {
+            profile: Profile {
+                format: "memprofile".to_owned(),
+                version: VERSION,
+                recording: Recording {
+                    title: label.to_owned(),
+                    main_file: Some(file.name.clone()),
+                    started_at: 1.7e9,
+                    duration: Nanos((seconds * 1e9) as u64),
+                    overhead: Nanos((seconds * 1.6e7) as u64),
+                    sample_interval: Bytes(0),
+                    poll_period: Nanos(10_000_000),
+                    own_memory: Bytes(3 * MIB),
+                    interpreter: "CPython 3.13.0".to_owned(),
+                    platform: "linux x86_64".to_owned(),
+                    exception: None,
+                },
+                totals: Totals {
+                    peak_footprint: Bytes(0),
+                    peak_at: Nanos(0),
+                    footprint_delta: SignedBytes(0),
+                    start_rss: Bytes(260 * MIB),
+                    peak_rss: Bytes(260 * MIB),
+                    peak_rss_exact: true,
+                    end_rss: Bytes(260 * MIB),
+                    allocated: Estimate::default(),
+                    allocation_count: Estimate::default(),
+                    surviving: Estimate::default(),
+                    live_at_peak: Estimate::default(),
+                },
+                stacks: StackTable { files: vec![file], ..StackTable::default() },
+                sites: Vec::new(),
+                timeline: Timeline::default(),
+                collections: Vec::new(),
+                collection_count: 0,
+                gaps: Vec::new(),
+            },
+        }
+    }
+
+    pub fn file(&mut self, name: &str, kind: FileKind, lines: &[(u32, &str)]) -> FileId {
+        let lines = lines.iter().map(|(n, text)| (*n, (*text).to_owned())).collect();
+        let label = name.trim_start_matches("/usr/lib/python3/").to_owned();
+        self.profile.stacks.files.push(SourceFile { name: name.to_owned(), label, kind, lines });
+        FileId(self.profile.stacks.files.len() as u32 - 1)
+    }
+
+    /// The stack of these frames, outermost first.
+    pub fn stack(&mut self, frames: &[(&str, FileId, u32)]) -> StackId {
+        let stacks = &mut self.profile.stacks;
+        let mut parent = None;
+        for (function, file, line) in frames {
+            let frame = Frame { function: (*function).to_owned(), file: *file, line: *line };
+            let known = stacks.frame_table.iter().position(|f| *f == frame);
+            let frame = FrameId(known.unwrap_or_else(|| {
+                stacks.frame_table.push(frame);
+                stacks.frame_table.len() - 1
+            }) as u32);
+            let row = (0..stacks.frames.len())
+                .find(|&row| stacks.frames[row] == frame && stacks.parents[row] == parent);
+            parent = Some(StackId(row.unwrap_or_else(|| {
+                stacks.frames.push(frame);
+                stacks.parents.push(parent);
+                stacks.frames.len() - 1
+            }) as u32));
+        }
+        parent.expect("a stack has a frame")
+    }
+
+    /// A site; bytes live at the peak, at the end, and ever, and the number of blocks.
+    pub fn site(
+        &mut self,
+        stack: Option<StackId>,
+        allocator: Allocator,
+        [peak, surviving, allocated, count]: [u64; 4],
+    ) {
+        let interval = self.profile.recording.sample_interval.as_f64();
+        let estimate =
+            |value: u64| Estimate { value: value as f64, variance: value as f64 * interval };
+        self.profile.sites.push(Site {
+            stack,
+            allocator,
+            thread: if stack.is_some() { ThreadKind::Python } else { ThreadKind::Native },
+            peak: estimate(peak),
+            surviving: estimate(surviving),
+            allocated: estimate(allocated),
+            temporary: estimate(allocated - surviving),
+            count: Estimate::exact(count as f64),
+        });
+    }
+
+    /// A timeline through these knots: seconds, held by each line (MiB), the running line's
+    /// column. Between two knots are `steps` points.
+    pub fn timeline(&mut self, lines: &[u32], knots: &[(f64, &[u64], u32)], steps: u32) {
+        self.profile.timeline.lines =
+            lines.iter().map(|line| LineKey { file: FileId(0), line: *line }).collect();
+        for pair in knots.windows(2) {
+            let ((from, a, _), (to, b, running)) = (pair[0], pair[1]);
+            for step in 0..steps {
+                let share = f64::from(step) / f64::from(steps);
+                let held: Vec<u64> = a
+                    .iter()
+                    .zip(b)
+                    .map(|(a, b)| {
+                        ((*a as f64 + share * (*b as f64 - *a as f64)) * 1048576.0) as u64
+                    })
+                    .collect();
+                let sum: u64 = held.iter().sum();
+                let wobble = (f64::from(step * 7 % 5) - 2.0) * 1e5;
+                self.profile.timeline.points.push(TimelinePoint {
+                    at: Nanos(((from + share * (to - from)) * 1e9) as u64),
+                    footprint: SignedBytes(sum as i64 + (8 * MIB) as i64 + wobble as i64),
+                    rss: Bytes(260 * MIB + sum + sum / 12 + 24 * MIB),
+                    held,
+                    running: Some(running),
+                });
+            }
+        }
+    }
+
+    /// Fills the totals; `slack` is added to what the sites held at the peak.
+    pub fn finish(mut self, peak_at: f64, slack: i64) -> Profile {
+        let sum = |of: fn(&Site) -> Estimate| {
+            self.profile.sites.iter().map(of).fold(Estimate::default(), |mut sum, part| {
+                sum += part;
+                sum
+            })
+        };
+        let (peak, surviving) = (sum(|s| s.peak), sum(|s| s.surviving));
+        let (allocated, count) = (sum(|s| s.allocated), sum(|s| s.count));
+        let totals = &mut self.profile.totals;
+        totals.live_at_peak = peak;
+        totals.surviving = surviving;
+        totals.allocated = allocated;
+        totals.allocation_count = count;
+        totals.peak_footprint = Bytes((peak.value as i64 + slack).max(0) as u64);
+        totals.peak_at = Nanos((peak_at * 1e9) as u64);
+        totals.footprint_delta = SignedBytes(surviving.value as i64 + slack / 2);
+        totals.peak_rss = Bytes(totals.start_rss.0 + totals.peak_footprint.0 + 20 * MIB);
+        totals.end_rss = Bytes(totals.start_rss.0 + surviving.value as u64 + 12 * MIB);
+        self.profile
+    }
+}
+
+/// A cell that did next to nothing.
+pub fn tiny() -> Profile {
+    let mut b = Builder::cell("cell [2]", "x = [1, 2, 3]\nlen(x)", 0.000_012);
+    let line = b.stack(&[("<module>", FileId(0), 1)]);
+    b.site(Some(line), Allocator::Pymalloc, [3174, 88, 3174, 4]);
+    b.finish(0.000_006, 0)
+}
+
+/// A cell that allocated nothing at all.
+pub fn empty() -> Profile {
+    let mut profile = Builder::cell("cell [1]", "# nothing to see", 0.0).finish(0.0, 0);
+    profile.totals.peak_rss = Bytes(0);
+    profile
+}
+
+/// Two lines, every allocation recorded.
+pub fn exact_small() -> Profile {
+    let source =
+        "rows = [str(i) * 20 for i in range(50_000)]\ntext = \"\\n\".join(rows)\nprint(len(text))";
+    let mut b = Builder::cell("cell [5]", source, 0.084);
+    let one = b.stack(&[("<module>", FileId(0), 1)]);
+    let two = b.stack(&[("<module>", FileId(0), 2)]);
+    b.site(Some(one), Allocator::Pymalloc, [7 * MIB, 7 * MIB, 9 * MIB, 50_021]);
+    b.site(Some(two), Allocator::Malloc, [5 * MIB, 5 * MIB, 5 * MIB, 1]);
+    b.timeline(
+        &[1, 2],
+        &[(0.0, &[0, 0], 0), (0.06, &[7, 0], 0), (0.062, &[7, 5], 1), (0.084, &[7, 5], 1)],
+        12,
+    );
+    let mut profile = b.finish(0.07, 8 * MIB as i64);
+    profile.recording.overhead = Nanos(9_000_000);
+    profile
+}
+
+/// The story of the sketch: a pivot that is three times its result.
+pub fn sampled_large() -> Profile {
+    let source = "import pandas as pd\npath = \"sales.csv\"\ndf = pd.read_csv(path)\ndf[\"city\"] = df[\"city\"].astype(\"category\")\n\ndef spread(frame):\n    wide = frame.pivot_table(\"price\", \"day\", \"store\", aggfunc=\"sum\", observed=False)\n    return wide.fillna(0)\ntop = spread(df).sum().nlargest(10)";
+    let mut b = Builder::cell("cell [12]", source, 4.2);
+    b.profile.recording.sample_interval = Bytes(64 << 10);
+    let machinery =
+        b.file("/usr/lib/python3/IPython/core/interactiveshell.py", FileKind::Machinery, &[]);
+    let frame = b.file("/usr/lib/python3/pandas/core/frame.py", FileKind::Library, &[]);
+    let pivot = b.file("/usr/lib/python3/pandas/core/reshape/pivot.py", FileKind::Library, &[]);
+    let reshape = b.file("/usr/lib/python3/pandas/core/reshape/reshape.py", FileKind::Library, &[]);
+    let group = b.file("/usr/lib/python3/pandas/core/groupby/generic.py", FileKind::Library, &[]);
+    let readers = b.file("/usr/lib/python3/pandas/io/parsers/readers.py", FileKind::Library, &[]);
+    let c_parser =
+        b.file("/usr/lib/python3/pandas/io/parsers/c_parser_wrapper.py", FileKind::Library, &[]);
+    let category =
+        b.file("/usr/lib/python3/pandas/core/arrays/categorical.py", FileKind::Library, &[]);
+    let cell = FileId(0);
+    let root = ("run_code", machinery, 3508);
+    let s = |b: &mut Builder, frames: &[(&str, FileId, u32)]| {
+        let mut all = vec![root];
+        all.extend_from_slice(frames);
+        b.stack(&all)
+    };
+    let read = ("<module>", cell, 3);
+    let strings = s(
+        &mut b,
+        &[
+            read,
+            ("read_csv", readers, 1026),
+            ("_read", readers, 626),
+            ("TextFileReader.read", readers, 1923),
+            ("CParserWrapper.read", c_parser, 234),
+            ("_string_box_utf8", c_parser, 1),
+        ],
+    );
+    let numbers = s(
+        &mut b,
+        &[
+            read,
+            ("read_csv", readers, 1026),
+            ("_read", readers, 626),
+            ("TextFileReader.read", readers, 1923),
+            ("_concatenate_chunks", c_parser, 340),
+        ],
+    );
+    b.site(Some(strings), Allocator::Pymalloc, [290 * MIB, 40 * MIB, 700 * MIB, 6_100_000]);
+    b.site(Some(numbers), Allocator::Malloc, [100 * MIB, 44 * MIB, 530 * MIB, 110_332]);
+    let cats = s(
+        &mut b,
+        &[("<module>", cell, 4), ("astype", frame, 6643), ("Categorical.__init__", category, 446)],
+    );
+    b.site(Some(cats), Allocator::Malloc, [131 * MIB, 150 * MIB, 310 * MIB, 412]);
+    let spread = [
+        ("<module>", cell, 9),
+        ("spread", cell, 7),
+        ("DataFrame.pivot_table", frame, 9509),
+        ("pivot_table", pivot, 102),
+        ("__internal_pivot_table", pivot, 172),
+    ];
+    let mut with = |frames: &[(&str, FileId, u32)], figures: [u64; 4]| {
+        let mut all = spread.to_vec();
+        all.extend_from_slice(frames);
+        let stack = s(&mut b, &all);
+        b.site(Some(stack), Allocator::Mmap, figures);
+    };
+    with(
+        &[
+            ("DataFrame.unstack", frame, 9928),
+            ("unstack", reshape, 504),
+            ("_Unstacker._make_selectors", reshape, 190),
+        ],
+        [176 * MIB, 0, 300 * MIB, 904],
+    );
+    with(
+        &[
+            ("DataFrame.unstack", frame, 9928),
+            ("unstack", reshape, 504),
+            ("_Unstacker.get_new_values", reshape, 260),
+        ],
+        [471 * MIB, 0, 800 * MIB, 8_000],
+    );
+    with(
+        &[("DataFrameGroupBy.agg", group, 1445), ("_cython_operation", group, 999)],
+        [235 * MIB, 0, 480 * MIB, 9_000],
+    );
+    with(&[("DataFrameGroupBy.agg", group, 1445)], [30 * MIB, 0, 58 * MIB, 1_000]);
+    let fill = s(&mut b, &[("<module>", cell, 9), ("spread", cell, 8), ("fillna", frame, 5700)]);
+    b.site(Some(fill), Allocator::Mmap, [0, 0, 410 * MIB, 37]);
+    let top = s(&mut b, &[("<module>", cell, 9), ("DataFrame.sum", frame, 11_300)]);
+    b.site(Some(top), Allocator::Malloc, [0, 60 * MIB, 88 * MIB, 1_120]);
+    let import = s(&mut b, &[("<module>", cell, 1)]);
+    b.site(Some(import), Allocator::Pymalloc, [2 * MIB, 2 * MIB, 3 * MIB, 30_011]);
+    b.site(None, Allocator::Malloc, [6 * MIB, 0, 12 * MIB, 40]);
+    b.timeline(
+        &[3, 4, 7, 8, 9, 1],
+        &[
+            (0.0, &[0, 0, 0, 0, 0, 1], 5),
+            (0.1, &[0, 0, 0, 0, 0, 2], 5),
+            (1.3, &[390, 0, 0, 0, 0, 2], 0),
+            (1.6, &[390, 131, 0, 0, 0, 2], 1),
+            (1.7, &[390, 131, 0, 0, 0, 2], 2),
+            (2.3, &[390, 131, 912, 0, 0, 2], 2),
+            (2.36, &[390, 131, 912, 0, 0, 2], 2),
+            (2.38, &[390, 131, 0, 0, 0, 2], 3),
+            (2.9, &[390, 140, 0, 205, 0, 2], 3),
+            (3.0, &[390, 140, 0, 205, 0, 2], 3),
+            (3.06, &[90, 148, 0, 205, 0, 2], 4),
+            (3.4, &[84, 150, 0, 205, 0, 2], 4),
+            (3.42, &[84, 150, 0, 0, 0, 2], 4),
+            (3.9, &[84, 150, 0, 0, 60, 2], 4),
+            (4.2, &[84, 150, 0, 0, 60, 2], 4),
+        ],
+        30,
+    );
+    for (i, ms) in [400, 900, 1200, 2600, 3030].into_iter().enumerate() {
+        b.profile.collections.push(Collection {
+            at: Nanos(ms * 1_000_000),
+            duration: Nanos(6_200_000),
+            generation: 2,
+            collected: i as u64 * 100,
+            uncollectable: 0,
+        });
+    }
+    b.profile.collection_count = 5;
+    b.profile
+        .gaps
+        .push("GPU memory is not seen: it is not in this process's address space.".to_owned());
+    b.finish(2.33, 18 * MIB as i64)
+}
+
+/// A cell that ended by an exception, with less footprint than its parts.
+pub fn failed() -> Profile {
+    let source =
+        "import numpy as np\na = np.ones(40_000_000)\nb = np.concatenate([a] * 4)  # too much";
+    let mut b = Builder::cell("cell [7]", source, 0.61);
+    let one = b.stack(&[("<module>", FileId(0), 2)]);
+    let numpy = b.file("/usr/lib/python3/numpy/core/multiarray.py", FileKind::Library, &[]);
+    let two = b.stack(&[("<module>", FileId(0), 3), ("concatenate", numpy, 154)]);
+    b.site(Some(one), Allocator::Mmap, [305 * MIB, 305 * MIB, 305 * MIB, 1]);
+    b.site(Some(two), Allocator::Mmap, [20 * MIB, 0, 20 * MIB, 2]);
+    b.timeline(
+        &[2, 3],
+        &[(0.0, &[0, 0], 0), (0.4, &[305, 0], 0), (0.6, &[305, 20], 1), (0.61, &[305, 0], 1)],
+        20,
+    );
+    let mut profile = b.finish(0.59, -9 * MIB as i64);
+    profile.recording.exception = Some("MemoryError".to_owned());
+    profile.totals.peak_rss_exact = false;
+    profile
+}
+
+/// More lines than anybody reads, in the cell and in a module of the user's own.
+pub fn many_lines() -> Profile {
+    let source: Vec<String> = (1..=300)
+        .map(|i| {
+            if i % 3 == 0 {
+                format!("table_{i} = load(\"part-{i}.parquet\", columns=[\"a\", \"b\"])")
+            } else {
+                format!("# step {i}")
+            }
+        })
+        .collect();
+    let mut b = Builder::cell("cell [40]", &source.join("\n"), 75.0);
+    let helpers = b.file(
+        "/home/ana/project/loading/helpers.py",
+        FileKind::User,
+        &[(12, "    return pq.read_table(path).to_pandas()"), (30, "cache[key] = frame.copy()")],
+    );
+    let arrow = b.file("/usr/lib/python3/pyarrow/parquet/core.py", FileKind::Library, &[]);
+    for i in 1..=100u32 {
+        let cell = ("<module>", FileId(0), i * 3);
+        let own = b.stack(&[cell]);
+        let size = u64::from(i * i % 97) * MIB / 3;
+        b.site(Some(own), Allocator::Malloc, [size, size / 2, size * 2, u64::from(i)]);
+        let inner = b.stack(&[
+            cell,
+            ("load", helpers, 12),
+            ("read_table", arrow, 1800),
+            ("ParquetDataset.read", arrow, 1470),
+        ]);
+        b.site(Some(inner), Allocator::Mmap, [2 * MIB, 0, 9 * MIB, 3]);
+    }
+    let cache = b.stack(&[("<module>", FileId(0), 3), ("load", helpers, 30)]);
+    b.site(Some(cache), Allocator::Malloc, [700 * MIB, 690 * MIB, 700 * MIB, 100]);
+    let only_library = b.stack(&[("worker", arrow, 20)]);
+    b.site(Some(only_library), Allocator::Malloc, [44 * MIB, 1 * MIB, 99 * MIB, 12]);
+    let lines: Vec<u32> = (1..=40).map(|i| i * 3).collect();
+    let full: Vec<u64> = lines.iter().map(|l| u64::from(l * l % 97) / 3).collect();
+    let none = vec![0; 40];
+    let knots: Vec<(f64, Vec<u64>, u32)> = (0..=40)
+        .map(|k: usize| {
+            (
+                75.0 * k as f64 / 40.0,
+                full[..k].iter().chain(&none[k..]).copied().collect(),
+                k.saturating_sub(1) as u32,
+            )
+        })
+        .collect();
+    let knots: Vec<(f64, &[u64], u32)> =
+        knots.iter().map(|(t, h, r)| (*t, h.as_slice(), *r)).collect();
+    b.timeline(&lines, &knots, 12);
+    let mut profile = b.finish(75.0, 30 * MIB as i64);
+    profile.collection_count = 1200;
+    profile.collections = (0..200)
+        .map(|i| Collection {
+            at: Nanos(i * 370_000_000),
+            duration: Nanos(1_000_000),
+            generation: (i % 3) as u8,
+            collected: i,
+            uncollectable: 0,
+        })
+        .collect();
+    profile
+}
+
+/// Source that wants to break a page.
+pub fn unicode() -> Profile {
+    let long = format!("名前 = \"{}\"", "长い文字列".repeat(60));
+    let source = format!(
+        "größe = \"<script>alert('&amp;')</script>\" # \u{202E}rtl\n{long}\n\tif x < 3 && y > \"4\": 🐼 = '👩‍👩‍👧‍👦' * 10**6 \u{7}\u{1b}[31m\n]]> --> </td></table>"
+    );
+    let mut b = Builder::cell("セル <[3]> & \"co\"", &source, 0.9);
+    let library = b.file("/usr/lib/python3/größe/模块<x>.py", FileKind::Library, &[]);
+    for line in 1..=4u32 {
+        let stack = b.stack(&[
+            ("<module>", FileId(0), line),
+            ("função<lambda>", library, 3),
+            ("数据.加载", library, 9),
+        ]);
+        b.site(
+            Some(stack),
+            Allocator::Malloc,
+            [u64::from(line) * 20 * MIB, u64::from(line) * 9 * MIB, u64::from(line) * 30 * MIB, 7],
+        );
+    }
+    b.timeline(
+        &[1, 2, 3, 4],
+        &[
+            (0.0, &[0, 0, 0, 0], 0),
+            (0.2, &[20, 0, 0, 0], 0),
+            (0.4, &[20, 40, 0, 0], 1),
+            (0.6, &[20, 40, 60, 0], 2),
+            (0.8, &[20, 40, 60, 80], 3),
+            (0.9, &[9, 18, 27, 36], 3),
+        ],
+        20,
+    );
+    let mut profile = b.finish(0.8, 8 * MIB as i64);
+    profile.recording.exception = Some("KeyboardInterrupt".to_owned());
+    profile
+}
+
+/// Thousands of sites, hundreds of points, sixty lines: the largest that is to be expected.
+pub fn big() -> Profile {
+    let source: Vec<String> = (1..=60)
+        .map(|i| format!("frame_{i} = frame_{}.merge(other, on=\"key\").dropna()", i - 1))
+        .collect();
+    let mut b = Builder::cell("cell [99]", &source.join("\n"), 30.0);
+    b.profile.recording.sample_interval = Bytes(256 << 10);
+    let files: Vec<FileId> = (0..40)
+        .map(|i| {
+            b.file(&format!("/usr/lib/python3/pandas/core/part_{i}.py"), FileKind::Library, &[])
+        })
+        .collect();
+    let mut seed = 12_345u64;
+    let mut random = move || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as u32
+    };
+    let stacks = &mut b.profile.stacks;
+    for line in 1..=60 {
+        stacks.frame_table.push(Frame { function: "<module>".to_owned(), file: FileId(0), line });
+        stacks.frames.push(FrameId(line - 1));
+        stacks.parents.push(None);
+    }
+    for i in 0..5000u32 {
+        let file = files[random() as usize % files.len()];
+        stacks.frame_table.push(Frame {
+            function: format!("Class{}.method_{}", i % 50, random() % 200),
+            file,
+            line: i,
+        });
+        stacks.frames.push(FrameId(60 + i));
+        let parent = if i < 300 { random() % 60 } else { 60 + random() % i };
+        stacks.parents.push(Some(StackId(parent)));
+    }
+    for i in 0..5000u32 {
+        let size = u64::from(random() % 4000) * 1000;
+        b.site(
+            Some(StackId(60 + i)),
+            Allocator::Malloc,
+            [size, size / 5, size * 2, u64::from(random() % 90)],
+        );
+    }
+    let lines: Vec<u32> = (1..=60).collect();
+    let knots: Vec<(f64, Vec<u64>, u32)> = (0..=500)
+        .map(|k: u32| {
+            (
+                30.0 * f64::from(k) / 500.0,
+                (0..60).map(|l| u64::from(random() % 120) + l * u64::from(k) / 200).collect(),
+                random() % 60,
+            )
+        })
+        .collect();
+    let knots: Vec<(f64, &[u64], u32)> =
+        knots.iter().map(|(t, h, r)| (*t, h.as_slice(), *r)).collect();
+    b.timeline(&lines, &knots, 1);
+    b.finish(21.0, 30 * MIB as i64)
+}
+
+/// All of them, by name.
+pub fn all() -> Vec<(&'static str, Profile)> {
+    vec![
+        ("tiny", tiny()),
+        ("empty", empty()),
+        ("exact_small", exact_small()),
+        ("sampled_large", sampled_large()),
+        ("failed", failed()),
+        ("many_lines", many_lines()),
+        ("unicode", unicode()),
+        ("big", big()),
+    ]
+}
