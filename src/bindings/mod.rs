@@ -26,7 +26,7 @@ mod _native {
     #[pymodule_export]
     use super::MemprofileError;
     #[pymodule_export]
-    use super::profile::PyProfile;
+    use super::profile::{PyLine, PyProfile, PySite, PyTimeline};
     #[pymodule_export]
     use super::recording::{PyRecording, is_recording, start};
     #[pymodule_export]
