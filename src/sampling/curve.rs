@@ -37,11 +37,11 @@ const SMALLEST_STEP: i64 = 4096;
 
 impl Curve {
     /// Whether the footprint has moved visibly since the last point: by 1/128 of its range, and not
-    /// closer to that point than a 1/4096 of the time so far.
+    /// closer to that point than 1/1024 of the time so far: a pixel.
     pub fn moved(&self, footprint: i64, now: u64) -> bool {
         let last_at = self.points.last().map_or(0, |p| p.at);
         (footprint - self.last).abs() > (self.reach / 128).max(SMALLEST_STEP)
-            && now - last_at.min(now) >= now / 4096
+            && now - last_at.min(now) >= now / 1024
     }
 
     /// Adds a point, no earlier than the last one.

@@ -50,7 +50,7 @@ const ALWAYS_EXACT: u64 = 50_000;
 const MAX_LIVE: usize = 1 << 16;
 
 /// The share of the time that samples may take.
-const BUDGET: f64 = 0.015;
+const BUDGET: f64 = 0.008;
 
 /// Between two looks at the time that they took: events, and nanoseconds.
 const PACE: (u64, u64) = (256, 2_000_000);

@@ -26,6 +26,8 @@ struct Live {
     visits: u32,
     /// Nanoseconds spent in our own code so far.
     spent: u64,
+    /// The part of them that a coarser sampling interval would spare.
+    spent_sampling: u64,
     collections: Vec<Collection>,
     collection_count: u64,
     collecting_since: Option<u64>,
@@ -60,12 +62,21 @@ impl Live {
     }
 }
 
+/// What a visit's time is to be counted as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cost {
+    /// A coarser sampling interval would make it rarer.
+    OfSampling,
+    /// It would be there at any interval.
+    OfCounting,
+}
+
 /// A change of so many bytes is worth its exact time.
 const VISIBLE: u64 = 32 << 10;
 
 /// Runs `change` under the lock, with the time since the start: exactly for a change of
 /// [`VISIBLE`] bytes, else right to [`TIMED`] visits or a poll. Its cost is counted as ours.
-fn with_live<T>(bytes: u64, change: impl FnOnce(&mut Live, u64) -> T) -> Option<T> {
+fn with_live<T>(bytes: u64, cost: Cost, change: impl FnOnce(&mut Live, u64) -> T) -> Option<T> {
     let mut lock = live();
     let live = lock.as_mut()?;
     let stands_for = if bytes >= VISIBLE {
@@ -82,7 +93,11 @@ fn with_live<T>(bytes: u64, change: impl FnOnce(&mut Live, u64) -> T) -> Option<
     let left = live.nanos(Instant::now());
     let visit = left - live.now + OUTSIDE;
     // A visit this long was interrupted, or it is one of the few that thin the samples.
-    live.spent += if visit > LONG { visit } else { stands_for * visit };
+    let cost_of_all = if visit > LONG { visit } else { stands_for * visit };
+    live.spent += cost_of_all;
+    if cost == Cost::OfSampling {
+        live.spent_sampling += cost_of_all;
+    }
     Some(result)
 }
 
@@ -187,11 +202,13 @@ const CALLBACKS: Callbacks = Callbacks {
         }
         if !noted.fired && (noted.size as u64) < hooks::large() {
             // Only the bytes are told.
-            with_live(weight(&noted), |live, now| live.recorder.native(noted.net, now));
+            with_live(weight(&noted), Cost::OfCounting, |live, now| {
+                live.recorder.native(noted.net, now);
+            });
             return None;
         }
         with_own_stack(|stack| {
-            with_live(weight(&noted), |live, now| {
+            with_live(weight(&noted), Cost::OfSampling, |live, now| {
                 let draw = record(live, noted, stack, now);
                 if noted.net != 0 {
                     live.recorder.native(noted.net, now);
@@ -201,7 +218,8 @@ const CALLBACKS: Callbacks = Callbacks {
         })
     },
     forgotten: |address, net| {
-        with_live(net.unsigned_abs(), |live, now| {
+        let cost = if net == 0 { Cost::OfSampling } else { Cost::OfCounting };
+        with_live(net.unsigned_abs(), cost, |live, now| {
             live.recorder.freed(address, now, &mut HookFilter);
             if net != 0 {
                 live.recorder.native(net, now);
@@ -209,28 +227,36 @@ const CALLBACKS: Callbacks = Callbacks {
         });
     },
     moving: |address| {
-        with_live(0, |live, now| live.recorder.freed(address, now, &mut HookFilter))
-            .flatten()
-            .map_or([0; 4], |s| [s.address as u64, s.size, s.site.into(), 1])
+        with_live(0, Cost::OfSampling, |live, now| {
+            live.recorder.freed(address, now, &mut HookFilter)
+        })
+        .flatten()
+        .map_or([0; 4], |s| [s.address as u64, s.size, s.site.into(), 1])
     },
     stayed: |address, [_, size, site, moved]: Saved| {
         if moved == 1 {
             let sample = Sample { address, size, site: site as u32 };
-            with_live(0, |live, now| live.recorder.undo_free(sample, now, &mut HookFilter));
+            with_live(0, Cost::OfSampling, |live, now| {
+                live.recorder.undo_free(sample, now, &mut HookFilter)
+            });
         }
     },
     arena: |bytes| {
-        with_live(VISIBLE, |live, now| live.recorder.arena(bytes, now));
+        with_live(VISIBLE, Cost::OfCounting, |live, now| live.recorder.arena(bytes, now));
     },
     mapped: |noted| {
-        with_own_stack(|stack| with_live(VISIBLE, |live, now| map(live, noted, stack, now)))
+        with_own_stack(|stack| {
+            with_live(VISIBLE, Cost::OfCounting, |live, now| map(live, noted, stack, now))
+        })
     },
     unmapped: |start, length| {
-        with_live(VISIBLE, |live, now| live.recorder.unmapped(start, length, now, &mut HookFilter));
+        with_live(VISIBLE, Cost::OfCounting, |live, now| {
+            live.recorder.unmapped(start, length, now, &mut HookFilter)
+        });
     },
     remapped: |old, old_length, noted| {
         with_own_stack(|stack| {
-            with_live(VISIBLE, |live, now| {
+            with_live(VISIBLE, Cost::OfCounting, |live, now| {
                 live.recorder
                     .unmapped(old, old_length, now, &mut HookFilter)
                     .then(|| map(live, noted, stack, now))
@@ -249,7 +275,7 @@ fn record(live: &mut Live, noted: Noted, stack: Option<&impl Frames>, now: u64) 
     };
     let recorder = &mut live.recorder;
     recorder.allocated(block, stack, now, &mut HookFilter);
-    recorder.pace(now, live.spent, &mut HookFilter);
+    recorder.pace(now, live.spent_sampling, &mut HookFilter);
     hooks::set_large(recorder.always_from());
     let draw = recorder.draw();
     hooks::Draw { countdown: draw.countdown, epoch: draw.epoch }

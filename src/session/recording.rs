@@ -89,6 +89,7 @@ impl Session {
             now: 0,
             visits: 0,
             spent: 0,
+            spent_sampling: 0,
             collections: Vec::with_capacity(MAX_COLLECTIONS + 1),
             collection_count: 0,
             collecting_since: None,
