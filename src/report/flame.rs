@@ -190,7 +190,7 @@ impl Grow<'_> {
         });
         let bytes: f64 = small.iter().map(|node| node.bytes).sum();
         if bytes >= self.smallest || (bytes > 0.0 && !kept.is_empty()) {
-            let label = format!("{} small ones", small.len());
+            let label = format!("{} smaller", small.len());
             let detail = String::new();
             kept.push(Node { label, detail, bytes, hue, kind: Kind::Merged, children: Vec::new() });
         }

@@ -1,3 +1,6 @@
 //! The integration tests: one binary, one module a subject.
 
+mod fixtures;
 mod profile_file;
+mod rendering;
+mod reports;
