@@ -71,7 +71,13 @@ impl Painter<'_, '_> {
         let detail = self.canvas.letters(&lettering::clip(&node.detail, 200));
         let fits = |text: &str| lettering::width(text, size, Face::Sans) <= room;
         let (long, middle) = match node.kind {
-            Kind::Root => (format!("{name} · {bytes} at the peak"), format!("{bytes} at the peak")),
+            Kind::Root if detail.is_empty() => {
+                (format!("{name} · {bytes} at the peak"), format!("{bytes} at the peak"))
+            }
+            Kind::Root => (
+                format!("{name} · {bytes} live at the peak, {detail}"),
+                format!("{bytes} live at the peak, {detail}"),
+            ),
             Kind::Line if detail.is_empty() => (format!("{name} · {bytes}"), name.clone()),
             Kind::Line => (format!("{name} · {bytes} · {detail}"), format!("{name} · {bytes}")),
             _ if detail.is_empty() => (name.clone(), name.clone()),

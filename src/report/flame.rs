@@ -114,9 +114,15 @@ pub(super) fn icicle(
             children: Vec::new(),
         });
     }
+    let detail = if slack <= -1.0 {
+        // The parts were larger than the growth: say so, or the two sizes seem to disagree.
+        format!("in {} of new memory", profile.totals.peak_footprint)
+    } else {
+        String::new()
+    };
     Some(Node {
         label: profile.recording.title.clone(),
-        detail: String::new(),
+        detail,
         bytes: whole,
         hue: None,
         kind: Kind::Root,

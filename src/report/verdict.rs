@@ -121,7 +121,7 @@ fn advice(profile: &Profile, tally: &Tally, names: &Names<'_>) -> Option<String>
             let name = capitalised(&names.line(key));
             let (part, all) = (Bytes::from_f64(surviving), Bytes::from_f64(all));
             return Some(if part.to_string() == all.to_string() {
-                format!("{name} keeps all of it.")
+                format!("{name} keeps all that stays.")
             } else {
                 format!("{name} keeps {part} of the {all} that stay.")
             });
