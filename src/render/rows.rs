@@ -244,10 +244,12 @@ impl Writer<'_> {
         let source = escape(&clip(source.trim_end(), self.budget.letters));
         let _ = write!(
             out,
-            "<tr style=\"background:{}\"><td style=\"border:none;border-left:5px solid {};padding:1px 0 1px 6px;text-align:right;vertical-align:top;color:{}\">{open}{lineno}{close}</td><td style=\"border:none;padding:1px 0 1px 10px;text-align:left;vertical-align:top;font-family:monospace;white-space:pre-wrap;word-wrap:break-word\">{open}{source}{close}</td>",
+            "<tr style=\"background:{}\"><td style=\"border:none;border-left:5px solid {};padding:1px 0 1px 6px;text-align:right;vertical-align:top;color:{}\">{open}{lineno}{close}</td><td style=\"border:none;padding:1px 0 1px 10px;text-align:left;vertical-align:top\"><pre style=\"margin:0;padding:0;border:none;background:{};color:{};font:12px/1.45 monospace;white-space:pre-wrap;word-wrap:break-word\">{open}{source}{close}</pre></td>",
             paper.hex(),
             edge.hex(),
             theme::QUIET.hex(),
+            paper.hex(),
+            theme::TEXT.hex(),
         );
     }
 
@@ -258,7 +260,10 @@ impl Writer<'_> {
             "{border};padding:1px 0 1px 10px;text-align:right;vertical-align:top;white-space:nowrap;font-variant-numeric:tabular-nums"
         );
         let (open, close) = if cells.strong { ("<strong>", "</strong>") } else { ("", "") };
-        let dash = |text: String| if text == "0" { "–".to_owned() } else { text };
+        // A number never parts from its unit, with styles or without.
+        let dash = |text: String| {
+            if text == "0" { "–".to_owned() } else { text.replace(' ', "\u{A0}") }
+        };
         let size = |value: f64| dash(Bytes::from_f64(value).to_string());
         let _ = write!(out, "<td style=\"{cell}\">{open}{}{close}", dash(signed(cells.peak)));
         let wide = cells.bar.0.clamp(0.0, BAR);

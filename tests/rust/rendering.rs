@@ -28,7 +28,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("summary", &[]),
     ("ul", &[]),
     ("li", &[]),
-    ("br", &[]),
+    ("pre", &[]),
     ("small", &[]),
 ];
 
@@ -65,7 +65,7 @@ fn check_html(html: &str) {
             }
             attributes = more.trim_start();
         }
-        if !["img", "br"].contains(&name) {
+        if name != "img" {
             open.push(name);
         }
     }
