@@ -58,7 +58,7 @@ pub fn byte_ticks(from: f64, to: f64) -> Vec<(f64, String)> {
             unit = (size, name);
         }
     }
-    label(ticks(from / unit.0, to / unit.0, 3.6), unit.0, unit.1)
+    label(ticks(from / unit.0, to / unit.0, 4.4), unit.0, unit.1)
 }
 
 /// Ticks of an axis of time from 0: values in nanoseconds and labels, all in one unit.

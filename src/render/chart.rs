@@ -83,8 +83,8 @@ pub fn draw(
     };
     frame.grid(low, high)?;
     frame.layers()?;
-    frame.layer_names()?;
     frame.curves()?;
+    frame.layer_names()?;
     frame.legend(top + 8.0)?;
     frame.peak()?;
     frame.band()?;
@@ -169,12 +169,14 @@ impl Frame<'_, '_> {
             let below = if i == 0 { &floor } else { &self.tops[i - 1] };
             let above = &self.tops[i];
             let half = lettering::width(&layer.name, size, Face::Bold) / 2.0 + 5.0;
+            let peak = self.x.place(self.timeline.peak.0.0 as f64);
             let mut best: Option<(f64, f64, f64)> = None;
             let mut x = self.left + half;
             while x <= self.right - half {
                 let (ceiling, ground) = self.room(above, below, x - half, x + half);
                 let room = ground - ceiling;
-                if room >= size + 5.0 && best.is_none_or(|(most, ..)| room > most) {
+                let crossed = (x - peak).abs() < half;
+                if !crossed && room >= size + 5.0 && best.is_none_or(|(most, ..)| room > most) {
                     best = Some((room, x, f64::midpoint(ceiling, ground)));
                 }
                 x += 3.0;
@@ -220,8 +222,13 @@ impl Frame<'_, '_> {
         let label = format!("peak {}", Bytes::from_f64(bytes));
         let half = lettering::width(&label, 12.0, Face::Bold) / 2.0 + 4.0;
         let middle = x.clamp(self.left + half, self.right - half);
-        let text = (middle, y - 15.0);
-        self.canvas.line((x, y), (x, self.base), theme::TEXT, 0.5)?;
+        // The resident set may run above the peak: the label stands clear of both.
+        let clear = (self.timeline.moments.iter())
+            .filter(|m| (self.x.place(m.at.0 as f64) - middle).abs() <= half)
+            .map(|m| self.y.place(m.resident))
+            .fold(y, f64::min);
+        let text = (middle, clear - 14.0);
+        self.canvas.line((x, text.1), (x, self.base), theme::TEXT, 0.5)?;
         self.canvas.rect(
             (middle - half, text.1 - 8.0),
             (middle + half, text.1 + 8.0),
@@ -296,9 +303,15 @@ impl Frame<'_, '_> {
             .collect();
         places.sort_unstable();
         places.dedup_by(|a, b| f64::from(*a - *b) < 3.0 * UNITS);
+        let crowded = places.windows(2).any(|pair| f64::from(pair[1] - pair[0]) < 9.0 * UNITS);
         for x in places {
             let y = (y * UNITS).round() as i32;
-            self.canvas.polygon(vec![(x - 7, y + 6), (x + 7, y + 6), (x, y - 8)], theme::QUIET)?;
+            if crowded {
+                self.canvas.stroke(vec![(x, y - 8), (x, y + 6)], theme::QUIET, 1.0)?;
+            } else {
+                let tick = vec![(x - 7, y + 6), (x + 7, y + 6), (x, y - 8)];
+                self.canvas.polygon(tick, theme::QUIET)?;
+            }
         }
         Ok(())
     }

@@ -126,10 +126,10 @@ fn measured(out: &mut String, report: &Report) {
             ),
         );
         for gap in report.gaps.iter().take(12) {
-            item(body, &format!("Not seen: {}", clip(gap, 400)));
+            item(body, &clip(gap, 400));
         }
         if report.gaps.len() > 12 {
-            item(body, &format!("Not seen: {} more", report.gaps.len() - 12));
+            item(body, &format!("and {} more notes", report.gaps.len() - 12));
         }
         item(body, &format!("{} on {}", clip(&r.interpreter, 80), clip(&r.platform, 80)));
     });

@@ -19,32 +19,34 @@ fn depth(node: &Node) -> usize {
     1 + node.children.iter().map(depth).max().unwrap_or(0)
 }
 
-/// The height of the icicle in pixels.
-pub fn height(root: &Node) -> f64 {
-    depth(root) as f64 * ROW + 2.0
+/// The height of the first `levels` rows of the icicle in pixels.
+pub fn height(root: &Node, levels: usize) -> f64 {
+    depth(root).min(levels) as f64 * ROW + 2.0
 }
 
-/// Draws the icicle with its upper left corner at a place.
+/// Draws the first `levels` rows of the icicle with its upper left corner at a place.
 pub fn draw(
     canvas: &Canvas<'_>,
     root: &Node,
     (corner, width): ((f64, f64), f64),
+    levels: usize,
     detail: Detail,
 ) -> Result<()> {
     let per_byte = if root.bytes > 0.0 { width / root.bytes } else { 0.0 };
-    let painter = Painter { canvas, per_byte, detail };
+    let painter = Painter { canvas, per_byte, levels, detail };
     painter.node(root, corner, width, 0)
 }
 
 struct Painter<'a, 'c> {
     canvas: &'a Canvas<'c>,
     per_byte: f64,
+    levels: usize,
     detail: Detail,
 }
 
 impl Painter<'_, '_> {
     fn node(&self, node: &Node, (x, y): (f64, f64), width: f64, level: usize) -> Result<()> {
-        if width < self.detail.narrowest.max(1.5) {
+        if level >= self.levels || width < self.detail.narrowest.max(1.5) {
             return Ok(());
         }
         let fill = match node.kind {
@@ -69,7 +71,13 @@ impl Painter<'_, '_> {
         let detail = self.canvas.letters(&lettering::clip(&node.detail, 200));
         let fits = |text: &str| lettering::width(text, size, Face::Sans) <= room;
         let (long, middle) = match node.kind {
-            Kind::Root => (format!("{name} · {bytes} at the peak"), format!("{bytes} at the peak")),
+            Kind::Root if detail.is_empty() => {
+                (format!("{name} · {bytes} at the peak"), format!("{bytes} at the peak"))
+            }
+            Kind::Root => (
+                format!("{name} · {bytes} live at the peak, {detail}"),
+                format!("{bytes} live at the peak, {detail}"),
+            ),
             Kind::Line if detail.is_empty() => (format!("{name} · {bytes}"), name.clone()),
             Kind::Line => (format!("{name} · {bytes} · {detail}"), format!("{name} · {bytes}")),
             _ if detail.is_empty() => (name.clone(), name.clone()),

@@ -39,18 +39,25 @@ static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
 
 pub(super) fn png(report: &Report) -> Result<Png> {
     let whole = Parts { letters: Letters::Embedded, ..svg::WHOLE };
-    let coarse = Parts { detail: chart::COARSE, ..whole };
-    // Each attempt needs less than the one before; the last is a chart and a few words.
+    let shallow = Parts { levels: 4, ..whole };
+    let without = Parts { levels: 0, detail: chart::COARSE, ..whole };
+    // Each attempt needs less than the one before; the last is a chart and a few words. The
+    // factor is how much of the first attempt's size is about left: what cannot fit is not tried.
     let attempts = [
-        (whole, 256),
-        (whole, 64),
-        (coarse, 32),
-        (Parts { icicle: false, ..coarse }, 32),
-        (Parts { icicle: false, lines: false, ..coarse }, 16),
+        (whole, 256, 1.0),
+        (whole, 32, 0.75),
+        (whole, 20, 0.62),
+        (shallow, 24, 0.55),
+        (without, 32, 0.0),
+        (Parts { lines: false, ..without }, 16, 0.0),
     ];
+    let mut first = 0.0;
     let mut drawn: Option<(Parts, Pixmap, (f64, f64))> = None;
     let mut png = Png { bytes: Vec::new(), width: 0, height: 0 };
-    for (parts, colours) in attempts {
+    for (parts, colours, factor) in attempts {
+        if first * factor > LARGEST as f64 {
+            continue;
+        }
         if drawn.as_ref().is_none_or(|(last, ..)| *last != parts) {
             let (svg, size) = svg::picture(report, parts)?;
             drawn = Some((parts, raster(&svg)?, size));
@@ -60,6 +67,9 @@ pub(super) fn png(report: &Report) -> Result<Png> {
         (png.width, png.height) = (size.0.round() as u32, size.1.round() as u32);
         if png.bytes.len() <= LARGEST {
             break;
+        }
+        if first == 0.0 {
+            first = png.bytes.len() as f64;
         }
     }
     Ok(png)
@@ -87,7 +97,7 @@ fn raster(svg: &str) -> Result<Pixmap> {
     Ok(pixels)
 }
 
-/// A PNG of at most `colours` colours: the most frequent ones, the others by their nearest.
+/// A PNG of at most `colours` colours.
 fn encode(pixels: &Pixmap, colours: usize) -> Result<Vec<u8>> {
     let rgb: Vec<[u8; 3]> = pixels.data().chunks_exact(4).map(|p| [p[0], p[1], p[2]]).collect();
     let (palette, indices) = quantise(&rgb, colours);
@@ -115,14 +125,24 @@ fn encode(pixels: &Pixmap, colours: usize) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// A run of pixels this long is a fill, not the soft edge of something.
+const FILL: usize = 16;
+
+/// A palette of at most `colours` colours and the index of each pixel in it. The fills come
+/// first, so that no box changes its colour; what is left goes to the most frequent soft edges,
+/// and the others take the nearest.
 fn quantise(rgb: &[[u8; 3]], colours: usize) -> (Vec<[u8; 3]>, Vec<u8>) {
-    let mut counts: HashMap<[u8; 3], u32> = HashMap::new();
+    let mut counts: HashMap<[u8; 3], (usize, usize)> = HashMap::new();
     // Runs of one colour are long: look a colour up only when it changes.
     for run in rgb.chunk_by(|a, b| a == b) {
-        *counts.entry(run[0]).or_default() += run.len() as u32;
+        let count = counts.entry(run[0]).or_default();
+        count.0 += if run.len() >= FILL { run.len() } else { 0 };
+        count.1 += run.len();
     }
-    let mut ranked: Vec<([u8; 3], u32)> = counts.into_iter().collect();
-    ranked.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    let mut ranked: Vec<([u8; 3], (usize, usize))> = counts.into_iter().collect();
+    // A fill of some hundred pixels is a box that a reader sees.
+    let fill = |count: (usize, usize)| if count.0 >= 400 { count.0 } else { 0 };
+    ranked.sort_by(|a, b| fill(b.1).cmp(&fill(a.1)).then(b.1.1.cmp(&a.1.1)).then(a.0.cmp(&b.0)));
     let palette: Vec<[u8; 3]> =
         ranked.iter().take(colours.min(256)).map(|(colour, _)| *colour).collect();
     let nearest = |colour: &[u8; 3]| {

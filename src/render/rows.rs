@@ -6,10 +6,10 @@
 
 use super::axis::signed;
 use super::lettering::{clip, escape};
-use super::text::{count, is_quiet};
+use super::text::{count, error_of, is_quiet};
 use super::theme::{self, Ink};
 use crate::profile::Bytes;
-use crate::report::{Figures, Group, Line, Report, Rest, Row, error_words};
+use crate::report::{Figures, Group, Line, Report, Rest, Row};
 use std::fmt::Write as _;
 
 /// How much of the table is written.
@@ -40,7 +40,7 @@ pub fn write(out: &mut String, report: &Report, budget: Budget) {
     );
     let _ = write!(
         out,
-        "<thead><tr style=\"background:{card}\"><th scope=\"col\" style=\"{head};padding-left:8px;text-align:right\">line</th><th scope=\"col\" style=\"{head};text-align:left\">source</th>",
+        "<thead><tr style=\"background:{card}\"><th scope=\"col\" style=\"{head};padding-left:8px;text-align:right\">line</th><th scope=\"col\" style=\"{head};width:99%;text-align:left\">source</th>",
         card = theme::CARD.hex(),
     );
     for (column, shown) in [
@@ -72,6 +72,43 @@ pub fn write(out: &mut String, report: &Report, budget: Budget) {
 
 fn largest(report: &Report) -> f64 {
     report.table.lines().map(|line| line.figures.peak.value).fold(0.0, f64::max)
+}
+
+/// The numbers of a row.
+struct Cells<'a> {
+    /// Bytes at the peak.
+    peak: f64,
+    /// The other numbers, where there are any.
+    figures: Option<&'a Figures>,
+    /// Length in pixels and colour of the bar.
+    bar: (f64, Ink),
+    /// Whether they are set in bold.
+    strong: bool,
+    /// What stands in the column `±`.
+    error: &'a str,
+    /// Whether a rule stands above the row.
+    rule: bool,
+}
+
+impl Cells<'_> {
+    fn of(peak: f64) -> Self {
+        Cells {
+            peak,
+            figures: None,
+            bar: (0.0, theme::GREY),
+            strong: false,
+            error: "",
+            rule: false,
+        }
+    }
+}
+
+fn border(rule: bool) -> String {
+    if rule {
+        format!("border:none;border-top:1px solid {}", theme::BORDER.hex())
+    } else {
+        "border:none".to_owned()
+    }
 }
 
 struct Writer<'a> {
@@ -134,20 +171,33 @@ impl Writer<'_> {
                 i += run;
             } else {
                 if group.main {
-                    self.fold(out, run);
+                    self.fold(out, &group.rows[i..i + run]);
                 }
                 i += run;
             }
         }
     }
 
-    fn fold(&self, out: &mut String, run: usize) {
+    /// One row in place of a run of lines without rows of their own.
+    fn fold(&self, out: &mut String, run: &[Row]) {
+        let number = |row: &Row| match row {
+            Row::Line(line) => line.key.line,
+            Row::Quiet { lineno, .. } => *lineno,
+        };
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { return };
+        let merged = |row: &Row| !matches!(row, Row::Quiet { merged: false, .. });
+        let note = match run.iter().filter(|row| merged(row)).count() {
+            0 => String::new(),
+            n => format!(", {n} of them counted below"),
+        };
         let _ = write!(
             out,
-            "<tr style=\"background:{}\"><td style=\"border:none\"></td><td colspan=\"{}\" style=\"border:none;padding:1px 0 1px 10px;text-align:left;color:{}\">⋯ {run} lines without a row of their own</td></tr>",
+            "<tr style=\"background:{}\"><td style=\"border:none\"></td><td colspan=\"{}\" style=\"border:none;padding:1px 0 1px 10px;text-align:left;color:{}\">⋯ lines {}–{}{note}</td></tr>",
             theme::CARD.hex(),
             self.columns() - 1,
             theme::QUIET.hex(),
+            number(first),
+            number(last),
         );
     }
 
@@ -157,7 +207,7 @@ impl Writer<'_> {
             Row::Line(line) => (line.key.line, &line.source, true),
         };
         self.open(out, lineno, source, None, false);
-        let note = if merged { "in “other”" } else { "" };
+        let note = if merged { "counted below" } else { "" };
         let _ = write!(
             out,
             "<td colspan=\"{}\" style=\"border:none;padding:1px 0;text-align:right;color:{}\">{note}</td></tr>",
@@ -169,18 +219,14 @@ impl Writer<'_> {
     fn line(&self, out: &mut String, line: &Line) {
         self.open(out, line.key.line, &line.source, line.hue, line.most_at_peak);
         let share = if self.largest > 0.0 { line.figures.peak.value / self.largest } else { 0.0 };
-        let ink = theme::of(line.hue);
-        self.figures(out, line.figures.peak.value, Some(&line.figures), |out| {
-            let wide = (share * BAR).clamp(0.0, BAR);
-            if wide >= 0.5 {
-                let _ = write!(
-                    out,
-                    "<div style=\"height:4px;width:{wide:.0}px;margin:1px 0 1px auto;background:{}\"></div>",
-                    ink.hex()
-                );
-            }
-        }, line.most_at_peak, line.relative_error);
-        out.push_str("</tr>");
+        let cells = Cells {
+            figures: Some(&line.figures),
+            bar: (share * BAR, theme::of(line.hue)),
+            strong: line.most_at_peak,
+            error: &error_of(line),
+            ..Cells::of(line.figures.peak.value)
+        };
+        self.figures(out, &cells);
     }
 
     /// Opens a row: the colour at its left edge, its number, its source.
@@ -198,58 +244,62 @@ impl Writer<'_> {
         let source = escape(&clip(source.trim_end(), self.budget.letters));
         let _ = write!(
             out,
-            "<tr style=\"background:{}\"><td style=\"border:none;border-left:5px solid {};padding:1px 0 1px 6px;text-align:right;vertical-align:top;color:{}\">{open}{lineno}{close}</td><td style=\"border:none;padding:1px 0 1px 10px;text-align:left;vertical-align:top;font-family:monospace;white-space:pre-wrap;word-wrap:break-word\">{open}{source}{close}</td>",
+            "<tr style=\"background:{}\"><td style=\"border:none;border-left:5px solid {};padding:1px 0 1px 6px;text-align:right;vertical-align:top;color:{}\">{open}{lineno}{close}</td><td style=\"border:none;padding:1px 0 1px 10px;text-align:left;vertical-align:top\"><pre style=\"margin:0;padding:0;border:none;background:{};color:{};font:12px/1.45 monospace;white-space:pre-wrap;word-wrap:break-word\">{open}{source}{close}</pre></td>",
             paper.hex(),
             edge.hex(),
             theme::QUIET.hex(),
+            paper.hex(),
+            theme::TEXT.hex(),
         );
     }
 
-    fn figures(
-        &self,
-        out: &mut String,
-        peak: f64,
-        figures: Option<&Figures>,
-        bar: impl FnOnce(&mut String),
-        strong: bool,
-        error: f64,
-    ) {
-        let cell = "border:none;padding:1px 0 1px 10px;text-align:right;vertical-align:top;white-space:nowrap;font-variant-numeric:tabular-nums";
-        let (open, close) = if strong { ("<strong>", "</strong>") } else { ("", "") };
-        let dash = |text: String| if text == "0" { "–".to_owned() } else { text };
+    /// Writes the numbers and closes the row.
+    fn figures(&self, out: &mut String, cells: &Cells<'_>) {
+        let border = border(cells.rule);
+        let cell = format!(
+            "{border};padding:1px 0 1px 10px;text-align:right;vertical-align:top;white-space:nowrap;font-variant-numeric:tabular-nums"
+        );
+        let (open, close) = if cells.strong { ("<strong>", "</strong>") } else { ("", "") };
+        // A number never parts from its unit, with styles or without.
+        let dash = |text: String| {
+            if text == "0" { "–".to_owned() } else { text.replace(' ', "\u{A0}") }
+        };
         let size = |value: f64| dash(Bytes::from_f64(value).to_string());
-        let _ = write!(out, "<td style=\"{cell}\">{open}{}{close}", dash(signed(peak)));
-        bar(out);
+        let _ = write!(out, "<td style=\"{cell}\">{open}{}{close}", dash(signed(cells.peak)));
+        let wide = cells.bar.0.clamp(0.0, BAR);
+        if wide >= 0.5 {
+            let _ = write!(
+                out,
+                "<div style=\"height:4px;width:{wide:.0}px;margin:0 0 2px auto;background:{}\"></div>",
+                cells.bar.1.hex()
+            );
+        }
         out.push_str("</td>");
         if self.sampled {
             let quiet = theme::QUIET.hex();
-            let error = error_words(error);
+            let error = escape(cells.error);
             let _ = write!(out, "<td style=\"{cell};padding-left:4px;color:{quiet}\">{error}</td>");
         }
-        for text in
-            figures.map_or([String::new(), String::new(), String::new(), String::new()], |f| {
-                [
-                    size(f.surviving.value),
-                    size(f.allocated.value),
-                    size(f.temporary.value),
-                    dash(count(f.count.value)),
-                ]
-            })
-        {
+        let texts = cells.figures.map_or([const { String::new() }; 4], |f| {
+            [
+                size(f.surviving.value),
+                size(f.allocated.value),
+                size(f.temporary.value),
+                dash(count(f.count.value)),
+            ]
+        });
+        for text in texts {
             let _ = write!(out, "<td style=\"{cell}\">{open}{text}{close}</td>");
         }
+        out.push_str("</tr>");
     }
 
     /// A row that is no line: a label over the first two columns.
     fn label(&self, out: &mut String, label: &str, ink: Ink, rule: bool) {
-        let border = if rule {
-            format!("border:none;border-top:1px solid {}", theme::BORDER.hex())
-        } else {
-            "border:none".to_owned()
-        };
+        let border = border(rule);
         let _ = write!(
             out,
-            "<tr style=\"background:{};color:{}\"><th scope=\"row\" colspan=\"2\" style=\"{border};padding:2px 0 2px 11px;text-align:left;font-weight:normal\">{}</th>",
+            "<tr style=\"background:{};color:{}\"><th scope=\"row\" colspan=\"2\" style=\"{border};padding:1px 0 1px 11px;text-align:left;vertical-align:top;font-weight:normal\">{}</th>",
             theme::CARD.hex(),
             ink.hex(),
             escape(label)
@@ -270,21 +320,26 @@ impl Writer<'_> {
         }
         if lines > 0 {
             self.label(out, &format!("{lines} more lines"), theme::QUIET, false);
-            self.figures(out, figures.peak.value, Some(&figures), |_| (), false, 0.0);
-            out.push_str("</tr>");
+            let cells = Cells { figures: Some(&figures), ..Cells::of(figures.peak.value) };
+            self.figures(out, &cells);
         }
     }
 
     fn rest(&self, out: &mut String, rest: &Rest) {
         self.label(out, &rest.label, theme::QUIET, false);
-        self.figures(out, rest.peak, rest.figures.as_ref(), |_| (), false, 0.0);
-        out.push_str("</tr>");
+        let cells = Cells { figures: rest.figures.as_ref(), ..Cells::of(rest.peak) };
+        self.figures(out, &cells);
     }
 
     fn total(&self, out: &mut String) {
         self.label(out, "in all", theme::TEXT, true);
         let table = &self.report.table;
-        self.figures(out, table.peak_footprint.as_f64(), Some(&table.total), |_| (), true, 0.0);
-        out.push_str("</tr>");
+        let cells = Cells {
+            figures: Some(&table.total),
+            strong: true,
+            rule: true,
+            ..Cells::of(table.peak_footprint.as_f64())
+        };
+        self.figures(out, &cells);
     }
 }

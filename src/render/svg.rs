@@ -24,8 +24,8 @@ pub(super) fn timeline(report: &Report, detail: Detail) -> Result<String> {
 /// The icicle alone, as SVG; `None` when nothing was held.
 pub(super) fn flame(report: &Report, detail: Detail) -> Result<Option<String>> {
     let Some(root) = &report.icicle else { return Ok(None) };
-    canvas::draw((WIDTH, icicle::height(root)), Letters::Any, |canvas| {
-        icicle::draw(canvas, root, ((0.0, 0.0), WIDTH), detail)
+    canvas::draw((WIDTH, icicle::height(root, usize::MAX)), Letters::Any, |canvas| {
+        icicle::draw(canvas, root, ((0.0, 0.0), WIDTH), usize::MAX, detail)
     })
     .map(Some)
 }
@@ -36,12 +36,13 @@ pub(super) struct Parts {
     pub letters: Letters,
     pub detail: Detail,
     pub lines: bool,
-    pub icicle: bool,
+    /// Rows of the icicle.
+    pub levels: usize,
 }
 
 /// All of it.
 pub(super) const WHOLE: Parts =
-    Parts { letters: Letters::Any, detail: chart::FINE, lines: true, icicle: true };
+    Parts { letters: Letters::Any, detail: chart::FINE, lines: true, levels: usize::MAX };
 
 /// A piece of text of the head: where its middle is, how large, and how it looks.
 struct HeadLine {
@@ -70,12 +71,12 @@ pub(super) fn picture(report: &Report, parts: Parts) -> Result<(String, (f64, f6
     if !lines.is_empty() {
         y += ROW * (lines.len() as f64 + 2.0) + 10.0;
     }
-    let flame = report.icicle.as_ref().filter(|_| parts.icicle && !report.tiny);
+    let flame = report.icicle.as_ref().filter(|_| parts.levels > 0 && !report.tiny);
     let flame_at = y;
     if let Some(root) = flame {
-        y += 22.0 + icicle::height(root) + 4.0;
+        y += 22.0 + icicle::height(root, parts.levels) + 4.0;
     }
-    let size = (WIDTH + 2.0 * MARGIN, y + MARGIN);
+    let size = (WIDTH + 2.0 * MARGIN, (y + MARGIN).ceil());
     let svg = canvas::draw(size, parts.letters, |canvas| {
         for line in &head {
             let at = (MARGIN, line.y);
@@ -91,7 +92,8 @@ pub(super) fn picture(report: &Report, parts: Parts) -> Result<(String, (f64, f6
             let title = "Who held it at the peak";
             let at = (MARGIN, flame_at + 9.0);
             canvas.text(title, at, 13.0, Face::Bold, theme::TEXT, Side::Start)?;
-            icicle::draw(canvas, root, ((MARGIN, flame_at + 22.0), WIDTH), parts.detail)?;
+            let place = ((MARGIN, flame_at + 22.0), WIDTH);
+            icicle::draw(canvas, root, place, parts.levels, parts.detail)?;
         }
         Ok(())
     })?;

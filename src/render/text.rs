@@ -42,10 +42,8 @@ pub(super) fn line(report: &Report) -> String {
 fn gaps(report: &Report) -> Option<String> {
     match report.gaps.as_slice() {
         [] => None,
-        [only] => Some(format!("Not seen: {}", clip(only, 140))),
-        [first, more @ ..] => {
-            Some(format!("Not seen: {} (and {} more)", clip(first, 120), more.len()))
-        }
+        [only] => Some(format!("Note: {}", clip(only, 140))),
+        [first, more @ ..] => Some(format!("Note: {} (and {} more)", clip(first, 120), more.len())),
     }
 }
 
@@ -132,11 +130,7 @@ fn table(report: &Report, pen: &Pen) -> Vec<String> {
     ))];
     for (line, name) in lines.iter().zip(&names) {
         let f = &line.figures;
-        let error = if sampled {
-            format!("{:<7}", error_words(line.relative_error))
-        } else {
-            String::new()
-        };
+        let error = if sampled { format!("{:<7}", error_of(line)) } else { String::new() };
         let size = |value: f64| Bytes::from_f64(value).to_string();
         let row = format!(
             "{name:<wide$} {:>11} {error}{:>10} {:>10} {:>10} {:>9}  {}",
@@ -217,4 +211,12 @@ pub(super) fn alt_text(report: &Report) -> String {
 /// Whether a row is one that a reader may skip.
 pub(super) fn is_quiet(row: &Row) -> bool {
     matches!(row, Row::Quiet { .. })
+}
+
+/// The error of what a line held at the peak; empty where it held nothing.
+pub(super) fn error_of(line: &Line) -> String {
+    if Bytes::from_f64(line.figures.peak.value).0 == 0 {
+        return String::new();
+    }
+    error_words(line.relative_error)
 }

@@ -56,9 +56,11 @@ impl Ink {
         Ink(mix(self.0, CARD.0), mix(self.1, CARD.1), mix(self.2, CARD.2))
     }
 
-    /// The text colour that reads better on it.
+    /// The text colour that reads better on it: white or pure black, because only that pair
+    /// leaves no colour between them (at worst √21 = 4.58:1).
     pub fn label(self) -> Ink {
-        if contrast(self, CARD) >= contrast(self, TEXT) { CARD } else { TEXT }
+        let black = Ink(0, 0, 0);
+        if contrast(self, CARD) >= contrast(self, black) { CARD } else { black }
     }
 
     fn linear(self) -> [f64; 3] {

@@ -114,9 +114,15 @@ pub(super) fn icicle(
             children: Vec::new(),
         });
     }
+    let detail = if slack <= -1.0 {
+        // The parts were larger than the growth: say so, or the two sizes seem to disagree.
+        format!("in {} of new memory", profile.totals.peak_footprint)
+    } else {
+        String::new()
+    };
     Some(Node {
         label: profile.recording.title.clone(),
-        detail: String::new(),
+        detail,
         bytes: whole,
         hue: None,
         kind: Kind::Root,
@@ -190,7 +196,7 @@ impl Grow<'_> {
         });
         let bytes: f64 = small.iter().map(|node| node.bytes).sum();
         if bytes >= self.smallest || (bytes > 0.0 && !kept.is_empty()) {
-            let label = format!("{} small ones", small.len());
+            let label = format!("{} smaller", small.len());
             let detail = String::new();
             kept.push(Node { label, detail, bytes, hue, kind: Kind::Merged, children: Vec::new() });
         }

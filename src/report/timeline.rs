@@ -97,7 +97,10 @@ pub(super) fn timeline(
     if !moments.is_empty() {
         let held = keys
             .iter()
-            .map(|(key, _)| tally.lines.get(key).map_or(0.0, |l| l.0.peak.value.max(0.0)))
+            .zip(&columns)
+            // A line that the timeline does not follow is grey there, at the peak too.
+            .map(|((key, _), column)| column.and_then(|_| tally.lines.get(key)))
+            .map(|line| line.map_or(0.0, |l| l.0.peak.value.max(0.0)))
             .collect();
         insert_peak(&mut moments, profile, held);
     }

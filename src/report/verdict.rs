@@ -49,7 +49,10 @@ pub(super) fn verdict(profile: &Profile, tally: &Tally, names: &Names<'_>) -> Ve
         strong(format!("{stays} stay"))
     };
     let mut headline = Vec::new();
-    if is_tiny(profile) {
+    if peak.0 == 0 && profile.totals.allocated.value <= 0.0 {
+        headline.push(strong("Nothing worth a plot".to_owned()));
+        headline.push(plain(": nothing was allocated and ".to_owned()));
+    } else if is_tiny(profile) {
         headline.push(strong(format!("Nothing worth a plot: {peak}")));
         headline.push(plain(" above the start at the peak; ".to_owned()));
     } else {
@@ -118,7 +121,7 @@ fn advice(profile: &Profile, tally: &Tally, names: &Names<'_>) -> Option<String>
             let name = capitalised(&names.line(key));
             let (part, all) = (Bytes::from_f64(surviving), Bytes::from_f64(all));
             return Some(if part.to_string() == all.to_string() {
-                format!("{name} keeps all of it.")
+                format!("{name} keeps all that stays.")
             } else {
                 format!("{name} keeps {part} of the {all} that stay.")
             });
@@ -156,8 +159,8 @@ fn facts(profile: &Profile) -> String {
     let recording = &profile.recording;
     let mut facts = vec![recording.duration.to_string()];
     if profile.totals.peak_rss.0 > 0 {
-        let whose = if profile.totals.peak_rss_exact { "" } else { "at least " };
-        facts.push(format!("{whose}{} resident at most", profile.totals.peak_rss));
+        let least = if profile.totals.peak_rss_exact { "" } else { "at least " };
+        facts.push(format!("resident peak {least}{}", profile.totals.peak_rss));
     }
     facts.push(if recording.exact() {
         "every allocation recorded".to_owned()

@@ -135,7 +135,9 @@ impl Builder {
                 let wobble = (f64::from(step * 7 % 5) - 2.0) * 1e5;
                 self.profile.timeline.points.push(TimelinePoint {
                     at: Nanos(((from + share * (to - from)) * 1e9) as u64),
-                    footprint: SignedBytes(sum as i64 + (8 * MIB) as i64 + wobble as i64),
+                    footprint: SignedBytes(
+                        sum as i64 + (8 * MIB).min(sum / 8) as i64 + wobble as i64,
+                    ),
                     rss: Bytes(260 * MIB + sum + sum / 12 + 24 * MIB),
                     held,
                     running: Some(running),
@@ -387,7 +389,7 @@ pub fn many_lines() -> Profile {
     let cache = b.stack(&[("<module>", FileId(0), 3), ("load", helpers, 30)]);
     b.site(Some(cache), Allocator::Malloc, [700 * MIB, 690 * MIB, 700 * MIB, 100]);
     let only_library = b.stack(&[("worker", arrow, 20)]);
-    b.site(Some(only_library), Allocator::Malloc, [44 * MIB, 1 * MIB, 99 * MIB, 12]);
+    b.site(Some(only_library), Allocator::Malloc, [44 * MIB, MIB, 99 * MIB, 12]);
     let lines: Vec<u32> = (1..=40).map(|i| i * 3).collect();
     let full: Vec<u64> = lines.iter().map(|l| u64::from(l * l % 97) / 3).collect();
     let none = vec![0; 40];
@@ -403,7 +405,15 @@ pub fn many_lines() -> Profile {
     let knots: Vec<(f64, &[u64], u32)> =
         knots.iter().map(|(t, h, r)| (*t, h.as_slice(), *r)).collect();
     b.timeline(&lines, &knots, 12);
-    let mut profile = b.finish(75.0, 30 * MIB as i64);
+    let mut profile = b.finish(74.0, 30 * MIB as i64);
+    profile.timeline.lines.push(LineKey { file: helpers, line: 30 });
+    let peak = profile.totals.peak_footprint.as_f64();
+    for point in &mut profile.timeline.points {
+        let share = point.at.seconds() / 74.0;
+        point.held.push((share.min(1.0) * 700.0) as u64 * MIB);
+        point.footprint = SignedBytes((share.min(1.0).powi(2) * peak) as i64);
+        point.rss = Bytes(profile.totals.start_rss.0 + (share * peak) as u64);
+    }
     profile.collection_count = 1200;
     profile.collections = (0..200)
         .map(|i| Collection {

@@ -1,0 +1,230 @@
+//! Whatever the profile: nothing panics, everything is well formed, safe and small enough.
+
+use crate::fixtures;
+use crate::reports::{parts_add_up, report};
+use memprofile::profile::{
+    Allocator, Bytes, Collection, Estimate, FileId, FileKind, LineKey, Nanos, Profile, SignedBytes,
+    Site, StackId, ThreadKind, TimelinePoint,
+};
+use memprofile::render;
+use memprofile::report::{Options, Report};
+use proptest::prelude::*;
+
+/// What an untrusted JupyterLab leaves: tags with the attributes of their own.
+const ALLOWED: [(&str, &[&str]); 17] = [
+    ("div", &[]),
+    ("p", &[]),
+    ("span", &[]),
+    ("strong", &[]),
+    ("table", &[]),
+    ("thead", &[]),
+    ("tbody", &[]),
+    ("tr", &[]),
+    // The sanitizer's list for th is the one for td.
+    ("th", &["colspan", "scope"]),
+    ("td", &["colspan"]),
+    ("img", &["src", "width", "alt"]),
+    ("details", &["open"]),
+    ("summary", &[]),
+    ("ul", &[]),
+    ("li", &[]),
+    ("pre", &[]),
+    ("small", &[]),
+];
+
+/// Reads a fragment strictly: every tag closed in order, every attribute quoted and allowed,
+/// every ampersand one of an entity that we write.
+fn check_html(html: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = html;
+    while let Some(start) = rest.find('<') {
+        check_text(&rest[..start]);
+        let end = rest[start..].find('>').expect("a tag is closed") + start;
+        let tag = &rest[start + 1..end];
+        rest = &rest[end + 1..];
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name), "tags close in order");
+            continue;
+        }
+        let (name, mut attributes) = tag.split_once(' ').unwrap_or((tag, ""));
+        let allowed = ALLOWED.iter().find(|(tag, _)| *tag == name);
+        let (_, own) = allowed.unwrap_or_else(|| panic!("<{name}> would not survive"));
+        while !attributes.is_empty() {
+            let (attribute, value) = attributes.split_once("=\"").expect("values are quoted");
+            let (value, more) = value.split_once('"').expect("a value ends");
+            assert!(
+                own.contains(&attribute) || ["style", "class"].contains(&attribute),
+                "{attribute}"
+            );
+            check_text(value);
+            for bad in ["var(", "hsl(", "url(", "expression", "position"] {
+                assert!(attribute != "style" || !value.contains(bad), "{value}");
+            }
+            if attribute == "src" {
+                assert!(value.starts_with("data:image/svg+xml;base64,"));
+            }
+            attributes = more.trim_start();
+        }
+        if name != "img" {
+            open.push(name);
+        }
+    }
+    check_text(rest);
+    assert!(open.is_empty(), "{open:?} left open");
+}
+
+fn check_text(text: &str) {
+    let hidden =
+        |c: char| c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    assert!(!text.contains(['>', '"']) && !text.contains(hidden), "{text:?}");
+    for (at, _) in text.match_indices('&') {
+        let known = ["&lt;", "&gt;", "&amp;", "&quot;", "&#39;"];
+        assert!(known.iter().any(|entity| text[at..].starts_with(entity)), "{:?}", &text[at..]);
+    }
+}
+
+fn check(profile: &Profile, top: usize) -> Report {
+    let report = Report::new(profile, &Options { top });
+    assert!(parts_add_up(&report));
+    let html = render::html(&report).unwrap();
+    assert!(html.len() <= 100_000, "{} B of HTML", html.len());
+    check_html(&html);
+    let svg = render::svg(&report).unwrap();
+    resvg::usvg::Tree::from_str(&svg, &resvg::usvg::Options::default()).expect("well formed");
+    assert!(!render::text(&report, true).is_empty());
+    assert!(render::page(&report).unwrap().starts_with("<!DOCTYPE html>"));
+    assert_eq!(render::line(&report).lines().count(), 1);
+    assert!(render::alt_text(&report).chars().count() <= 601);
+    report
+}
+
+fn check_png(report: &Report) {
+    let png = render::png(report).unwrap();
+    assert!(png.bytes.len() <= 60_000, "{} B of PNG", png.bytes.len());
+    let reader = png::Decoder::new(std::io::Cursor::new(&png.bytes)).read_info().unwrap();
+    assert_eq!((reader.info().width, reader.info().height), (2 * png.width, 2 * png.height));
+}
+
+#[test]
+fn every_fixture_renders_within_its_bounds() {
+    for (_, profile) in fixtures::all() {
+        check_png(&check(&profile, 20));
+    }
+}
+
+#[test]
+fn source_cannot_break_out_of_the_page() {
+    let html = render::html(&report(&fixtures::unicode())).unwrap();
+    assert!(html.contains("&lt;script&gt;alert(&#39;&amp;amp;&#39;)&lt;/script&gt;"));
+    assert!(!html.contains("<script"));
+}
+
+fn size() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        5 => 0..1u64 << 32,
+        2 => 0..4096u64,
+        1 => any::<u64>().prop_map(|n| n >> 12),
+        1 => Just(0),
+    ]
+}
+
+prop_compose! {
+    fn estimate()(value in size(), noise in prop_oneof![Just(0.0), 0.0..1e14f64]) -> Estimate {
+        Estimate { value: value as f64, variance: noise }
+    }
+}
+
+prop_compose! {
+    fn site(stacks: u32)(
+        stack in proptest::option::of(0..stacks.max(1)),
+        allocator in prop_oneof![Just(Allocator::Pymalloc), Just(Allocator::Malloc), Just(Allocator::Mmap)],
+        native in any::<bool>(),
+        figures in [estimate(), estimate(), estimate(), estimate(), estimate()],
+    ) -> Site {
+        let [peak, surviving, allocated, temporary, count] = figures;
+        let stack = stack.filter(|_| stacks > 0).map(StackId);
+        let thread = if native { ThreadKind::Native } else { ThreadKind::Python };
+        Site { stack, allocator, thread, peak, surviving, allocated, temporary, count }
+    }
+}
+
+fn source() -> impl Strategy<Value = String> {
+    prop_oneof![4 => "[ -~\t]{0,60}", 1 => "\\PC{0,40}", 1 => any::<String>(), 1 => "[a-z<&\"]{500,3000}"]
+}
+
+prop_compose! {
+    /// A profile that a reader would accept, and no more than that.
+    fn profile()(
+        (cell, kinds) in (
+            prop::collection::vec(source(), 0..120),
+            prop::collection::vec((source(), 0..4u8), 0..4),
+        ),
+    )(
+        frames in prop::collection::vec((any::<prop::sample::Index>(), 0..130u32, source()), 0..40),
+        parents in prop::collection::vec(any::<prop::sample::Index>(), 40),
+        points in prop::collection::vec((0..1u64 << 36, any::<i64>(), size(), prop::collection::vec(size(), 0..9)), 0..60),
+        lines in prop::collection::vec((any::<prop::sample::Index>(), 0..130u32), 0..9),
+        interval in prop_oneof![Just(0u64), 1..1u64 << 24],
+        (peak, peak_at, delta, duration) in (size(), any::<u64>(), any::<i64>(), prop_oneof![Just(0), 0..1u64 << 40, any::<u64>()]),
+        exception in proptest::option::of(source()),
+        gaps in prop::collection::vec(source(), 0..30),
+        collections in prop::collection::vec(any::<u64>(), 0..50),
+        sites in prop::collection::vec(site(40), 0..60),
+        cell in Just(cell),
+        kinds in Just(kinds),
+    ) -> Profile {
+        let mut b = fixtures::Builder::cell(&cell.first().cloned().unwrap_or_default(), "", 1.0);
+        b.profile.stacks.files[0].lines = (1..).zip(cell).collect();
+        for (name, kind) in kinds {
+            let kind = [FileKind::Cell, FileKind::User, FileKind::Library, FileKind::Machinery][kind as usize];
+            b.file(&name, kind, &[(1, &name), (7, "x")]);
+        }
+        let files = b.profile.stacks.files.len();
+        for (i, (file, line, function)) in frames.iter().enumerate() {
+            let frame = (function.as_str(), FileId(file.index(files) as u32), *line);
+            let stacks = &mut b.profile.stacks;
+            stacks.frame_table.push(memprofile::profile::Frame { function: frame.0.into(), file: frame.1, line: frame.2 });
+            stacks.frames.push(memprofile::profile::FrameId(i as u32));
+            let parent = parents[i].index(i + 1);
+            stacks.parents.push((parent < i).then_some(StackId(parent as u32)));
+        }
+        b.profile.recording.sample_interval = Bytes(interval);
+        b.profile.recording.exception = exception;
+        b.profile.gaps = gaps;
+        b.profile.collection_count = 3;
+        b.profile.collections = collections.into_iter().map(|at| Collection { at: Nanos(at), duration: Nanos(at), generation: 2, collected: at, uncollectable: at }).collect();
+        b.profile.timeline.lines = lines.iter().map(|(file, line)| LineKey { file: FileId(file.index(files) as u32), line: *line }).collect();
+        let width = lines.len();
+        b.profile.timeline.points = points.into_iter().map(|(at, footprint, rss, mut held)| {
+            held.truncate(width);
+            let running = held.len().checked_sub(1).map(|line| line as u32);
+            TimelinePoint { at: Nanos(at), footprint: SignedBytes(footprint), rss: Bytes(rss), held, running }
+        }).collect();
+        b.profile.sites = sites.into_iter().filter(|s| s.stack.is_none_or(|s| (s.0 as usize) < frames.len())).collect();
+        let mut profile = b.finish(0.0, 0);
+        profile.totals.peak_footprint = Bytes(peak);
+        profile.totals.peak_at = Nanos(peak_at);
+        profile.totals.footprint_delta = SignedBytes(delta);
+        profile.recording.duration = Nanos(duration);
+        profile
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_profile_renders(profile in profile(), top in 0..60usize) {
+        let profile = Profile::from_json(&profile.to_json()).unwrap();
+        check(&profile, top);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_profile_fits_into_a_small_png(profile in profile()) {
+        check_png(&report(&profile));
+    }
+}
