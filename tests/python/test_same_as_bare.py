@@ -74,6 +74,11 @@ CASES = [
         "task outlives await",
         "import asyncio\nt = asyncio.ensure_future(asyncio.sleep(0, 9))\nawait t",
     ),
+    Case(
+        # How the kernel interrupts a cell that awaits.
+        "cancelled while it awaits",
+        "import asyncio\nasyncio.current_task().cancel()\nawait asyncio.sleep(1000)",
+    ),
     Case("await then error", "import asyncio\nkept = 1\nawait asyncio.sleep(0)\n1/0"),
     Case(
         "future import",
