@@ -20,6 +20,8 @@ pub enum Error {
     AlreadyRecording,
     /// A recording was asked to stop twice.
     NotRecording,
+    /// A forked child asked to stop its parent's recording.
+    OtherProcess,
     /// This interpreter cannot be measured.
     UnsupportedInterpreter {
         /// Which one it is, and why not.
@@ -56,6 +58,10 @@ impl std::fmt::Display for Error {
                     "this recording has already ended; start a new one with memprofile.profile()"
                 )
             }
+            Error::OtherProcess => write!(
+                f,
+                "this recording belongs to the process that started it, and this is a fork of it; end the child with os._exit() inside of the block"
+            ),
             Error::UnsupportedInterpreter { reason } => write!(
                 f,
                 "{reason}; memprofile measures CPython 3.11 to 3.15 with the GIL: start the notebook on one of these"

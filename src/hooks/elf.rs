@@ -32,15 +32,16 @@ impl Target {
 }
 
 #[cfg(native_hooks)]
-pub use imp::{libraries_changed, patch, restore};
+pub use imp::{known_lock, libraries_changed, patch, restore};
 
 #[cfg(native_hooks)]
 mod imp {
     use super::Target;
+    use crate::hooks::fork::Held;
+    use crate::hooks::lock::ForkLock;
     use libc::{Elf64_Phdr, Elf64_Rela, Elf64_Sym, dl_phdr_info};
     use std::collections::HashMap;
     use std::ffi::{CStr, c_int, c_void};
-    use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     const PAGE: usize = 4096;
@@ -85,7 +86,12 @@ mod imp {
         loads_and_unloads: (u64, u64),
     }
 
-    static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+    static KNOWN: ForkLock<Option<Known>> = ForkLock::new(None);
+
+    /// The lock that must not be held by another thread when the process forks.
+    pub fn known_lock() -> &'static dyn Held {
+        &KNOWN
+    }
 
     #[repr(C)]
     struct Dyn {
@@ -125,7 +131,7 @@ mod imp {
 
     /// Whether a library was loaded or unloaded since the last [`patch`].
     pub fn libraries_changed() -> bool {
-        let known = KNOWN.lock().unwrap_or_else(|e| e.into_inner());
+        let known = KNOWN.lock();
         known.as_ref().is_some_and(|k| k.loads_and_unloads != loads_and_unloads())
     }
 
@@ -337,7 +343,7 @@ mod imp {
     /// Makes every slot of the targets, in every loaded library, hold its hook. Returns how many do.
     pub fn patch(targets: &[Target]) -> usize {
         let real: Vec<usize> = targets.iter().map(real).collect();
-        let mut lock = KNOWN.lock().unwrap_or_else(|e| e.into_inner());
+        let mut lock = KNOWN.lock();
         let known = lock.get_or_insert_default();
         let counts = loads_and_unloads();
         if known.loads_and_unloads.1 != counts.1 {
@@ -368,7 +374,7 @@ mod imp {
 
     /// Puts back what [`patch`] replaced, wherever it is still ours.
     pub fn restore(targets: &[Target]) {
-        let mut lock = KNOWN.lock().unwrap_or_else(|e| e.into_inner());
+        let mut lock = KNOWN.lock();
         let Some(known) = lock.as_mut() else { return };
         each_library(|info| {
             let key = (info.dlpi_addr as usize, info.dlpi_phdr as usize);

@@ -16,6 +16,8 @@
 //! whatever they cause is not recorded. A panic in them ends the recording, not the process.
 
 pub mod elf;
+pub mod fork;
+pub mod lock;
 #[cfg(native_hooks)]
 pub mod native;
 mod own_memory;
@@ -246,6 +248,8 @@ pub fn install(callbacks: Callbacks) -> HookGuard {
 pub fn switch_off() {
     RECORDING.store(0, Relaxed);
     LARGE.store(u64::MAX, Relaxed);
+    #[cfg(feature = "python")]
+    pymem::switch_off();
 }
 
 /// Whether a recording is on in this process.

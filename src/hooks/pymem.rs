@@ -231,10 +231,10 @@ pub(super) fn install() -> bool {
     REQUESTED.store(0, Relaxed);
     set_countdown(Draw { countdown: 0, epoch: 0 });
     for (index, domain) in DOMAINS.into_iter().enumerate() {
-        if STUCK[index].swap(false, Relaxed) {
+        let saved = ORIGINALS[index].0.get();
+        if STUCK[index].swap(false, Relaxed) || is_outermost(domain, saved) {
             continue;
         }
-        let saved = ORIGINALS[index].0.get();
         // SAFETY: under the GIL; the original is complete before ours is published, and ours is
         // not in the chain (not stuck), so no thread is inside of a hook of this domain.
         unsafe {
@@ -250,6 +250,9 @@ pub(super) fn install() -> bool {
         }
     }
     let saved = ORIGINAL_ARENAS.0.get();
+    if arenas_are_ours(saved) {
+        return true;
+    }
     // SAFETY: as above; nobody wraps the arena allocator around ours and keeps it.
     unsafe {
         ffi::PyObject_GetArenaAllocator(saved);
@@ -263,32 +266,45 @@ pub(super) fn install() -> bool {
     true
 }
 
-/// Takes the wraps off, where they are still the outermost. The caller holds the GIL.
-pub(super) fn uninstall() {
+/// Whether our wrap is in place and nobody's is around it.
+fn is_outermost(domain: ffi::PyMemAllocatorDomain, saved: *mut ffi::PyMemAllocatorEx) -> bool {
+    let mut current = NO_ALLOCATOR;
+    // SAFETY: it only fills `current`.
+    unsafe { ffi::PyMem_GetAllocator(domain, &raw mut current) };
+    current.ctx == saved.cast()
+}
+
+fn arenas_are_ours(saved: *mut ffi::PyObjectArenaAllocator) -> bool {
+    let mut current =
+        ffi::PyObjectArenaAllocator { ctx: std::ptr::null_mut(), alloc: None, free: None };
+    // SAFETY: it only fills `current`.
+    unsafe { ffi::PyObject_GetArenaAllocator(&raw mut current) };
+    current.ctx == saved.cast()
+}
+
+/// Lets the hooks pass everything through.
+pub(super) fn switch_off() {
     REQUESTED.fetch_add(DRAWN.load(Relaxed) - COUNTDOWN.load(Relaxed), Relaxed);
     set_countdown(Draw { countdown: i64::MAX, epoch: 0 });
+}
+
+/// Takes the wraps off, where they are still the outermost. The caller holds the GIL.
+pub(super) fn uninstall() {
     for (index, domain) in DOMAINS.into_iter().enumerate() {
         let saved = ORIGINALS[index].0.get();
-        let mut current = NO_ALLOCATOR;
-        // SAFETY: under the GIL, as in `install`.
-        unsafe {
-            ffi::PyMem_GetAllocator(domain, &raw mut current);
-            if current.ctx == saved.cast() {
-                ffi::PyMem_SetAllocator(domain, saved);
-            } else {
-                STUCK[index].store((*saved).malloc.is_some(), Relaxed);
-            }
+        if is_outermost(domain, saved) {
+            // SAFETY: under the GIL, as in `install`.
+            unsafe { ffi::PyMem_SetAllocator(domain, saved) };
+        } else {
+            // SAFETY: under the GIL nobody writes it.
+            let was_installed = unsafe { (*saved).malloc.is_some() };
+            STUCK[index].store(was_installed, Relaxed);
         }
     }
     let saved = ORIGINAL_ARENAS.0.get();
-    let mut current =
-        ffi::PyObjectArenaAllocator { ctx: std::ptr::null_mut(), alloc: None, free: None };
-    // SAFETY: as above.
-    unsafe {
-        ffi::PyObject_GetArenaAllocator(&raw mut current);
-        if current.ctx == saved.cast() {
-            ffi::PyObject_SetArenaAllocator(saved);
-        }
+    if arenas_are_ours(saved) {
+        // SAFETY: under the GIL, as in `install`.
+        unsafe { ffi::PyObject_SetArenaAllocator(saved) };
     }
 }
 

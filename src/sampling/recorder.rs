@@ -50,10 +50,10 @@ const ALWAYS_EXACT: u64 = 50_000;
 const MAX_LIVE: usize = 1 << 16;
 
 /// The share of the time that samples may take.
-const BUDGET: f64 = 0.012;
+const BUDGET: f64 = 0.015;
 
-/// Events between two looks at the time that they took.
-const PACE: u64 = 256;
+/// Between two looks at the time that they took: events, and nanoseconds.
+const PACE: (u64, u64) = (256, 2_000_000);
 
 /// Lines that a point of the curve tells apart.
 const MAX_HELD: usize = 24;
@@ -260,13 +260,15 @@ impl Recorder {
     /// Looks at what the samples cost, now and then: `spent` of `now` nanoseconds so far.
     /// Raises the interval where it is too much.
     pub fn pace(&mut self, now: u64, spent: u64, filter: &mut impl Filter) {
-        if self.settings.exact || self.events < ALWAYS_EXACT.max(self.paced.events + PACE) {
+        let due = self.events >= self.paced.events + PACE.0 && now >= self.paced.now + PACE.1;
+        if self.settings.exact || self.events < ALWAYS_EXACT || !due {
             return;
         }
         let last = std::mem::replace(&mut self.paced, Pace { events: self.events, now, spent });
-        let share = (spent - last.spent) as f64 / (now - last.now).max(1) as f64;
+        let share = (spent - last.spent) as f64 / (now - last.now) as f64;
         if share > BUDGET {
-            self.coarsen((share / BUDGET).log2().ceil().clamp(1.0, 4.0) as u32, filter);
+            // The share falls as the interval grows: this many doublings bring it to the budget.
+            self.coarsen((share / BUDGET).log2().round().clamp(1.0, 4.0) as u32, filter);
         }
     }
 

@@ -10,11 +10,11 @@ mod recording;
 
 pub use recording::{Described, Options, Session, collection, is_recording};
 
-use crate::hooks::{self, Callbacks, Noted, Saved};
+use crate::hooks::lock::{ForkLock, Guard};
+use crate::hooks::{self, Callbacks, Noted, Saved, fork};
 use crate::profile::{Allocator, Collection};
 use crate::sampling::{self, Block, Frames, Recorder, Sample};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 /// What the hooks change while a recording runs.
@@ -31,16 +31,24 @@ struct Live {
     collecting_since: Option<u64>,
 }
 
-static LIVE: Mutex<Option<Live>> = Mutex::new(None);
+static LIVE: ForkLock<Option<Live>> = ForkLock::new(None);
 
 /// Bytes of the recorder itself, at most.
 static OWN_PEAK: AtomicU64 = AtomicU64::new(0);
 
-fn live() -> MutexGuard<'static, Option<Live>> {
-    // A panic under the lock has ended the recording (`hooks::panicked`); what is there is still
-    // good enough to be shown with that said.
-    LIVE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+/// A panic under the lock ends the recording (`hooks::panicked`); what is there is still good
+/// enough to be shown with that said.
+fn live() -> Guard<'static, Option<Live>> {
+    LIVE.lock()
 }
+
+/// What is done when the process forks.
+const AT_FORK: fork::Handlers = fork::Handlers {
+    before: poll::before_fork,
+    parent: poll::after_fork,
+    // The parent's samples are of no use here, and freeing them would copy their pages.
+    child: || std::mem::forget(live().take()),
+};
 
 /// Of this many visits one is timed, and stands for all of them: reading the clock twice would
 /// cost as much as the visit itself.
@@ -72,7 +80,9 @@ fn with_live<T>(bytes: u64, change: impl FnOnce(&mut Live, u64) -> T) -> Option<
     live.now = live.nanos(Instant::now());
     let result = change(live, live.now);
     let left = live.nanos(Instant::now());
-    live.spent += stands_for * (left - live.now + OUTSIDE);
+    let visit = left - live.now + OUTSIDE;
+    // A visit this long was interrupted, or it is one of the few that thin the samples.
+    live.spent += if visit > LONG { visit } else { stands_for * visit };
     Some(result)
 }
 
@@ -82,7 +92,10 @@ fn weight(noted: &Noted) -> u64 {
 }
 
 /// What a visit costs besides what is timed, in nanoseconds: the hook, the walk and the lock.
-const OUTSIDE: u64 = 60;
+const OUTSIDE: u64 = 20;
+
+/// No usual visit takes so many nanoseconds.
+const LONG: u64 = 20_000;
 
 static NEW_LIBRARIES: AtomicBool = AtomicBool::new(false);
 
@@ -170,6 +183,7 @@ const CALLBACKS: Callbacks = Callbacks {
     noted: |noted| {
         if noted.allocator == Allocator::Pymalloc {
             patch_new_libraries();
+            poll::resume();
         }
         if !noted.fired && (noted.size as u64) < hooks::large() {
             // Only the bytes are told.

@@ -2,48 +2,82 @@
 //!
 //! It serves the curve alone: the peak is the kernel's. It also notices libraries that were loaded
 //! meanwhile; their slots are patched by a thread that holds the GIL, not here (see `hooks::native`).
+//!
+//! Around a fork there is no such thread: since 3.12 Python warns about a fork with several
+//! threads, and a cell must not be warned about ours. It comes back a little later.
 
 use super::{OWN_PEAK, live};
 use crate::hooks::{own_bytes, quiet_thread};
 use crate::process::RssReader;
 use crate::profile::Nanos;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Time between two readings.
 pub(super) const PERIOD: Duration = Duration::from_millis(10);
 
-/// Started polling; it ends when it is told to or dropped.
+/// How long after a fork the thread comes back.
+const AFTER_FORK: Duration = Duration::from_millis(50);
+
+/// The running thread.
 #[derive(Debug)]
-pub(super) struct Poll {
-    thread: Option<JoinHandle<()>>,
+struct Poll {
+    thread: JoinHandle<()>,
     stop: Arc<AtomicBool>,
-    readings: Arc<AtomicU64>,
 }
 
-impl Poll {
-    /// Starts the thread; `None` where the platform has nothing to read or no thread to give.
-    pub(super) fn start(rss: RssReader) -> Option<Poll> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let readings = Arc::new(AtomicU64::new(0));
-        let (told, counted) = (Arc::clone(&stop), Arc::clone(&readings));
-        let body = move || {
-            while !told.load(Relaxed) {
-                std::thread::park_timeout(PERIOD);
-                read(&rss);
-                counted.fetch_add(1, Relaxed);
-            }
-        };
-        let thread = quiet_thread::spawn("memprofile", body).ok()?;
-        Some(Poll { thread: Some(thread), stop, readings })
-    }
+static POLL: Mutex<Option<Poll>> = Mutex::new(None);
+static READINGS: AtomicU64 = AtomicU64::new(0);
 
-    /// Mean time between two readings in a recording of this length.
-    pub(super) fn period(&self, duration: Nanos) -> Nanos {
-        Nanos(duration.0 / self.readings.load(Relaxed).max(1))
+/// Set while the thread waits to come back after a fork.
+static PAUSED: AtomicBool = AtomicBool::new(false);
+static FORKED: Mutex<Option<Instant>> = Mutex::new(None);
+
+/// Only the thread that starts, stops or forks comes here, with the GIL, and none panics.
+fn unpoisoned<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Starts polling, where the platform has something to read and a thread to give.
+pub(super) fn start() {
+    READINGS.store(0, Relaxed);
+    PAUSED.store(false, Relaxed);
+    *unpoisoned(&POLL) = begin();
+}
+
+/// Ends polling.
+pub(super) fn stop() {
+    PAUSED.store(false, Relaxed);
+    let poll = unpoisoned(&POLL).take();
+    if let Some(Poll { thread, stop }) = poll {
+        stop.store(true, Relaxed);
+        thread.thread().unpark();
+        if thread.join().is_err() {
+            READINGS.store(0, Relaxed);
+        }
     }
+}
+
+/// Mean time between two readings in a recording of this length.
+pub(super) fn period(duration: Nanos) -> Nanos {
+    Nanos(duration.0 / READINGS.load(Relaxed).max(1))
+}
+
+fn begin() -> Option<Poll> {
+    let rss = RssReader::open()?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stop);
+    let body = move || {
+        while !told.load(Relaxed) {
+            std::thread::park_timeout(PERIOD);
+            read(&rss);
+            READINGS.fetch_add(1, Relaxed);
+        }
+    };
+    let thread = quiet_thread::spawn("memprofile", body).ok()?;
+    Some(Poll { thread, stop })
 }
 
 fn read(rss: &RssReader) {
@@ -58,13 +92,26 @@ fn read(rss: &RssReader) {
     }
 }
 
-impl Drop for Poll {
-    fn drop(&mut self) {
-        self.stop.store(true, Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            // It cannot panic but by a bug of ours, and then there is nothing left to stop.
-            let _ended: std::result::Result<(), _> = thread.join();
-        }
+/// The process is about to fork.
+pub(super) fn before_fork() {
+    if unpoisoned(&POLL).is_some() {
+        stop();
+        PAUSED.store(true, Relaxed);
+    }
+}
+
+/// The parent goes on.
+pub(super) fn after_fork() {
+    *unpoisoned(&FORKED) = Some(Instant::now());
+}
+
+/// Called at samples: lets the thread come back when the fork is long enough ago.
+pub(super) fn resume() {
+    if !PAUSED.load(Relaxed) {
+        return;
+    }
+    let due = unpoisoned(&FORKED).is_some_and(|forked| forked.elapsed() >= AFTER_FORK);
+    if due && PAUSED.swap(false, Relaxed) {
+        *unpoisoned(&POLL) = begin();
     }
 }

@@ -1,7 +1,6 @@
 //! Starting and stopping.
 
-use super::poll::{PERIOD, Poll};
-use super::{CALLBACKS, Live, OWN_PEAK, live};
+use super::{AT_FORK, CALLBACKS, LIVE, Live, OWN_PEAK, live, poll};
 use crate::error::{Error, Result};
 use crate::hooks::{self, HookGuard, own_bytes};
 use crate::process::{self, HighWaterMark, RssReader};
@@ -46,7 +45,8 @@ pub struct Described {
 pub struct Session {
     options: Options,
     hooks: Option<HookGuard>,
-    poll: Option<Poll>,
+    /// The process that it records: a forked child must not stop it.
+    process: u32,
     rss: Option<RssReader>,
     mark: HighWaterMark,
     start_rss: Bytes,
@@ -78,7 +78,8 @@ impl Session {
         let recorder = Recorder::new(settings);
         OWN_PEAK.store(own_bytes() as u64, Relaxed);
         let rss = RssReader::open();
-        let poll = RssReader::open().and_then(Poll::start);
+        hooks::fork::watch(AT_FORK, &LIVE);
+        poll::start();
         let mark = HighWaterMark::reset();
         let start_rss = rss.as_ref().and_then(RssReader::read).unwrap_or_default();
         let started = Instant::now();
@@ -97,7 +98,7 @@ impl Session {
         Ok(Session {
             options,
             hooks,
-            poll,
+            process: std::process::id(),
             rss,
             mark,
             start_rss,
@@ -115,12 +116,16 @@ impl Session {
     /// each file of the user's own, with the numbers of its lines that allocated.
     ///
     /// # Errors
-    /// [`Error::NotRecording`] when it was stopped before.
+    /// [`Error::NotRecording`] when it was stopped before, [`Error::OtherProcess`] in a child that
+    /// was forked meanwhile.
     pub fn stop(
         &mut self,
         exception: Option<String>,
         mut describe: impl FnMut(&str, &[u32]) -> Option<Described>,
     ) -> Result<Profile> {
+        if self.process != std::process::id() {
+            return Err(Error::OtherProcess);
+        }
         let guard = self.hooks.take().ok_or(Error::NotRecording)?;
         let duration = self.elapsed();
         let coverage = guard.coverage();
@@ -128,8 +133,7 @@ impl Session {
         drop(guard);
         let peak = self.mark.read();
         let end_rss = self.rss.as_ref().and_then(RssReader::read).unwrap_or_default();
-        let poll_period = self.poll.as_ref().map(|p| p.period(duration));
-        self.poll = None;
+        poll::stop();
         let live = live().take().ok_or(Error::NotRecording)?;
         OWN_PEAK.fetch_max(own_bytes() as u64, Relaxed);
         let Live { mut recorder, spent, collections, collection_count, .. } = live;
@@ -166,7 +170,7 @@ impl Session {
             // One visit in some is timed and stands for the others: never more than all of the time.
             overhead: Nanos(spent).min(duration),
             sample_interval: recorded.interval,
-            poll_period: poll_period.unwrap_or(Nanos(PERIOD.as_nanos() as u64)),
+            poll_period: poll::period(duration),
             own_memory: Bytes(OWN_PEAK.load(Relaxed)),
             interpreter: std::mem::take(&mut self.options.interpreter),
             platform: process::name(),
@@ -223,8 +227,11 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if self.hooks.take().is_some() {
-            self.poll = None;
+        if self.process != std::process::id() {
+            // A forked child: the recording is its parent's, and `AT_FORK` has switched it off here.
+            std::mem::forget(self.hooks.take());
+        } else if self.hooks.take().is_some() {
+            poll::stop();
             live().take();
         }
     }

@@ -1,0 +1,86 @@
+//! What happens to a recording when the process forks.
+//!
+//! The parent goes on. The child has its own memory from then on, and none of the parent's threads:
+//! it records nothing, its hooks stay where they are and pass everything through, and its locks
+//! are open.
+
+use super::lock::ForkLock;
+use std::sync::{Once, OnceLock};
+
+/// What a higher floor does around a fork.
+#[derive(Debug, Clone, Copy)]
+pub struct Handlers {
+    /// In the forking thread, before any lock is taken.
+    pub before: fn(),
+    /// In the parent, after it.
+    pub parent: fn(),
+    /// In the child, with its locks open and its recording off. It must not wait for anything.
+    pub child: fn(),
+}
+
+/// A lock that is to be held while the process forks.
+pub trait Held: Sync {
+    /// Takes it.
+    fn hold(&self);
+    /// Opens it.
+    fn release(&self);
+}
+
+impl<T: Send> Held for ForkLock<T> {
+    fn hold(&self) {
+        ForkLock::hold(self);
+    }
+    fn release(&self) {
+        ForkLock::release(self);
+    }
+}
+
+static WATCHED: OnceLock<(Handlers, &'static dyn Held)> = OnceLock::new();
+
+/// Calls the handlers at each fork from now on, once a process, with `lock` held across it.
+pub fn watch(handlers: Handlers, lock: &'static dyn Held) {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        WATCHED.get_or_init(|| (handlers, lock));
+        #[cfg(unix)]
+        // SAFETY: the three functions live as long as this library, which is never unloaded.
+        unsafe {
+            libc::pthread_atfork(Some(before), Some(parent), Some(child));
+        }
+    });
+}
+
+fn others(act: impl Fn(&dyn Held)) {
+    #[cfg(native_hooks)]
+    act(super::elf::known_lock());
+    let _ = act;
+}
+
+#[cfg(unix)]
+extern "C" fn before() {
+    if let Some((handlers, lock)) = WATCHED.get() {
+        (handlers.before)();
+        lock.hold();
+        others(|lock| lock.hold());
+    }
+}
+
+#[cfg(unix)]
+extern "C" fn parent() {
+    if let Some((handlers, lock)) = WATCHED.get() {
+        others(|lock| lock.release());
+        lock.release();
+        (handlers.parent)();
+    }
+}
+
+#[cfg(unix)]
+extern "C" fn child() {
+    super::switch_off();
+    super::filter::clear();
+    if let Some((handlers, lock)) = WATCHED.get() {
+        others(|lock| lock.release());
+        lock.release();
+        (handlers.child)();
+    }
+}
