@@ -136,6 +136,7 @@ CASES = [
     Case("base exception", "class B(BaseException): pass\nraise B('b')"),
     Case("keyboard interrupt", "raise KeyboardInterrupt"),
     Case("system exit", "import sys\nsys.exit(3)"),
+    Case("exit as an expression", "x = 1\nexit"),
     Case("assertion", "assert 1 == 2, 'no'"),
     Case("memory error", "raise MemoryError('full')"),
     Case("recursion", "def deep(): return deep()\ndeep()", loose=True),
