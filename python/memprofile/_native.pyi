@@ -3,6 +3,19 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import final
 
+__all__ = [
+    "Line",
+    "MemprofileError",
+    "Profile",
+    "Recording",
+    "Site",
+    "Timeline",
+    "__version__",
+    "is_recording",
+    "stack",
+    "start",
+]
+
 __version__: str
 
 class MemprofileError(Exception):
@@ -27,6 +40,9 @@ def start(
     Raises MemprofileError when a recording is already running or the interpreter cannot be
     measured.
     """
+
+def stack() -> list[tuple[str, str, int]]:
+    """The stack of the caller as the hooks see it: (function, filename, lineno), innermost first."""
 
 def is_recording() -> bool:
     """Whether a recording is running in this process."""

@@ -6,6 +6,7 @@ accepts abbreviations that would change their meaning when an option is added.
 
 from __future__ import annotations
 
+import keyword
 import os
 import re
 import shlex
@@ -46,7 +47,7 @@ class StatementOptions:
 
 
 def _name(value: str) -> str:
-    if not value.isidentifier():
+    if not value.isidentifier() or keyword.iskeyword(value):
         raise OptionError(f"-o needs a variable name, not {value!r}; for example: -o usage")
     return value
 
@@ -71,10 +72,10 @@ def checked_path(value: str | os.PathLike[str], what: str, example: str) -> Path
         known = ", ".join(SUFFIXES)
         raise OptionError(f"{what} needs a file that ends in one of {known}; {example}")
     if not path.parent.is_dir():
-        raise OptionError(f"{what}: there is no folder {str(path.parent)!r}; make it first")
+        raise OptionError(f"{what} needs a folder that is there: make {str(path.parent)!r} first")
     target = path if path.exists() else path.parent
     if path.is_dir() or not os.access(target, os.W_OK):
-        raise OptionError(f"{what}: cannot write to {str(target)!r}; {example}")
+        raise OptionError(f"{what} cannot write to {str(target)!r}; {example}")
     return path
 
 

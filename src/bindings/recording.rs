@@ -133,6 +133,18 @@ impl Collector {
     }
 }
 
+/// A recording may be lost without a stop: by an interrupt between the start and its assignment.
+impl Drop for Collector {
+    fn drop(&mut self) {
+        // None: the interpreter is going away, and its list of callbacks with it.
+        Python::try_attach(|py| {
+            if let Err(error) = self.unwatch(py) {
+                error.write_unraisable(py, None);
+            }
+        });
+    }
+}
+
 /// What `gc` calls before and after a run (library reference, `gc.callbacks`).
 #[pyfunction]
 fn collected(phase: &str, info: &Bound<'_, PyDict>) -> PyResult<()> {

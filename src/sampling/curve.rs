@@ -44,8 +44,10 @@ impl Curve {
             && now - last_at.min(now) >= now / 1024
     }
 
-    /// Adds a point, no earlier than the last one.
-    pub fn push(&mut self, point: Point) {
+    /// Adds a point; one that comes late gets the time of the last.
+    pub fn push(&mut self, mut point: Point) {
+        // Its time was taken before the wait for the lock, and another thread may have been first.
+        point.at = point.at.max(self.points.last().map_or(0, |last| last.at));
         self.last = point.footprint;
         self.reach = self.reach.max(point.footprint.abs());
         self.points.push(point);

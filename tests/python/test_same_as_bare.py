@@ -74,6 +74,11 @@ CASES = [
         "task outlives await",
         "import asyncio\nt = asyncio.ensure_future(asyncio.sleep(0, 9))\nawait t",
     ),
+    Case(
+        # How the kernel interrupts a cell that awaits.
+        "cancelled while it awaits",
+        "import asyncio\nasyncio.current_task().cancel()\nawait asyncio.sleep(1000)",
+    ),
     Case("await then error", "import asyncio\nkept = 1\nawait asyncio.sleep(0)\n1/0"),
     Case(
         "future import",
@@ -131,6 +136,7 @@ CASES = [
     Case("base exception", "class B(BaseException): pass\nraise B('b')"),
     Case("keyboard interrupt", "raise KeyboardInterrupt"),
     Case("system exit", "import sys\nsys.exit(3)"),
+    Case("exit as an expression", "x = 1\nexit"),
     Case("assertion", "assert 1 == 2, 'no'"),
     Case("memory error", "raise MemoryError('full')"),
     Case("recursion", "def deep(): return deep()\ndeep()", loose=True),

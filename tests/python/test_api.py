@@ -1,0 +1,252 @@
+"""profile() and Profile in plain Python, without a notebook."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import memprofile
+import pytest
+from memprofile import MemprofileError, Profile, profile
+
+BIG = 50_000_000
+
+
+@pytest.fixture(scope="module")
+def measured() -> Profile:
+    with profile(title="a block") as p:
+        kept = bytearray(BIG)
+    assert len(kept) == BIG
+    return p
+
+
+def test_figures(measured: Profile) -> None:
+    assert measured.title == "a block"
+    assert BIG <= measured.peak_footprint < BIG * 1.03
+    assert BIG <= measured.surviving_bytes < BIG * 1.03
+    assert BIG <= measured.footprint_delta < BIG * 1.03
+    assert measured.total_allocated >= BIG
+    assert measured.allocation_count >= 1
+    assert measured.peak_rss >= measured.start_rss > 0
+    assert 0 < measured.duration < 60
+    assert 0 <= measured.overhead <= 1
+    assert measured.exact == (measured.sample_interval == 0)
+    assert all(gap.endswith((".", ")")) or " " in gap for gap in measured.gaps)
+
+
+def test_lines_and_sites(measured: Profile) -> None:
+    largest = max(measured.lines, key=lambda line: line.peak_bytes)
+    assert largest.filename == __file__
+    assert largest.source == "kept = bytearray(BIG)"
+    assert largest.function == "measured"
+    assert BIG <= largest.allocated_bytes < BIG * 1.01
+    site = measured.sites[0]
+    assert site.stack[0] == ("measured", __file__, largest.lineno)
+    assert len(site.stack) > 1, "the callers of the block are on the stack"
+    assert not any("memprofile/api" in file for _, file, _ in site.stack)
+    assert site.allocator in ("pymalloc", "malloc", "mmap")
+
+
+def test_timeline(measured: Profile) -> None:
+    timeline = measured.timeline
+    assert len(timeline.seconds) == len(timeline.footprint) == len(timeline.rss) > 1
+    assert timeline.seconds == sorted(timeline.seconds)
+    assert max(timeline.footprint) >= BIG
+
+
+def test_a_profile_is_not_finished_inside_of_its_block() -> None:
+    with profile() as p:
+        assert "not finished" in repr(p)
+        with pytest.raises(MemprofileError, match="after the `with"):
+            p.peak_footprint  # noqa: B018
+        with pytest.raises(MemprofileError, match="after the `with"):
+            p.to_html()
+        assert set(p._repr_mimebundle_()[0]) == {"text/plain"}
+    assert p.peak_footprint >= 0
+    assert p.title == "test_api.py" or p.title.endswith("/test_api.py")
+
+
+def test_an_exception_goes_through_and_is_told() -> None:
+    with pytest.raises(KeyError), profile() as p:
+        raise KeyError(1)
+    assert "KeyError" in p.to_text()
+    assert p.to_dict()["recording"]["exception"] == "KeyError"
+
+
+def test_nested_is_refused_and_the_outer_one_goes_on() -> None:
+    with profile() as outer:
+        with pytest.raises(MemprofileError, match="already running"), profile():
+            pytest.fail("the inner block must not run")
+        kept = bytearray(BIG)
+    assert outer.peak_footprint >= len(kept)
+
+
+@profile
+def bare(n: int) -> bytearray:
+    """What it says."""
+    return bytearray(n)
+
+
+@profile(title="named", exact=True)
+def recursive(n: int) -> int:
+    return 0 if n == 0 else 1 + recursive(n - 1)
+
+
+@profile
+async def awaiting(n: int) -> int:
+    data = bytearray(n)
+    await asyncio.sleep(0)
+    return len(data)
+
+
+def test_decorators() -> None:
+    assert (bare.__name__, bare.__doc__) == ("bare", "What it says.")
+    assert bare.last_profile is None
+    assert len(bare(BIG)) == BIG
+    first = bare.last_profile
+    assert first is not None
+    assert first.title == "bare"
+    assert first.peak_footprint >= BIG
+    bare(1)
+    assert bare.last_profile is not first
+    assert recursive(3) == 3
+    assert recursive.last_profile is not None
+    assert (recursive.last_profile.title, recursive.last_profile.exact) == ("named", True)
+    assert asyncio.run(awaiting(BIG)) == BIG
+    assert awaiting.last_profile is not None
+    assert awaiting.last_profile.peak_footprint >= BIG
+
+
+def test_a_decorated_function_that_raises() -> None:
+    @profile
+    def fails() -> None:
+        raise LookupError
+
+    for _ in range(2):
+        with pytest.raises(LookupError):
+            fails()
+    assert fails.last_profile is not None
+    assert fails.last_profile.to_dict()["recording"]["exception"] == "LookupError"
+
+
+def test_what_cannot_be_decorated() -> None:
+    def generate() -> object:
+        yield 1
+
+    async def agenerate() -> object:
+        yield 1
+
+    for function in (generate, agenerate):
+        with pytest.raises(MemprofileError, match="around the loop"):
+            profile(function)
+    with pytest.raises(MemprofileError, match="give the title by name"):
+        profile("title")  # type: ignore[call-overload]
+
+
+def test_save_and_load(measured: Profile, tmp_path: Path) -> None:
+    measured.save(tmp_path / "p.json")
+    loaded = Profile.load(tmp_path / "p.json")
+    assert loaded.to_json() == measured.to_json()
+    assert loaded.to_text() == measured.to_text()
+    for name in ("p.html", "p.svg", "p.png", "p.txt", "P.HTML"):
+        loaded.save(str(tmp_path / name))
+        assert (tmp_path / name).stat().st_size > 100
+    page = (tmp_path / "p.html").read_text()
+    assert "<html" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_save_refuses(measured: Profile, tmp_path: Path) -> None:
+    for name in ("p.pdf", "p", "no/such/p.html"):
+        with pytest.raises(MemprofileError, match="save\\(\\)"):
+            measured.save(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"[1]", b'{"format": "memprofile", "version": 1}', b"\xff\xfe\x00"]
+)
+def test_load_refuses(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_bytes(content)
+    with pytest.raises(MemprofileError, match=r"Profile\.save"):
+        Profile.load(tmp_path / "x.json")
+    (tmp_path / "x.json").write_text('{"format": "memprofile", "version": 99}')
+    with pytest.raises(MemprofileError, match="upgrade"):
+        Profile.load(tmp_path / "x.json")
+    with pytest.raises(FileNotFoundError):
+        Profile.load(tmp_path / "none.json")
+
+
+def test_copies(measured: Profile) -> None:
+    for other in (pickle.loads(pickle.dumps(measured)), copy.deepcopy(measured)):
+        assert other.to_json() == measured.to_json()
+
+
+def test_to_dict_and_json_agree(measured: Profile) -> None:
+    assert measured.to_dict() == json.loads(measured.to_json())
+    assert measured.to_dict()["version"] == 1
+
+
+def test_pandas(measured: Profile) -> None:
+    lines = measured.to_pandas()
+    assert list(lines.columns[:3]) == ["filename", "lineno", "function"]
+    assert lines.peak_bytes.max() >= BIG
+    assert len(measured.to_pandas("sites")) == len(measured.sites)
+    timeline = measured.to_pandas("timeline")
+    assert list(timeline.columns) == ["seconds", "footprint", "rss"]
+    with pytest.raises(MemprofileError, match="'lines', 'sites', 'timeline'"):
+        measured.to_pandas("rows")  # type: ignore[arg-type]
+
+
+def test_the_bundle(measured: Profile) -> None:
+    bundle, metadata = measured._repr_mimebundle_()
+    assert set(bundle) == {"text/plain", "text/html", "image/png"}
+    assert len(bundle["text/html"].encode()) <= 100_000
+    assert bundle["image/png"].startswith(b"\x89PNG")
+    assert len(bundle["image/png"]) <= 60_000
+    assert metadata["image/png"]["needs_background"] == "light"
+    assert metadata["image/png"]["alt"] == metadata["vscode_altText"] != ""
+    assert "<script" not in bundle["text/html"]
+    only, none = measured._repr_mimebundle_(include={"text/plain"})
+    assert (set(only), none) == ({"text/plain"}, {})
+    assert "image/png" not in measured._repr_mimebundle_(exclude={"image/png"})[0]
+
+
+def test_texts(measured: Profile) -> None:
+    assert "\n" not in measured.to_line()
+    assert "47.7 MiB" in measured.to_line()
+    assert str(measured) == measured.to_text()
+    assert "\x1b[" not in measured.to_text()
+    assert "\x1b[" in measured.to_text(color=True)
+    assert repr(measured).startswith("<memprofile.Profile a block: ")
+
+
+def test_ipython_is_not_needed() -> None:
+    code = (
+        "import sys; sys.modules['IPython'] = None; sys.modules['pandas'] = None\n"
+        "import memprofile\n"
+        "with memprofile.profile() as p: x = bytearray(10**7)\n"
+        "assert p.peak_footprint >= 10**7, p\n"
+        "try: p.to_pandas()\n"
+        "except memprofile.MemprofileError as e: print(e)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "pip install pandas" in done.stdout
+
+
+def test_importing_does_not_import_ipython() -> None:
+    code = "import sys, memprofile; print('IPython' in sys.modules, 'pandas' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "False"], done.stderr
+
+
+def test_public_names() -> None:
+    assert set(memprofile.__all__) == {"MemprofileError", "Profile", "profile", "__version__"}
+    for name in memprofile.__all__:
+        assert getattr(memprofile, name).__doc__
