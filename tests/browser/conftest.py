@@ -40,7 +40,7 @@ def free_port():
 
 
 def said(stream, words, seconds=120):
-    """Waits for a line of the stream that holds the words; goes on reading it afterwards."""
+    """Waits for a line that holds the words; returns the thread that reads on to the end."""
     lines = queue.SimpleQueue()
 
     def read():
@@ -48,12 +48,13 @@ def said(stream, words, seconds=120):
             lines.put(line)
         lines.put(None)
 
-    threading.Thread(target=read, daemon=True).start()
+    reader = threading.Thread(target=read)
+    reader.start()
     heard = []
     while (line := lines.get(timeout=seconds)) is not None:
         heard.append(line)
         if words in line:
-            return
+            return reader
     pytest.fail("JupyterLab did not start:\n" + "".join(heard))
 
 
@@ -85,8 +86,9 @@ def lab(tmp_path_factory):
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment
     ) as server:
+        reader = None
         try:
-            said(server.stderr, "is running at")
+            reader = said(server.stderr, "is running at")
             yield SimpleNamespace(
                 folder=folder,
                 environment=environment,
@@ -94,6 +96,8 @@ def lab(tmp_path_factory):
             )
         finally:
             server.terminate()
+            if reader:
+                reader.join()
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,8 @@ def test_the_report_has_every_form_and_is_small(quickstart, name):
     assert png.startswith(b"\x89PNG\r\n\x1a\n")
     assert len(png) <= 60_000
     assert metadata["image/png"]["alt"]
-    assert 5 <= len(data["text/plain"].splitlines()) <= 25
+    # A cell that took next to nothing says so in two lines.
+    assert 2 <= len(data["text/plain"].splitlines()) <= 25
 
 
 def test_the_value_of_a_profiled_cell_is_still_shown(quickstart):
@@ -88,8 +89,9 @@ def test_slots_make_instances_small(quickstart):
     slim = line(quickstart, "instances-cell", "slim_points =")["surviving_bytes"]
     lines = quickstart.numbers["instances-cell"]["lines"]
     everything = sum(ln["surviving_bytes"] for ln in lines)
-    # 16 of object, 16 for the collector, 8 a slot; and the list, with room to grow.
-    assert 10_000 * 48 + 80_000 <= slim <= 10_000 * 48 + 92_000 + ROOM
+    # 16 of object, 16 for the collector, 8 a slot; and the list, with room to grow. So many blocks
+    # are sampled: 10% is more than four times what is to be expected of 1,700 samples.
+    assert slim == pytest.approx(10_000 * 48 + 85_176, rel=0.1)
     assert everything - slim >= 1.3 * slim
 
 
@@ -103,7 +105,7 @@ def test_the_file_is_large_and_types_make_its_frame_small(quickstart):
     assert int(re.fullmatch(r"sales\.csv: (\d+) MB\n", said)[1]) >= 50
     plain, slim = (quickstart.numbers[name] for name in ("csv-read", "csv-category"))
     # Four columns of 8-byte numbers, and the texts.
-    assert plain["footprint_delta"] > 1_500_000 * (4 * 8 + 20)
+    assert plain["footprint_delta"] > 1_700_000 * (4 * 8 + 20)
     assert plain["peak_footprint"] > plain["footprint_delta"]
     # Two columns of 8 bytes, one of 2 and three of 1.
     assert slim["footprint_delta"] < plain["footprint_delta"] / 2
@@ -116,4 +118,6 @@ def test_the_totals_of_a_profile_agree_with_each_other(quickstart, name):
     assert profile["peak_rss"] >= profile["start_rss"] > 0
     assert 0 < profile["duration"] < 120
     for ln in profile["lines"]:
-        assert ln["surviving_bytes"] + ln["temporary_bytes"] == ln["allocated_bytes"], ln
+        parts = ln["surviving_bytes"] + ln["temporary_bytes"]
+        # An estimate rounds each of the three.
+        assert abs(parts - ln["allocated_bytes"]) <= (0 if profile["exact"] else 2), ln
