@@ -103,7 +103,12 @@ pub fn printable(text: &str) -> String {
             {
                 shown.push('\u{FFFD}');
             }
-            '\u{061C}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{FFFE}' | '\u{FFFF}' => {
+            '\u{AD}'
+            | '\u{061C}'
+            | '\u{FEFF}'
+            | '\u{FFF9}'..='\u{FFFB}'
+            | '\u{FFFE}'
+            | '\u{FFFF}' => {
                 shown.push('\u{FFFD}');
             }
             c if c.is_control() => shown.push('\u{FFFD}'),

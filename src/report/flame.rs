@@ -187,13 +187,17 @@ impl Grow<'_> {
 
     /// Sorts by size; what is too small becomes one node at the end.
     fn merge_small(&self, nodes: Vec<Node>, hue: Option<Hue>) -> Vec<Node> {
-        let (mut kept, small): (Vec<Node>, Vec<Node>) =
+        let (mut kept, mut small): (Vec<Node>, Vec<Node>) =
             nodes.into_iter().partition(|node| node.bytes >= self.smallest);
         kept.sort_by(|a, b| {
             b.bytes
                 .total_cmp(&a.bytes)
                 .then_with(|| (&a.label, &a.detail).cmp(&(&b.label, &b.detail)))
         });
+        // One alone keeps its name.
+        if small.len() == 1 {
+            kept.append(&mut small);
+        }
         let bytes: f64 = small.iter().map(|node| node.bytes).sum();
         if bytes >= self.smallest || (bytes > 0.0 && !kept.is_empty()) {
             let label = format!("{} smaller", small.len());

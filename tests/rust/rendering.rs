@@ -85,7 +85,7 @@ fn check_text(text: &str) {
 
 fn check(profile: &Profile, top: usize) -> Report {
     let report = Report::new(profile, &Options { top });
-    assert!(parts_add_up(&report));
+    assert!(parts_add_up(&report), "{:?}", report.table.rest);
     let html = render::html(&report).unwrap();
     assert!(html.len() <= 100_000, "{} B of HTML", html.len());
     check_html(&html);
