@@ -24,6 +24,7 @@ _VARIES = (
     (re.compile(r"ipykernel_\d+/\d+\.py"), "ipykernel_PID/HASH.py"),
     (re.compile(r"\b\d{6,}\.py"), "HASH.py"),
     (re.compile(r"\(\d+ times\)"), "(N times)"),
+    (re.compile(r"\bpid=\d+"), "pid=PID"),
     (re.compile(r"<ipython-input-(\d+)-\w+>"), r"<ipython-input-\1-HASH>"),
 )
 
