@@ -28,9 +28,7 @@ impl PyProfile {
     ) -> PyResult<T> {
         let profile = &self.profile;
         let drawn = py.detach(|| {
-            catch_unwind(AssertUnwindSafe(|| {
-                ink(&Report::new(profile, &report::Options { top }))
-            }))
+            catch_unwind(AssertUnwindSafe(|| ink(&Report::new(profile, &report::Options { top }))))
         });
         let internal = |_| Error::Drawing { reason: "an internal error".to_owned() };
         Ok(drawn.map_err(internal)??)

@@ -387,7 +387,7 @@ pub fn many_lines() -> Profile {
     let cache = b.stack(&[("<module>", FileId(0), 3), ("load", helpers, 30)]);
     b.site(Some(cache), Allocator::Malloc, [700 * MIB, 690 * MIB, 700 * MIB, 100]);
     let only_library = b.stack(&[("worker", arrow, 20)]);
-    b.site(Some(only_library), Allocator::Malloc, [44 * MIB, 1 * MIB, 99 * MIB, 12]);
+    b.site(Some(only_library), Allocator::Malloc, [44 * MIB, MIB, 99 * MIB, 12]);
     let lines: Vec<u32> = (1..=40).map(|i| i * 3).collect();
     let full: Vec<u64> = lines.iter().map(|l| u64::from(l * l % 97) / 3).collect();
     let none = vec![0; 40];
