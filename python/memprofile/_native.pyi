@@ -21,9 +21,6 @@ __version__: str
 class MemprofileError(Exception):
     """Base of every error that memprofile raises; its message says what to do next."""
 
-def stack() -> list[tuple[str, str, int]]:
-    """The stack of the caller as the hooks see it, innermost first: (function, file, line)."""
-
 def start(
     *,
     title: str,
