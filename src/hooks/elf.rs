@@ -335,14 +335,25 @@ mod imp {
         unsafe { (*(address as *const AtomicUsize)).load(Relaxed) }
     }
 
-    fn real(target: &Target) -> usize {
-        // SAFETY: a NUL-terminated name; RTLD_DEFAULT searches as the libraries' own slots do.
-        unsafe { libc::dlsym(libc::RTLD_DEFAULT, target.name.as_ptr()) as usize }
+    /// What a slot of the target may hold: what the usual search finds, which is an allocator that
+    /// was preloaded, or, in an executable that is not position-independent, a stub of its own;
+    /// and libc's own function, which slots hold behind such a stub.
+    fn real(target: &Target) -> [usize; 2] {
+        // SAFETY: NUL-terminated names; a library that is loaded already is only looked up.
+        unsafe {
+            let libc = libc::dlopen(c"libc.so.6".as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD);
+            let of = |library| libc::dlsym(library, target.name.as_ptr()) as usize;
+            let found = [of(libc::RTLD_DEFAULT), if libc.is_null() { 0 } else { of(libc) }];
+            if !libc.is_null() {
+                libc::dlclose(libc);
+            }
+            found
+        }
     }
 
     /// Makes every slot of the targets, in every loaded library, hold its hook. Returns how many do.
     pub fn patch(targets: &[Target]) -> usize {
-        let real: Vec<usize> = targets.iter().map(real).collect();
+        let real: Vec<[usize; 2]> = targets.iter().map(real).collect();
         let mut lock = KNOWN.lock();
         let known = lock.get_or_insert_default();
         let counts = loads_and_unloads();
@@ -360,7 +371,7 @@ mod imp {
                 let own_stub = (library.span.0..library.span.1).contains(&value);
                 if value == hook {
                     patched += 1;
-                } else if (value == real[slot.target] || own_stub)
+                } else if (real[slot.target].contains(&value) || own_stub)
                     && write(slot.address, hook, library.read_only)
                 {
                     slot.before = value;

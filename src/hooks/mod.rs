@@ -217,6 +217,15 @@ impl HookGuard {
     pub fn coverage(&self) -> Coverage {
         self.what
     }
+
+    /// Whether the hooks of Python's small objects are still called: another tool may have replaced
+    /// the allocator since. The caller holds the GIL.
+    pub fn still_sees_python(&self) -> bool {
+        #[cfg(feature = "python")]
+        return !self.what.python || pymem::sees_all();
+        #[cfg(not(feature = "python"))]
+        true
+    }
 }
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);

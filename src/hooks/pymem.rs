@@ -7,14 +7,14 @@
 //!
 //! The original allocator is saved before ours is published and never cleared. When another
 //! allocator was put around ours (tracemalloc started inside the cell), ours cannot be taken out:
-//! it stays, switched off, and is found again at the next recording.
+//! it stays, switched off, and is found by a probe at the next recording.
 
 use super::{Draw, Noted, filter, guarded, reentrancy::Pause};
 use crate::profile::Allocator;
 use pyo3::ffi;
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char, c_void};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 static COUNTDOWN: AtomicI64 = AtomicI64::new(i64::MAX);
 static EPOCH: AtomicU32 = AtomicU32::new(0);
@@ -51,9 +51,6 @@ static ORIGINAL_ARENAS: Original<ffi::PyObjectArenaAllocator> =
         alloc: None,
         free: None,
     }));
-
-/// Set when we are in the chain of allocators and could not be taken out.
-static STUCK: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
 
 unsafe extern "C" {
     /// Exported by CPython 3.11 to 3.15 (`Include/internal/pycore_pymem.h`); NULL when unknown.
@@ -259,7 +256,7 @@ pub(super) fn install() -> bool {
     set_countdown(Draw { countdown: 0, epoch: 0 });
     for (index, domain) in DOMAINS.into_iter().enumerate() {
         let saved = ORIGINALS[index].0.get();
-        if STUCK[index].swap(false, Relaxed) || is_outermost(domain, saved) {
+        if sees(domain) {
             continue;
         }
         // SAFETY: under the GIL; the original is complete before ours is published, and ours is
@@ -301,6 +298,29 @@ fn is_outermost(domain: ffi::PyMemAllocatorDomain, saved: *mut ffi::PyMemAllocat
     current.ctx == saved.cast()
 }
 
+/// Whether requests of a domain reach our wrap: it may be the outermost, or another one may be
+/// around it. One request tells.
+fn sees(domain: ffi::PyMemAllocatorDomain) -> bool {
+    let _pause = Pause::new();
+    let before = COUNTDOWN.load(Relaxed);
+    // SAFETY: under the GIL; what was allocated is freed by the same domain.
+    unsafe {
+        if matches!(domain, ffi::PyMemAllocatorDomain::PYMEM_DOMAIN_OBJ) {
+            ffi::PyObject_Free(ffi::PyObject_Malloc(1));
+        } else {
+            ffi::PyMem_Free(ffi::PyMem_Malloc(1));
+        }
+    }
+    let seen = COUNTDOWN.load(Relaxed) != before;
+    COUNTDOWN.store(before, Relaxed);
+    seen
+}
+
+/// Whether every small request is seen at this moment.
+pub(super) fn sees_all() -> bool {
+    DOMAINS.into_iter().all(sees)
+}
+
 fn arenas_are_ours(saved: *mut ffi::PyObjectArenaAllocator) -> bool {
     let mut current =
         ffi::PyObjectArenaAllocator { ctx: std::ptr::null_mut(), alloc: None, free: None };
@@ -322,10 +342,6 @@ pub(super) fn uninstall() {
         if is_outermost(domain, saved) {
             // SAFETY: under the GIL, as in `install`.
             unsafe { ffi::PyMem_SetAllocator(domain, saved) };
-        } else {
-            // SAFETY: under the GIL nobody writes it.
-            let was_installed = unsafe { (*saved).malloc.is_some() };
-            STUCK[index].store(was_installed, Relaxed);
         }
     }
     let saved = ORIGINAL_ARENAS.0.get();

@@ -131,6 +131,7 @@ impl Session {
         let duration = self.elapsed();
         let coverage = guard.coverage();
         let counted = hooks::counted();
+        let saw_python = guard.still_sees_python();
         drop(guard);
         let peak = self.mark.read();
         let end_rss = self.rss.as_ref().and_then(RssReader::read).unwrap_or_default();
@@ -160,6 +161,9 @@ impl Session {
             live_at_peak: at_peak,
         };
         let mut gaps = self.gaps(coverage, peak_rss.1);
+        if !saw_python {
+            gaps.push("Python's small objects were not seen to the end: another tool (tracemalloc, as it stopped) took memprofile's allocator hooks off while the code ran. Start and stop it outside of the profiled code.".to_owned());
+        }
         if recorded.stacks_cut {
             gaps.push("Stacks beyond the first 60,000 are shown by their line alone.".to_owned());
         }

@@ -1,0 +1,60 @@
+"""The peak against the kernel's own figure."""
+
+import re
+from pathlib import Path
+
+import memprofile
+import numpy as np
+import pytest
+
+MIB = 1 << 20
+
+
+def high_water_mark():
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
+
+
+def test_a_numpy_peak_of_a_billion_bytes():
+    with memprofile.profile() as profile:
+        first = np.ones(50_000_000)
+        second = np.ones(75_000_000)
+        del first
+        third = np.ones(25_000_000)
+    marked = high_water_mark()
+    assert profile.peak_footprint == pytest.approx(1_000_000_000, rel=0.001)
+    assert profile.peak_rss == pytest.approx(marked, abs=2 * MIB)
+    grown = profile.peak_rss - profile.start_rss
+    assert profile.peak_footprint == pytest.approx(grown, rel=0.03)
+    assert profile.footprint_delta == pytest.approx(800_000_000, rel=0.001)
+    assert len(second) == 3 * len(third)
+
+
+def test_a_spike_of_a_few_milliseconds_is_the_peak():
+    with memprofile.profile() as profile:
+        np.ones(12_500_000)
+        rest = [i for i in range(1000)]
+    assert profile.peak_footprint == pytest.approx(100_000_000, rel=0.01)
+    assert profile.peak_rss - profile.start_rss == pytest.approx(100_000_000, rel=0.05)
+    assert max(profile.timeline.footprint) == profile.peak_footprint
+    assert rest
+
+
+def test_objects_that_fit_into_old_arenas_still_count():
+    kept = [bytes(300) for _ in range(200_000)]
+    del kept
+    with memprofile.profile() as profile:
+        kept = [bytes(300) for _ in range(2000)]
+    assert profile.exact
+    assert profile.peak_footprint >= 2000 * 333
+    assert len(kept) == 2000
+
+
+def test_rows_and_slack_make_the_peak():
+    with memprofile.profile() as profile:
+        kept = [str(i) * 10 for i in range(10_000)]
+    data = profile.to_dict()
+    live = sum(site["peak"]["value"] for site in data["sites"])
+    assert live == pytest.approx(data["totals"]["live_at_peak"]["value"])
+    assert live <= profile.peak_footprint
+    assert kept
