@@ -1,6 +1,7 @@
 """Programs whose allocations are known to the byte, recorded exactly."""
 
 import gc
+import inspect
 import sys
 
 import memprofile
@@ -136,8 +137,9 @@ def test_recursion_to_the_limit_keeps_the_outermost_line():
     def down(depth):
         return bytearray(KIB_30) if depth == 0 else down(depth - 1)
 
+    depth = sys.getrecursionlimit() - 100 - len(inspect.stack(0))
     with memprofile.profile() as profile:
-        kept = down(sys.getrecursionlimit() - 100 - len(__import__("inspect").stack(0)))
+        kept = down(depth)
     line = line_with(profile, "return bytearray(KIB_30) if")
     assert line.surviving_bytes >= KIB_30
     functions = [
@@ -177,7 +179,11 @@ def test_anonymous_mappings_count_and_reservations_do_not():
     with memprofile.profile() as profile:
         used = mmap.mmap(-1, MIB_3, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         closed = mmap.mmap(-1, MIB_5, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        used.write(bytes(MIB_3))
+        closed.write(bytes(MIB_5))
         closed.close()
+        # Asked for and never written to: it costs nothing.
+        idle = mmap.mmap(-1, MIB_5, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     def mapped(text):
         (line,) = {line.lineno for line in profile.lines if text in line.source}
         return [
@@ -188,5 +194,7 @@ def test_anonymous_mappings_count_and_reservations_do_not():
 
     assert mapped("used = mmap") == [(MIB_3, MIB_3)]
     assert mapped("closed = mmap") == [(MIB_5, 0)]
+    assert mapped("idle = mmap") == [(0, 0)]
     assert 8 << 20 <= profile.peak_footprint < 9 << 20
     used.close()
+    idle.close()

@@ -111,6 +111,7 @@ impl Builder {
             surviving: estimate(surviving),
             allocated: estimate(allocated),
             temporary: estimate(allocated - surviving),
+            untouched: Bytes(0),
             count: Estimate::exact(count as f64),
         });
     }
