@@ -2,6 +2,7 @@
 
 import base64
 import re
+import sys
 
 import nbformat
 import pytest
@@ -82,7 +83,11 @@ def test_a_comprehension_stays_and_a_generator_does_not(quickstart):
     assert 80_056 + 9_900 * 28 <= stays["surviving_bytes"] <= 92_000 + 10_000 * 32 + ROOM
     assert stays["temporary_bytes"] > 200_000
     assert passes["surviving_bytes"] <= ROOM
-    assert passes["temporary_bytes"] >= 9_900 * 28
+    # From 3.14 on CPython keeps some freed ints for the next ones, and so asks for hardly any.
+    if sys.version_info >= (3, 14):
+        assert passes["temporary_bytes"] < 9_900
+    else:
+        assert passes["temporary_bytes"] >= 9_900 * 28
 
 
 def test_slots_make_instances_small(quickstart):
