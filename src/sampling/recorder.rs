@@ -287,7 +287,7 @@ impl Recorder {
         let untouched = self.large.untouched();
         let could_be_a_peak = self.bytes() + untouched as i64 > self.peak;
         let affordable = self.pages_looked_at * PAGE_COST <= now / LOOK_SHARE + LOOK_ALLOWANCE;
-        if untouched >= LARGE && could_be_a_peak && affordable {
+        if untouched > 0 && could_be_a_peak && affordable {
             self.measure(now, memory);
         }
     }
