@@ -7,10 +7,7 @@ use super::live_set::{LiveSet, Sample};
 use super::sampler::{Draw, Sampler};
 use super::sites::{Sites, Worth};
 use super::stacks::{Frames, NO_SITE, Names, Paths};
-use crate::profile::{
-    Allocator, Bytes, Estimate, LineKey, Nanos, SignedBytes, Site, StackTable, ThreadKind,
-    Timeline, TimelinePoint,
-};
+use crate::profile::{Allocator, ThreadKind};
 
 /// What a recording is made with.
 #[derive(Debug, Clone, Default)]
@@ -97,28 +94,28 @@ const MAX_HELD: usize = 24;
 /// See the module.
 #[derive(Debug)]
 pub struct Recorder {
-    settings: Settings,
-    sampler: Sampler,
-    live: LiveSet,
-    large: LargeBlocks,
+    pub(super) settings: Settings,
+    pub(super) sampler: Sampler,
+    pub(super) live: LiveSet,
+    pub(super) large: LargeBlocks,
     /// What a large block that is being moved leaves untouched; it goes with the block's own bytes.
-    moving: u64,
-    sites: Sites,
-    names: Names,
-    footprint: Footprint,
-    curve: Curve,
+    pub(super) moving: u64,
+    pub(super) sites: Sites,
+    pub(super) names: Names,
+    pub(super) footprint: Footprint,
+    pub(super) curve: Curve,
     /// What each line holds now.
-    line_held: Vec<f64>,
-    running: Option<u32>,
-    peak: i64,
-    peak_at: u64,
-    peak_running: Option<u32>,
+    pub(super) line_held: Vec<f64>,
+    pub(super) running: Option<u32>,
+    pub(super) peak: i64,
+    pub(super) peak_at: u64,
+    pub(super) peak_running: Option<u32>,
     /// Nothing was freed since the footprint was largest: what is held is still the peak's.
-    at_peak: bool,
-    events: u64,
+    pub(super) at_peak: bool,
+    pub(super) events: u64,
     paced: Pace,
     /// By [`Recorder::measure`].
-    pages_looked_at: u64,
+    pub(super) pages_looked_at: u64,
 }
 
 /// Where the recorder stood when the time was last looked at.
@@ -127,27 +124,6 @@ struct Pace {
     events: u64,
     now: u64,
     spent: u64,
-}
-
-/// What a finished recorder knows.
-#[derive(Debug)]
-pub struct Recorded {
-    /// The stacks.
-    pub stacks: StackTable,
-    /// The sites.
-    pub sites: Vec<Site>,
-    /// Memory over time.
-    pub timeline: Timeline,
-    /// The largest footprint, and when.
-    pub peak: (Bytes, Nanos),
-    /// The footprint at the end.
-    pub footprint: SignedBytes,
-    /// Mean bytes between samples; 0: everything was recorded.
-    pub interval: Bytes,
-    /// Sums over all sites: at the peak, surviving, allocated, and the count.
-    pub sums: [Estimate; 4],
-    /// Whether stacks were cut down to their line for want of room.
-    pub stacks_cut: bool,
 }
 
 impl Recorder {
@@ -365,7 +341,7 @@ impl Recorder {
         self.look(now);
     }
 
-    fn measure(&mut self, now: u64, memory: &mut impl Memory) {
+    pub(super) fn measure(&mut self, now: u64, memory: &mut impl Memory) {
         let found: Vec<(usize, u64, u64)> = self
             .large
             .partial()
@@ -377,7 +353,7 @@ impl Recorder {
     }
 
     /// The footprint now.
-    fn bytes(&self) -> i64 {
+    pub(super) fn bytes(&self) -> i64 {
         self.footprint.bytes() - (self.large.untouched() + self.moving) as i64
     }
 
@@ -500,14 +476,14 @@ impl Recorder {
     }
 
     /// To be called before a decrease: what is held until now was held at the peak.
-    fn leave_peak(&mut self) {
+    pub(super) fn leave_peak(&mut self) {
         if self.at_peak {
             self.at_peak = false;
             self.sites.mark_peak();
         }
     }
 
-    fn leave_peak_if_below(&mut self) {
+    pub(super) fn leave_peak_if_below(&mut self) {
         if self.bytes() < self.peak {
             self.leave_peak();
         }
@@ -527,7 +503,7 @@ impl Recorder {
         }
     }
 
-    fn point(&mut self, now: u64, rss: Option<u64>) {
+    pub(super) fn point(&mut self, now: u64, rss: Option<u64>) {
         let mut held: Vec<(u32, f64)> = self
             .line_held
             .iter()
@@ -542,92 +518,4 @@ impl Recorder {
         let footprint = self.bytes();
         self.curve.push(Point { at: now, footprint, rss, held, running: self.running });
     }
-
-    /// Ends the recording.
-    pub fn finish(mut self, now: u64, rss: u64, memory: &mut impl Memory) -> Recorded {
-        self.measure(now, memory);
-        for (site, bytes) in self.large.untouched_by_site() {
-            self.sites.untouched(site, bytes);
-        }
-        // A peak that nothing has come down from yet is the present.
-        self.leave_peak_if_below();
-        self.leave_peak();
-        self.point(now, Some(rss));
-        let peak = (Bytes(self.peak.max(0) as u64), Nanos(self.peak_at));
-        let mut at_peak: Vec<(u32, f64)> = Vec::new();
-        for (line, bytes) in self.sites.lines_at_peak() {
-            match at_peak.iter_mut().find(|(l, _)| *l == line) {
-                Some((_, sum)) => *sum += bytes,
-                None => at_peak.push((line, bytes)),
-            }
-        }
-        let footprint = SignedBytes(self.bytes());
-        let stacks_cut = self.names.cut();
-        let (stacks, lines) = self.names.finish();
-        let mut points = self.curve.finish();
-        let peak_point = Point {
-            at: self.peak_at,
-            footprint: self.peak,
-            rss: None,
-            held: at_peak,
-            running: self.peak_running,
-        };
-        // The peak itself is a point, whichever points were made around it.
-        let place = points.partition_point(|(p, _)| p.at < self.peak_at);
-        let rss_there = points.get(place).or(points.last()).map_or(rss, |(_, rss)| *rss);
-        points.insert(place, (peak_point, rss_there));
-        let sites = self.sites.finish();
-        let mut sums = [Estimate::default(); 4];
-        for site in &sites {
-            sums[0] += site.peak;
-            sums[1] += site.surviving;
-            sums[2] += site.allocated;
-            sums[3] += site.count;
-        }
-        Recorded {
-            timeline: timeline(points, &lines),
-            stacks,
-            sites,
-            peak,
-            footprint,
-            interval: Bytes(self.sampler.interval() as u64),
-            sums,
-            stacks_cut,
-        }
-    }
-}
-
-/// The curve with its lines renumbered: only those that hold something at some point.
-fn timeline(points: Vec<(Point, u64)>, lines: &[(crate::profile::FileId, u32)]) -> Timeline {
-    let mut used: Vec<u32> =
-        points.iter().flat_map(|(p, _)| p.held.iter().map(|h| h.0).chain(p.running)).collect();
-    used.sort_unstable();
-    used.dedup();
-    let number = |line: u32| used.binary_search(&line).ok();
-    let points = points
-        .into_iter()
-        .map(|(p, rss)| {
-            let mut held = Vec::new();
-            for (line, bytes) in p.held {
-                if let Some(index) = number(line) {
-                    if held.len() <= index {
-                        held.resize(index + 1, 0);
-                    }
-                    held[index] = bytes.max(0.0) as u64;
-                }
-            }
-            TimelinePoint {
-                at: Nanos(p.at),
-                footprint: SignedBytes(p.footprint),
-                rss: Bytes(rss),
-                held,
-                running: p.running.and_then(|line| number(line).map(|i| i as u32)),
-            }
-        })
-        .collect();
-    let key = |&line: &u32| {
-        let (file, line) = lines[line as usize];
-        LineKey { file, line }
-    };
-    Timeline { lines: used.iter().map(key).collect(), points }
 }

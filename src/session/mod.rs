@@ -94,11 +94,15 @@ fn with_live<T>(bytes: u64, cost: Cost, change: impl FnOnce(&mut Live, u64) -> T
     let result = change(live, live.now);
     let left = live.nanos(Instant::now());
     let visit = left - live.now + OUTSIDE;
-    // A visit this long was interrupted, or it is one of the few that thin the samples.
-    let cost_of_all = if visit > LONG { visit } else { stands_for * visit };
-    live.spent += cost_of_all;
-    if cost == Cost::OfSampling {
-        live.spent_sampling += cost_of_all;
+    if visit > LONG {
+        // It was interrupted, or is one of the few that thin the samples: it stands for no other,
+        // and a coarser interval, which would thin them again, would not spare it.
+        live.spent += visit;
+    } else {
+        live.spent += stands_for * visit;
+        if cost == Cost::OfSampling {
+            live.spent_sampling += stands_for * visit;
+        }
     }
     Some(result)
 }

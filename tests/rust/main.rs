@@ -5,3 +5,4 @@ mod layers;
 mod profile_file;
 mod rendering;
 mod reports;
+mod sampling;

@@ -1,0 +1,118 @@
+//! The end of a recording: what a finished recorder knows.
+
+use super::curve::Point;
+use super::recorder::{Memory, Recorder};
+use crate::profile::{
+    Bytes, Estimate, FileId, LineKey, Nanos, SignedBytes, Site, StackTable, Timeline, TimelinePoint,
+};
+
+/// What a finished recorder knows.
+#[derive(Debug)]
+pub struct Recorded {
+    /// The stacks.
+    pub stacks: StackTable,
+    /// The sites.
+    pub sites: Vec<Site>,
+    /// Memory over time.
+    pub timeline: Timeline,
+    /// The largest footprint, and when.
+    pub peak: (Bytes, Nanos),
+    /// The footprint at the end.
+    pub footprint: SignedBytes,
+    /// Mean bytes between samples; 0: everything was recorded.
+    pub interval: Bytes,
+    /// Sums over all sites: at the peak, surviving, allocated, and the count.
+    pub sums: [Estimate; 4],
+    /// Whether stacks were cut down to their line for want of room.
+    pub stacks_cut: bool,
+}
+
+impl Recorder {
+    /// Ends the recording.
+    pub fn finish(mut self, now: u64, rss: u64, memory: &mut impl Memory) -> Recorded {
+        self.measure(now, memory);
+        for (site, bytes) in self.large.untouched_by_site() {
+            self.sites.untouched(site, bytes);
+        }
+        // A peak that nothing has come down from yet is the present.
+        self.leave_peak_if_below();
+        self.leave_peak();
+        self.point(now, Some(rss));
+        let peak = (Bytes(self.peak.max(0) as u64), Nanos(self.peak_at));
+        let mut at_peak: Vec<(u32, f64)> = Vec::new();
+        for (line, bytes) in self.sites.lines_at_peak() {
+            match at_peak.iter_mut().find(|(l, _)| *l == line) {
+                Some((_, sum)) => *sum += bytes,
+                None => at_peak.push((line, bytes)),
+            }
+        }
+        let footprint = SignedBytes(self.bytes());
+        let stacks_cut = self.names.cut();
+        let (stacks, lines) = self.names.finish();
+        let mut points = self.curve.finish();
+        let peak_point = Point {
+            at: self.peak_at,
+            footprint: self.peak,
+            rss: None,
+            held: at_peak,
+            running: self.peak_running,
+        };
+        // The peak itself is a point, whichever points were made around it.
+        let place = points.partition_point(|(p, _)| p.at < self.peak_at);
+        let rss_there = points.get(place).or(points.last()).map_or(rss, |(_, rss)| *rss);
+        points.insert(place, (peak_point, rss_there));
+        let sites = self.sites.finish();
+        let mut sums = [Estimate::default(); 4];
+        for site in &sites {
+            sums[0] += site.peak;
+            sums[1] += site.surviving;
+            sums[2] += site.allocated;
+            sums[3] += site.count;
+        }
+        Recorded {
+            timeline: timeline(points, &lines),
+            stacks,
+            sites,
+            peak,
+            footprint,
+            interval: Bytes(self.sampler.interval() as u64),
+            sums,
+            stacks_cut,
+        }
+    }
+}
+
+/// The curve with its lines renumbered: only those that hold something at some point.
+fn timeline(points: Vec<(Point, u64)>, lines: &[(FileId, u32)]) -> Timeline {
+    let mut used: Vec<u32> =
+        points.iter().flat_map(|(p, _)| p.held.iter().map(|h| h.0).chain(p.running)).collect();
+    used.sort_unstable();
+    used.dedup();
+    let number = |line: u32| used.binary_search(&line).ok();
+    let points = points
+        .into_iter()
+        .map(|(p, rss)| {
+            let mut held = Vec::new();
+            for (line, bytes) in p.held {
+                if let Some(index) = number(line) {
+                    if held.len() <= index {
+                        held.resize(index + 1, 0);
+                    }
+                    held[index] = bytes.max(0.0) as u64;
+                }
+            }
+            TimelinePoint {
+                at: Nanos(p.at),
+                footprint: SignedBytes(p.footprint),
+                rss: Bytes(rss),
+                held,
+                running: p.running.and_then(|line| number(line).map(|i| i as u32)),
+            }
+        })
+        .collect();
+    let key = |&line: &u32| {
+        let (file, line) = lines[line as usize];
+        LineKey { file, line }
+    };
+    Timeline { lines: used.iter().map(key).collect(), points }
+}
