@@ -117,6 +117,15 @@ fn sparkline(report: &Report) -> Option<String> {
         let slot = &mut most[column(moment.at)];
         *slot = slot.max(moment.footprint);
     }
+    // Before the first moment all is as it was at the start, after the last one as it was then.
+    let last = timeline.moments.last().map_or(0.0, |moment| moment.footprint);
+    let mut known = false;
+    for slot in &mut most {
+        known |= slot.is_finite();
+        if !slot.is_finite() {
+            *slot = if known { last } else { 0.0 };
+        }
+    }
     let blocks: String = most
         .iter()
         .map(|value| match (value - floor) / range {
@@ -126,7 +135,7 @@ fn sparkline(report: &Report) -> Option<String> {
             _ => '▁',
         })
         .collect();
-    Some(format!("footprint {blocks} {}", timeline.duration))
+    Some(format!("footprint {blocks} {}", report.recording.duration))
 }
 
 fn table(report: &Report, pen: &Pen) -> Vec<String> {
@@ -214,7 +223,7 @@ pub(super) fn alt_text(report: &Report) -> String {
         let (at, bytes) = report.timeline.peak;
         said.push_str(&format!(
             " The footprint over {} reaches {} at {at}.",
-            report.timeline.duration,
+            report.recording.duration,
             Bytes::from_f64(bytes)
         ));
         let mut held: Vec<&Line> =
