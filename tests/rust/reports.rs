@@ -84,7 +84,7 @@ fn a_cell_that_replaces_says_why_its_peak_is_less_than_what_it_keeps() {
     );
     let text = render::text(&report, false);
     let words = "fit into memory that was there before, or replaced what the cell freed";
-    assert!(text.contains(&format!("reused       −27.6 MiB  {words}")), "{text}");
+    assert!(text.contains(&format!("less         −27.6 MiB  {words}")), "{text}");
     assert!(render::html(&report).unwrap().contains(words));
     assert!(parts_add_up(&report));
 }
@@ -97,6 +97,21 @@ fn what_is_in_use_and_nobody_made_is_not_called_nothing() {
         report(&profile).verdict.sentence(),
         "Peak 20.0 MiB above the start, the largest part held by line 1; +30.0 MiB at the end, only 12.0 MiB of it in blocks that it made."
     );
+}
+
+#[test]
+fn a_surplus_within_the_sampling_error_is_called_that() {
+    let mut profile = fixtures::sampled_large();
+    let live = profile.totals.live_at_peak.value as u64;
+    let label = |profile: &Profile| report(profile).table.surplus().map(|less| less.label.clone());
+    assert_eq!(label(&profile), None);
+    profile.totals.peak_footprint = Bytes(live - fixtures::MIB);
+    assert_eq!(
+        label(&profile).as_deref(),
+        Some("the estimates add up to more than the whole, within their error")
+    );
+    profile.totals.peak_footprint = Bytes(live - 100 * fixtures::MIB);
+    assert!(label(&profile).unwrap().starts_with("fit into memory that was there before"));
 }
 
 #[test]
