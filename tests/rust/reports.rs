@@ -194,6 +194,22 @@ fn the_icicle_leaves_the_machinery_out_and_is_never_larger_than_its_parent() {
 }
 
 #[test]
+fn a_line_of_a_function_says_which_line_called_it() {
+    let icicle = report(&fixtures::sampled_large()).icicle.unwrap();
+    let detail = |label: &str| {
+        icicle.children.iter().find(|node| node.label == label).map(|node| node.detail.as_str())
+    };
+    assert!(
+        detail("line 7").unwrap().starts_with("called from line 9 · wide = frame.pivot_table(")
+    );
+    assert_eq!(detail("line 3"), Some("df = pd.read_csv(path)"));
+    // Called by many lines: none of them is the one.
+    let icicle = report(&fixtures::many_lines()).icicle.unwrap();
+    let line = icicle.children.iter().find(|node| node.label == "helpers.py:12").unwrap();
+    assert!(!line.detail.contains("called from"), "{}", line.detail);
+}
+
+#[test]
 fn a_failed_and_an_interrupted_cell_say_so() {
     let failed = report(&fixtures::failed()).verdict.ending.unwrap();
     assert_eq!(failed, "Ended with MemoryError after 610 ms; the figures go up to there.");
