@@ -81,6 +81,7 @@ pub fn draw(
         right,
         base,
     };
+    frame.others()?;
     frame.grid(low, high)?;
     frame.layers()?;
     frame.curves()?;
@@ -142,9 +143,19 @@ impl Frame<'_, '_> {
         self.canvas.polygon(edge, ink)
     }
 
+    /// What the footprint holds beside the layers. Below zero there is nothing that anybody
+    /// holds: older memory was freed, and the curve alone says so.
+    fn others(&self) -> Result<()> {
+        let footprint = self.timeline.moments.iter().map(|m| m.footprint);
+        self.area(self.edge(footprint), theme::GREY)?;
+        let zero = self.y.place(0.0);
+        if zero < self.base {
+            self.canvas.rect((self.left, zero), (self.right, self.base), theme::CARD)?;
+        }
+        Ok(())
+    }
+
     fn layers(&self) -> Result<()> {
-        let footprint = || self.timeline.moments.iter().map(|m| m.footprint);
-        self.area(self.edge(footprint()), theme::GREY)?;
         for (layer, tops) in self.timeline.layers.iter().zip(&self.tops).rev() {
             let edge = self.edge(tops.iter().copied());
             self.area(edge.clone(), theme::of(Some(layer.hue)))?;

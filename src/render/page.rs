@@ -79,7 +79,7 @@ fn verdict(out: &mut String, report: &Report) {
     }
     out.push_str("<p style=\"margin:0;font-size:17px;line-height:1.35\">");
     for (piece, strong) in &verdict.headline {
-        let piece = escape(piece);
+        let piece = whole_sizes(&escape(piece));
         let _ =
             if *strong { write!(out, "<strong>{piece}</strong>") } else { write!(out, "{piece}") };
     }
@@ -93,6 +93,13 @@ fn verdict(out: &mut String, report: &Report) {
         theme::QUIET.hex(),
         escape(&verdict.facts)
     );
+}
+
+/// The text with no size parted from its unit.
+fn whole_sizes(text: &str) -> String {
+    [" B", " KiB", " MiB", " GiB", " TiB"]
+        .into_iter()
+        .fold(text.to_owned(), |text, unit| text.replace(unit, &unit.replace(' ', "\u{A0}")))
 }
 
 fn heading(out: &mut String, text: &str) {

@@ -4,7 +4,6 @@ use super::axis::signed;
 use super::lettering::{clip, printable};
 use super::theme;
 use crate::profile::{Bytes, Nanos};
-use crate::report::lines::REUSED;
 use crate::report::{Figures, Line, Report, Row, error_words};
 
 /// How many lines of the table are listed before the rest is one row.
@@ -117,6 +116,15 @@ fn sparkline(report: &Report) -> Option<String> {
         let slot = &mut most[column(moment.at)];
         *slot = slot.max(moment.footprint);
     }
+    // Before the first moment all is as it was at the start, after the last one as it was then.
+    let last = timeline.moments.last().map_or(0.0, |moment| moment.footprint);
+    let mut known = false;
+    for slot in &mut most {
+        known |= slot.is_finite();
+        if !slot.is_finite() {
+            *slot = if known { last } else { 0.0 };
+        }
+    }
     let blocks: String = most
         .iter()
         .map(|value| match (value - floor) / range {
@@ -126,7 +134,7 @@ fn sparkline(report: &Report) -> Option<String> {
             _ => '▁',
         })
         .collect();
-    Some(format!("footprint {blocks} {}", timeline.duration))
+    Some(format!("footprint {blocks} {}", report.recording.duration))
 }
 
 fn table(report: &Report, pen: &Pen) -> Vec<String> {
@@ -173,14 +181,15 @@ fn table(report: &Report, pen: &Pen) -> Vec<String> {
         rows.push(format!("{} {text}", pen.swatch(line)));
     }
     let listed: f64 = lines.iter().map(|line| line.figures.peak.value).sum();
-    let reused = report.table.reused();
-    let rest = report.table.peak_footprint.as_f64() - listed - reused.unwrap_or(0.0);
+    let surplus = report.table.surplus();
+    let rest =
+        report.table.peak_footprint.as_f64() - listed - surplus.map_or(0.0, |less| less.peak);
     if rest.abs() >= 1.0 {
         rows.push(pen.dim(&format!("  {:<wide$} {:>11}", "the rest", signed(rest))));
     }
-    if let Some(reused) = reused {
-        let size = signed(reused);
-        rows.push(pen.dim(&format!("  {:<wide$} {size:>11}  {REUSED}", "reused")));
+    if let Some(less) = surplus {
+        let size = signed(less.peak);
+        rows.push(pen.dim(&format!("  {:<wide$} {size:>11}  {}", "less", less.label)));
     }
     let peak = report.table.peak_footprint.to_string();
     rows.push(format!("  {}", row("in all", peak, &report.table.total, String::new())));
@@ -214,7 +223,7 @@ pub(super) fn alt_text(report: &Report) -> String {
         let (at, bytes) = report.timeline.peak;
         said.push_str(&format!(
             " The footprint over {} reaches {} at {at}.",
-            report.timeline.duration,
+            report.recording.duration,
             Bytes::from_f64(bytes)
         ));
         let mut held: Vec<&Line> =

@@ -1,5 +1,9 @@
 //! Who held it at the peak: an icicle tree that starts from the user's lines.
 //!
+//! These are the lines of the table, each the innermost one of a stack, in the same colours: a
+//! line that called a function of the user's own is said beside the line inside of it and has no
+//! box around it, which would have to show memory that the table gives to the other.
+//!
 //! Below a line stand the library frames that it called, outermost first, without their line
 //! numbers. The machinery that runs a cell is left out. A function that calls itself, directly
 //! or through others, is folded into its first call, and a long run of frames that all hold the
@@ -7,7 +11,7 @@
 
 use super::hues::Hue;
 use super::tally::{Names, Tally};
-use crate::profile::{FileId, FileKind, LineKey, Profile, Site, ThreadKind};
+use crate::profile::{FileId, FileKind, Frame, LineKey, Profile, Site, ThreadKind};
 use std::collections::{BTreeMap, HashMap};
 
 /// What a node stands for.
@@ -74,12 +78,18 @@ pub(super) fn icicle(
     hues: &BTreeMap<LineKey, Hue>,
 ) -> Option<Node> {
     let mut lines: BTreeMap<LineKey, Branch> = BTreeMap::new();
+    let mut callers: BTreeMap<LineKey, BTreeMap<LineKey, f64>> = BTreeMap::new();
     let mut libraries = Branch::default();
     let mut native = Branch::default();
     for site in profile.sites.iter().filter(|site| site.peak.value > 0.0) {
         let line = site.stack.and_then(|stack| profile.stacks.user_line(stack));
         let branch = match line {
-            Some(f) => lines.entry(LineKey { file: f.file, line: f.line }).or_default(),
+            Some(f) => {
+                let key = LineKey { file: f.file, line: f.line };
+                let from = outermost(profile, site).unwrap_or(key);
+                *callers.entry(key).or_default().entry(from).or_default() += site.peak.value;
+                lines.entry(key).or_default()
+            }
             None if site.thread == ThreadKind::Native => &mut native,
             None => &mut libraries,
         };
@@ -94,7 +104,15 @@ pub(super) fn icicle(
     let mut children: Vec<Node> = Vec::new();
     for (key, branch) in lines {
         let hue = hues.get(&key).copied();
-        let (label, detail) = (names.line(key), names.source(key).to_owned());
+        let (label, source) = (names.line(key), names.source(key));
+        let caller = callers[&key]
+            .iter()
+            .find(|(from, bytes)| **from != key && **bytes >= ALIKE * branch.bytes);
+        let detail = match caller {
+            Some((from, _)) if source.is_empty() => format!("called from {}", names.line(*from)),
+            Some((from, _)) => format!("called from {} · {source}", names.line(*from)),
+            None => source.to_owned(),
+        };
         children.push(grow.node(label, detail, hue, Kind::Line, branch, DEEPEST));
     }
     for (label, branch) in [("libraries", libraries), ("native threads", native)] {
@@ -128,6 +146,14 @@ pub(super) fn icicle(
         kind: Kind::Root,
         children,
     })
+}
+
+/// The outermost of the user's lines on a stack: the one that started it all.
+fn outermost(profile: &Profile, site: &Site) -> Option<LineKey> {
+    let own =
+        |frame: &&Frame| matches!(profile.stacks.file(frame).kind, FileKind::Cell | FileKind::User);
+    let frame = profile.stacks.walk(site.stack?).filter(own).last()?;
+    Some(LineKey { file: frame.file, line: frame.line })
 }
 
 /// The library frames of a stack below the user's line, outermost first, recursion folded.

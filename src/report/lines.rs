@@ -139,7 +139,7 @@ pub struct Rest {
 }
 
 /// Why parts may be larger than the whole, which is what was added to the process.
-pub const REUSED: &str = "fit into memory that was there before, or replaced what the cell freed";
+const REUSED: &str = "fit into memory that was there before, or replaced what the cell freed";
 
 impl Table {
     pub(super) fn new(
@@ -172,10 +172,9 @@ impl Table {
         }
     }
 
-    /// What was held at the peak without adding to the footprint, if anything: the row
-    /// [`REUSED`], negative.
-    pub fn reused(&self) -> Option<f64> {
-        self.rest.iter().map(|rest| rest.peak).find(|peak| *peak < 0.0)
+    /// By how much, and why, the parts are larger than the whole, if they are: a negative row.
+    pub fn surplus(&self) -> Option<&Rest> {
+        self.rest.iter().find(|rest| rest.peak < 0.0)
     }
 
     /// Every row with figures, in reading order.
@@ -277,7 +276,17 @@ fn rest(profile: &Profile, tally: &Tally, listed: &BTreeSet<LineKey>) -> Vec<Res
     }
     let slack = profile.totals.peak_footprint.as_f64() - tally.total.peak.value;
     if slack.abs() >= 1.0 {
-        let label = if slack > 0.0 { "allocator slack and not attributed" } else { REUSED };
+        let recording = &profile.recording;
+        let margin = tally.total.peak.margin(recording.sample_interval.as_f64());
+        let label = if slack > 0.0 && recording.exact() {
+            "allocator slack and not attributed"
+        } else if slack > 0.0 {
+            "allocator slack, sampling error and not attributed"
+        } else if -slack <= margin {
+            "the estimates add up to more than the whole, within their error"
+        } else {
+            REUSED
+        };
         rest.push(Rest { label: label.to_owned(), peak: slack, figures: None });
     }
     rest

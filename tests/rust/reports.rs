@@ -84,7 +84,7 @@ fn a_cell_that_replaces_says_why_its_peak_is_less_than_what_it_keeps() {
     );
     let text = render::text(&report, false);
     let words = "fit into memory that was there before, or replaced what the cell freed";
-    assert!(text.contains(&format!("reused       −27.6 MiB  {words}")), "{text}");
+    assert!(text.contains(&format!("less         −27.6 MiB  {words}")), "{text}");
     assert!(render::html(&report).unwrap().contains(words));
     assert!(parts_add_up(&report));
 }
@@ -97,6 +97,21 @@ fn what_is_in_use_and_nobody_made_is_not_called_nothing() {
         report(&profile).verdict.sentence(),
         "Peak 20.0 MiB above the start, the largest part held by line 1; +30.0 MiB at the end, only 12.0 MiB of it in blocks that it made."
     );
+}
+
+#[test]
+fn a_surplus_within_the_sampling_error_is_called_that() {
+    let mut profile = fixtures::sampled_large();
+    let live = profile.totals.live_at_peak.value as u64;
+    let label = |profile: &Profile| report(profile).table.surplus().map(|less| less.label.clone());
+    assert_eq!(label(&profile), None);
+    profile.totals.peak_footprint = Bytes(live - fixtures::MIB);
+    assert_eq!(
+        label(&profile).as_deref(),
+        Some("the estimates add up to more than the whole, within their error")
+    );
+    profile.totals.peak_footprint = Bytes(live - 100 * fixtures::MIB);
+    assert!(label(&profile).unwrap().starts_with("fit into memory that was there before"));
 }
 
 #[test]
@@ -176,6 +191,22 @@ fn the_icicle_leaves_the_machinery_out_and_is_never_larger_than_its_parent() {
     for (_, profile) in fixtures::all() {
         report(&profile).icicle.iter().for_each(check);
     }
+}
+
+#[test]
+fn a_line_of_a_function_says_which_line_called_it() {
+    let icicle = report(&fixtures::sampled_large()).icicle.unwrap();
+    let detail = |label: &str| {
+        icicle.children.iter().find(|node| node.label == label).map(|node| node.detail.as_str())
+    };
+    assert!(
+        detail("line 7").unwrap().starts_with("called from line 9 · wide = frame.pivot_table(")
+    );
+    assert_eq!(detail("line 3"), Some("df = pd.read_csv(path)"));
+    // Called by many lines: none of them is the one.
+    let icicle = report(&fixtures::many_lines()).icicle.unwrap();
+    let line = icicle.children.iter().find(|node| node.label == "helpers.py:12").unwrap();
+    assert!(!line.detail.contains("called from"), "{}", line.detail);
 }
 
 #[test]
