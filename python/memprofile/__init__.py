@@ -5,7 +5,19 @@ In a notebook or an IPython terminal::
     %load_ext memprofile
 
 and from then on ``%%memprofile`` as the first line of a cell, or ``%memprofile STATEMENT``.
-In any Python program: ``with memprofile.profile() as p:`` or ``@memprofile.profile``.
+In any Python program: ``with memprofile.profile() as p:`` or ``@memprofile.profile``. What
+goes wrong on the way raises ``MemprofileError``, whose message says what to do next.
+
+>>> import memprofile
+>>> with memprofile.profile() as p:
+...     squares = [n * n for n in range(100_000)]
+>>> p.peak_footprint > 100_000 * 8
+True
+>>> try:
+...     p.save("squares.docx")
+... except memprofile.MemprofileError as error:
+...     print(str(error).count("save(") > 0)
+True
 """
 
 from __future__ import annotations

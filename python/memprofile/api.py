@@ -29,7 +29,18 @@ class Profile:
     """What a stretch of code cost in memory. Bytes are integers, times are seconds.
 
     ``with memprofile.profile() as p:`` gives one that is filled when the block ends; until
-    then its figures raise MemprofileError. Shown in a notebook, it draws its report.
+    then its figures raise MemprofileError. Shown in a notebook, it draws its report; printed,
+    it is text. It can be pickled, and saved to a file and loaded again.
+
+    >>> import memprofile
+    >>> with memprofile.profile(title="ten megabytes") as p:
+    ...     data = bytearray(10_000_000)
+    >>> p.title
+    'ten megabytes'
+    >>> 10_000_000 <= p.peak_footprint < 11_000_000
+    True
+    >>> p.exact, p.sample_interval
+    (True, 0)
     """
 
     __slots__ = ("_finished",)
@@ -133,12 +144,26 @@ class Profile:
 
     @property
     def lines(self) -> list[_native.Line]:
-        """Each line of your own code that allocated, the largest at the peak first."""
+        """Each line of your own code that allocated, the profiled code first, in reading order.
+
+        Bytes: ``peak_bytes`` (held at the peak), ``surviving_bytes``, ``allocated_bytes`` and
+        ``temporary_bytes``; ``relative_error`` is half the width of the 95% interval as a share.
+
+        >>> import memprofile
+        >>> with memprofile.profile() as p:
+        ...     data = [bytes(1000) for _ in range(1000)]
+        >>> sum(line.peak_bytes for line in p.lines) > 1_000_000
+        True
+        """
         return self._data.lines
 
     @property
     def sites(self) -> list[_native.Site]:
-        """Each whole stack that allocated, by allocator."""
+        """Each whole stack that allocated, by allocator, the largest at the peak first.
+
+        ``stack`` is (function, filename, lineno), innermost first; ``allocator`` is
+        ``pymalloc``, ``malloc`` or ``mmap``. Bytes as in ``lines``.
+        """
         return self._data.sites
 
     def to_json(self) -> str:
@@ -146,7 +171,14 @@ class Profile:
         return self._data.to_json()
 
     def to_dict(self) -> dict[str, Any]:
-        """The profile as plain data: what ``to_json`` writes."""
+        """The profile as plain data: what ``to_json`` writes.
+
+        >>> import memprofile
+        >>> with memprofile.profile() as p:
+        ...     pass
+        >>> p.to_dict()["format"]
+        'memprofile'
+        """
         return cast("dict[str, Any]", json.loads(self.to_json()))
 
     def to_text(self, top: int = DEFAULT_TOP, *, color: bool = False) -> str:
@@ -162,7 +194,10 @@ class Profile:
         return self._data.to_html(top)
 
     def to_pandas(self, table: Literal["lines", "sites", "timeline"] = "lines") -> pandas.DataFrame:
-        """One table as a pandas DataFrame; needs pandas. Bytes and seconds, as in the fields."""
+        """One table as a pandas DataFrame: bytes and seconds, as in the fields.
+
+        Raises MemprofileError for another table, or when pandas is not installed.
+        """
         columns = _TABLES.get(table)
         if columns is None:
             raise MemprofileError(
@@ -190,6 +225,15 @@ class Profile:
 
         Raises MemprofileError for another suffix or a folder that is not there, OSError when
         the disk does not take it.
+
+        >>> import memprofile, tempfile
+        >>> with memprofile.profile() as p:
+        ...     data = bytearray(10_000_000)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     p.save(f"{folder}/profile.json")
+        ...     again = memprofile.Profile.load(f"{folder}/profile.json")
+        >>> again.peak_footprint == p.peak_footprint
+        True
         """
         try:
             file = checked_path(path, "save()", 'for example: profile.save("report.html")')
@@ -410,8 +454,26 @@ def profile(
     ``function.last_profile`` is the Profile of the last one. ``title`` is what reports call
     it, ``exact`` records every allocation however many there are.
 
+    >>> import memprofile
+    >>> with memprofile.profile() as p:
+    ...     data = bytearray(10_000_000)
+    >>> p.peak_footprint >= 10_000_000
+    True
+    >>> @memprofile.profile
+    ... def load(count):
+    ...     return sum([n for n in range(count)])
+    >>> load(1000)
+    499500
+    >>> load.last_profile.peak_footprint > 8 * 1000
+    True
+
     Raises MemprofileError when a recording is already running in this process, when the
-    interpreter cannot be measured, or for a generator function.
+    interpreter cannot be measured, or for a generator function:
+
+    >>> with memprofile.profile(), memprofile.profile():
+    ...     pass
+    Traceback (most recent call last):
+    memprofile.MemprofileError: a memory recording is already running in this process; ...
     """
     if function is not None:
         if not callable(function):

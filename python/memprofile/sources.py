@@ -72,6 +72,8 @@ def describe(filename: str, linenos: Sequence[int]) -> tuple[str, str, dict[int,
     All lines of a cell, else those of ``linenos``. Lines that cannot be read are left out.
     """
     is_cell = cell_number(filename) is not None or filename == STATEMENT_FILE
+    if not is_cell:
+        linecache.checkcache(filename)  # a module that was edited and reloaded
     lines = linecache.getlines(filename)
     wanted = range(1, len(lines) + 1) if is_cell else linenos
     text = {n: lines[n - 1].rstrip("\r\n") for n in wanted if 0 < n <= len(lines)}
@@ -119,7 +121,11 @@ def machinery_paths() -> list[str]:
         if file is not None:
             is_package = hasattr(module, "__path__")
             paths.add(os.path.dirname(file) if is_package else file)
-    # `python -m ipykernel_launcher` is the module __main__, not its own name.
+    # What `python -m` runs is the module __main__, not its own name; in a kernel, the user's
+    # namespace has taken that name too.
+    kernel: str | None = getattr(sys.modules.get("ipykernel"), "__file__", None)
+    if kernel is not None:
+        paths.add(os.path.join(os.path.dirname(os.path.dirname(kernel)), "ipykernel_launcher.py"))
     launcher: str | None = getattr(sys.modules.get("__main__"), "__file__", None)
     names = ("ipykernel_launcher.py", "ipython", "__main__.py")
     if launcher is not None and _shell() is not None and os.path.basename(launcher) in names:

@@ -44,14 +44,9 @@ pub(super) fn start(
     } else {
         frames::stop_here();
     }
-    let options = Options {
-        title,
-        main_file,
-        exact,
-        paths: Paths { library: library_paths, machinery: machinery_paths },
-        interpreter,
-        no_stacks,
-    };
+    let paths =
+        Paths { library: library_paths, machinery: machinery_paths, profiled: main_file.clone() };
+    let options = Options { title, main_file, exact, paths, interpreter, no_stacks };
     match Session::start(options) {
         Ok(session) => Ok(PyRecording { session, collector }),
         Err(error) => {

@@ -36,6 +36,8 @@ pub struct Paths {
     pub library: Vec<String>,
     /// Below these is what runs a cell; it takes precedence over `library`.
     pub machinery: Vec<String>,
+    /// The file that is profiled: the user's, even if its name is that of no file.
+    pub profiled: Option<String>,
 }
 
 impl Paths {
@@ -43,6 +45,9 @@ impl Paths {
         let below = |prefixes: &[String]| prefixes.iter().any(|p| file.starts_with(p.as_str()));
         if below(&self.machinery) {
             FileKind::Machinery
+        } else if file.starts_with('<') && self.profiled.as_deref() == Some(file) {
+            // `<%memprofile>`, `<console>`, `<string>` of `python -c`.
+            FileKind::User
         } else if below(&self.library) {
             FileKind::Library
         } else if file.starts_with('<')
@@ -318,7 +323,11 @@ mod tests {
     }
 
     fn paths() -> Paths {
-        Paths { library: vec!["/lib".into()], machinery: vec!["/lib/IPython".into()] }
+        Paths {
+            library: vec!["/lib".into()],
+            machinery: vec!["/lib/IPython".into()],
+            profiled: Some("<console>".into()),
+        }
     }
 
     #[test]
@@ -346,6 +355,13 @@ mod tests {
                 ("IPython/run.py", FileKind::Machinery)
             ]
         );
+    }
+
+    #[test]
+    fn a_profiled_file_without_a_file_is_the_users() {
+        assert_eq!(paths().kind("<console>"), FileKind::User);
+        assert_eq!(paths().kind("<string>"), FileKind::Library);
+        assert_eq!(paths().kind("/lib/IPython/run.py"), FileKind::Machinery);
     }
 
     #[test]

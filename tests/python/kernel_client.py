@@ -118,6 +118,11 @@ class Kernel:
     def interrupt(self) -> None:
         self._manager.interrupt_kernel()
 
+    def request_interrupt(self) -> None:
+        """As a front end does that has no process to signal; can be called from any thread."""
+        request = self._client.session.msg("interrupt_request", {})
+        self._client.control_channel.send(request)
+
     def is_complete(self, code: str) -> str:
         self._client.is_complete(code)
         return str(self._client.get_shell_msg(timeout=TIMEOUT)["content"]["status"])
@@ -135,6 +140,7 @@ class Kernel:
         on_message: Callable[[Message], None] | None = None,
         store_history: bool = True,
         silent: bool = False,
+        timeout: float = TIMEOUT,
     ) -> Ran:
         """Runs one cell to its end. ``answer`` is typed at input(); ``on_message`` sees
         every message as it comes, to act at a moment that the cell itself marks."""
@@ -161,7 +167,7 @@ class Kernel:
             allow_stdin=True,
             user_expressions={"seen": "1 + 1"},
             stop_on_error=False,
-            timeout=TIMEOUT,
+            timeout=timeout,
             output_hook=output,
             stdin_hook=stdin,
         )

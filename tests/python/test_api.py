@@ -250,3 +250,14 @@ def test_public_names() -> None:
     assert set(memprofile.__all__) == {"MemprofileError", "Profile", "profile", "__version__"}
     for name in memprofile.__all__:
         assert getattr(memprofile, name).__doc__
+
+
+def test_a_block_of_code_that_is_in_no_file() -> None:
+    code = "with memprofile.profile() as p:\n    kept = bytearray(10_000_000)\n"
+    for name in ("<console>", "<doctest mine[3]>", "<string>"):
+        names: dict[str, object] = {"memprofile": memprofile}
+        exec(compile(code, name, "exec"), names)
+        profile = names["p"]
+        assert isinstance(profile, memprofile.Profile)
+        found = [(line.filename, line.lineno) for line in profile.lines if line.peak_bytes > 9e6]
+        assert found == [(name, 2)]

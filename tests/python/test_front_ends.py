@@ -81,7 +81,7 @@ def test_an_interrupt_in_a_terminal(terminal: pexpect.spawn) -> None:
         terminal.sendline(line)
     terminal.expect_exact("now")
     terminal.sendintr()
-    terminal.expect("resident at most")
+    terminal.expect("resident peak")
     terminal.expect_exact("KeyboardInterrupt")
     terminal.expect_exact("In [3]: ")
     terminal.sendline("'showtraceback' in get_ipython().__dict__")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import random
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kernel_client import Kernel, Message
+from kernel_client import Kernel, Message, is_report
 
 
 def interrupt_at(kernel: Kernel, mark: str) -> object:
@@ -52,3 +57,66 @@ def test_an_interrupt_at_every_line_of_ours(cell: str) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     moments = int(done.stdout.splitlines()[-1].split()[0])
     assert moments > 30, "the tracer saw our lines"
+
+
+# The last ends by itself, most often before the interrupt or just about then. None awaits for
+# long: a sleeping event loop of ipykernel sees an interrupt, of any cell, when it wakes up next.
+CELLS = (
+    "while True: pass",
+    "import time\ntime.sleep(1000)",
+    "import asyncio\nwhile True: await asyncio.sleep(0.001)",
+    "while True: x = [[0] * 10 for _ in range(1000)]",
+    "for _ in range(100_000): pass",
+)
+RESTORED = (
+    "('showtraceback' in get_ipython().__dict__, memprofile._native.is_recording(),"
+    " gc.callbacks, signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+)
+
+
+def interrupted(
+    kernel: Kernel, cell: str, interrupt: Callable[[], None], wait: float
+) -> tuple[str, int]:
+    """The status of the reply to a cell interrupted after some seconds, and its reports."""
+    seen: list[Message] = []
+    over = threading.Event()
+
+    def keep_interrupting() -> None:
+        # Again after a while: between two cells, a kernel ignores it.
+        over.wait(wait)
+        while not over.is_set():
+            interrupt()
+            over.wait(1)
+
+    thread = threading.Thread(target=keep_interrupting)
+    thread.start()
+    try:
+        status = kernel.run(cell, on_message=seen.append, timeout=4).status
+    except TimeoutError:
+        status = "lost"
+    finally:
+        over.set()
+        thread.join()
+    return status, sum(map(is_report, seen))
+
+
+def test_an_interrupt_at_a_hundred_random_moments(fresh: Kernel) -> None:
+    fresh.run_ok("%load_ext memprofile\nimport gc, memprofile, os, signal\nbegun = -1")
+    process = int(fresh.value("os.getpid()"))
+    ways = (fresh.request_interrupt, lambda: os.kill(process, signal.SIGINT))
+    chance = random.Random(2)
+    outcomes: list[tuple[str, int]] = []
+    for turn in range(100):
+        cell = f"%%memprofile\nbegun = {turn}\n{CELLS[turn % len(CELLS)]}"
+        outcome = interrupted(fresh, cell, ways[turn % 2], chance.uniform(0, 0.06))
+        outcomes.append(outcome)
+        assert fresh.value(RESTORED) == "(False, False, [], True)", (turn, outcome)
+        began = fresh.value("begun") == str(turn)
+        status, reports = outcome
+        # ipykernel loses the reply, of any cell, when the interrupt comes in its own few lines
+        # before or after the cell; then the cell has not begun, or it has been reported.
+        assert reports == 1 or not began, (turn, outcome)
+        ends = cell.endswith(CELLS[-1])
+        assert status in ("error", "lost") or (ends and status == "ok"), (turn, outcome)
+        assert len(fresh.run_ok("%%memprofile\nnext = 1").reports) == 1
+    assert outcomes.count(("error", 1)) >= 50, outcomes

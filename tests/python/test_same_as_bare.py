@@ -139,7 +139,16 @@ CASES = [
     Case("exit as an expression", "x = 1\nexit"),
     Case("assertion", "assert 1 == 2, 'no'"),
     Case("memory error", "raise MemoryError('full')"),
+    # One frame of ours lies below: the traceback of bare has one repetition more.
     Case("recursion", "def deep(): return deep()\ndeep()", loose=True),
+    Case(
+        "recursion that is caught",
+        "import sys\nlimit = sys.getrecursionlimit()\nsys.setrecursionlimit(5000)\ndef deeper(n): return deeper(n + 1)\n"
+        "try: deeper(0)\nexcept RecursionError as e: print(e)\nfinally: sys.setrecursionlimit(limit)",
+    ),
+    Case("plain tracebacks", "fails(3)", before="%xmode Plain"),
+    Case("minimal tracebacks", "fails(4)", before="%xmode Minimal"),
+    Case("context tracebacks", "fails(5)", before="%xmode Context"),
     Case("last traceback", "import sys\nsys.last_type", before="1/0"),
     Case("value whose repr fails", "class R:\n    def __repr__(self): raise ValueError('r')\nR()"),
     Case("compile error", "x = 1\nreturn 5"),
@@ -176,6 +185,23 @@ CASES = [
         before="%autoawait False",
     ),
     Case("autoawait again", "await asyncio.sleep(0, 2)", before="%autoawait True"),
+    Case(
+        "await under a trio that is not there",
+        "import asyncio\nawait asyncio.sleep(0, 1)",
+        before="import sys; sys.modules['trio'] = None\n%autoawait trio",
+        reports=0,  # IPython fails before it begins with the cell
+    ),
+    Case(
+        "await under asyncio",
+        "await asyncio.sleep(0, 1)",
+        before="del sys.modules['trio']\n%autoawait asyncio",
+    ),
+    Case("profiled cell of prun", "%prun -q sum([1])\n'pruned'", loose=True),
+    Case(
+        "collector switched off and frozen",
+        "import gc\ngc.disable()\ngc.freeze()\ngc.isenabled()",
+    ),
+    Case("collector is still off", "was = gc.isenabled()\ngc.unfreeze()\ngc.enable()\nwas"),
     Case(
         "objects die",
         "import weakref\nclass W: pass\nw = W()\nr = weakref.ref(w)\ndel w\nr() is None",

@@ -135,3 +135,11 @@ def test_sizes_for_people() -> None:
     assert size(3 << 29) == "1.50 GiB"
     assert spread([2048]) == "best peak of 1 run: 2.00 KiB, all the same"
     assert spread([4096, 2048]).endswith("the largest 4.00 KiB, 2.00 KiB apart")
+
+
+def test_the_lines_of_a_statement(kernel: Kernel) -> None:
+    kernel.run_ok("%memprofile -o p kept = bytearray(10_000_000)")
+    found = kernel.value(
+        "[(l.filename, l.lineno, l.source) for l in p.lines if l.peak_bytes > 9e6]"
+    )
+    assert found == "[('<%memprofile>', 1, 'kept = bytearray(10_000_000)')]"
