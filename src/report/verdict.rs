@@ -59,8 +59,8 @@ pub(super) fn verdict(profile: &Profile, tally: &Tally, names: &Names<'_>) -> Ve
         headline.push(strong(format!("Peak {peak}")));
         headline.push(plain(match tally.peak_line() {
             Some(key) => format!(
-                " above the start, {} {}; ",
-                share_words(tally.lines[&key].0.peak.value / peak.as_f64().max(1.0)),
+                " above the start, {} held by {}; ",
+                share_words(tally, tally.lines[&key].0.peak.value, peak),
                 names.line(key)
             ),
             None => " above the start; ".to_owned(),
@@ -71,16 +71,21 @@ pub(super) fn verdict(profile: &Profile, tally: &Tally, names: &Names<'_>) -> Ve
     Verdict {
         ending: ending(profile),
         headline,
-        advice: if is_tiny(profile) { None } else { advice(profile, tally, names) },
+        advice: if is_tiny(profile) { freed(profile) } else { advice(profile, tally, names) },
         facts: facts(profile),
     }
 }
 
-fn share_words(share: f64) -> &'static str {
-    match share {
-        s if s >= 0.95 => "nearly all of it held by",
-        s if s >= 0.5 => "most of it held by",
-        _ => "the largest part held by",
+/// How much of the peak a line held. It is the largest of the lines, and still not of all parts
+/// when libraries or the allocators' slack hold more.
+fn share_words(tally: &Tally, held: f64, peak: Bytes) -> String {
+    let slack = peak.as_f64() - tally.total.peak.value;
+    let elsewhere = [tally.libraries.peak.value, tally.native.peak.value, slack];
+    match held / peak.as_f64().max(1.0) {
+        s if s >= 0.95 => "nearly all of it".to_owned(),
+        s if s >= 0.5 => "most of it".to_owned(),
+        _ if elsewhere.iter().all(|other| *other <= held) => "the largest part".to_owned(),
+        _ => format!("{} of it", Bytes::from_f64(held)),
     }
 }
 
@@ -136,14 +141,19 @@ fn advice(profile: &Profile, tally: &Tally, names: &Names<'_>) -> Option<String>
             return Some(format!("{name} allocated and freed {size} on the way."));
         }
     }
+    freed(profile)
+}
+
+/// Older memory that is gone, when it is worth a word.
+fn freed(profile: &Profile) -> Option<String> {
     let delta = profile.totals.footprint_delta;
-    if delta.0 < 0 && delta.0.unsigned_abs() as f64 >= 0.1 * peak.max(1.0) {
-        return Some(format!(
+    let least = (0.1 * profile.totals.peak_footprint.as_f64()).max(WORTH_A_PLOT as f64);
+    (delta.0 < 0 && delta.0.unsigned_abs() as f64 >= least).then(|| {
+        format!(
             "At the end the process used {} less than before: older memory was freed.",
             Bytes(delta.0.unsigned_abs())
-        ));
-    }
-    None
+        )
+    })
 }
 
 fn most(tally: &Tally, of: impl Fn(&super::Figures) -> f64) -> Option<(LineKey, f64)> {

@@ -1,6 +1,7 @@
 """Programs whose allocations are known to the byte, recorded exactly."""
 
 import gc
+import inspect
 import sys
 
 import memprofile
@@ -116,7 +117,7 @@ def test_a_shrinking_block_shrinks():
     block = bytearray(400 * KIB)
     with memprofile.profile() as profile:
         grown = bytearray(KIB_300)
-        del grown[KIB_5 :]
+        del grown[KIB_5:]
     assert line_with(profile, "del grown").surviving_bytes <= 6 * KIB
     assert profile.peak_footprint >= KIB_300
     assert profile.footprint_delta <= 20 * KIB
@@ -139,8 +140,10 @@ def test_recursion_to_the_limit_keeps_the_outermost_line():
     def down(depth):
         return bytearray(KIB_30) if depth == 0 else down(depth - 1)
 
+    depth = sys.getrecursionlimit() - 100 - len(inspect.stack(0))
     with memprofile.profile() as profile:
-        kept = down(sys.getrecursionlimit() - 100 - len(__import__("inspect").stack(0)))
+        kept = down(depth)
+    assert profile.exact
     line = line_with(profile, "return bytearray(KIB_30) if")
     assert line.surviving_bytes >= KIB_30
     functions = [
@@ -181,6 +184,7 @@ def test_anonymous_mappings_count_and_reservations_do_not():
         used = mmap.mmap(-1, MIB_3, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         closed = mmap.mmap(-1, MIB_5, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         closed.close()
+
     def mapped(text):
         (line,) = {line.lineno for line in profile.lines if text in line.source}
         return [

@@ -1,7 +1,7 @@
 //! The answers hold for the fixed profiles: who, how much, and that the parts add up.
 
 use crate::fixtures;
-use memprofile::profile::{Bytes, Profile};
+use memprofile::profile::{Bytes, Profile, SignedBytes};
 use memprofile::render;
 use memprofile::report::lines::all_lines;
 use memprofile::report::{Hue, Options, Report};
@@ -42,6 +42,28 @@ fn the_verdict_names_the_line_that_held_most_and_what_it_kept() {
     );
     let first = report.table.lines().find(|line| line.most_at_peak).unwrap();
     assert_eq!((first.name.as_str(), first.hue), ("line 7", Some(Hue(0))));
+}
+
+#[test]
+fn the_verdict_calls_no_line_the_largest_part_when_slack_holds_more() {
+    let mut profile = fixtures::sampled_large();
+    profile.totals.peak_footprint = Bytes(8 << 30);
+    let sentence = report(&profile).verdict.sentence();
+    assert_eq!(
+        sentence,
+        "Peak 8.00 GiB above the start, 912 MiB of it held by line 7; 296 MiB stay."
+    );
+}
+
+#[test]
+fn a_small_cell_that_freed_much_says_so() {
+    let mut profile = fixtures::tiny();
+    assert_eq!(report(&profile).verdict.advice, None);
+    profile.totals.footprint_delta = SignedBytes(-100 << 20);
+    assert_eq!(
+        report(&profile).verdict.advice.as_deref(),
+        Some("At the end the process used 100 MiB less than before: older memory was freed.")
+    );
 }
 
 #[test]
@@ -103,7 +125,7 @@ fn the_text_of_a_small_cell() {
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     assert_eq!(
         lines[0],
-        "Peak 20.0 MiB above the start, the largest part held by line 1; 12.0 MiB stay."
+        "Peak 20.0 MiB above the start, 7.00 MiB of it held by line 1; 12.0 MiB stay."
     );
     assert_eq!(lines[1], "Line 1 keeps 7.00 MiB of the 12.0 MiB that stay.");
     assert!(lines[3].starts_with("footprint ▁") && lines[3].ends_with(" 84.0 ms"), "{}", lines[3]);
