@@ -15,7 +15,7 @@ KIB_300, KIB_900, MIB_3, MIB_5 = 300 * KIB, 900 * KIB, 3 << 20, 5 << 20
 
 
 def of_bytearray(length):
-    """What a bytearray takes: its head, its bytes, and from 3.15 on the bytes object they are in."""
+    """What a bytearray takes: its head, its bytes, from 3.15 on in a bytes object of their own."""
     return sys.getsizeof(bytearray(length))
 
 
