@@ -25,6 +25,7 @@ mod own_memory;
 pub mod pymem;
 pub mod quiet_thread;
 pub mod reentrancy;
+pub mod residency;
 
 use crate::profile::Allocator;
 use std::sync::OnceLock;

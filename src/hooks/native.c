@@ -64,6 +64,9 @@ extern HIDDEN void memprofile_unmapped(void *start, size_t length);
 extern HIDDEN void memprofile_remapped(void *old, size_t old_length, void *start, size_t length,
                                        struct memprofile_slot *slot);
 
+/* An address of the calling thread's own. */
+HIDDEN const void *memprofile_thread(void) { return &inside; }
+
 HIDDEN uint32_t memprofile_enter(void) { return inside++; }
 HIDDEN void memprofile_leave(void) { inside--; }
 

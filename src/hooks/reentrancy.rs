@@ -4,9 +4,14 @@
 #[cfg(native_hooks)]
 mod imp {
     unsafe extern "C" {
-        // SAFETY (of the declaration): both only touch one integer of the calling thread.
+        // SAFETY (of the declaration): they only touch one integer of the calling thread.
         safe fn memprofile_enter() -> u32;
         safe fn memprofile_leave();
+        safe fn memprofile_thread() -> *const std::ffi::c_void;
+    }
+
+    pub(super) fn thread() -> usize {
+        memprofile_thread() as usize
     }
 
     pub(super) fn enter() -> u32 {
@@ -26,6 +31,10 @@ mod imp {
         static INSIDE: Cell<u32> = const { Cell::new(0) };
     }
 
+    pub(super) fn thread() -> usize {
+        INSIDE.with(|inside| std::ptr::from_ref(inside) as usize)
+    }
+
     pub(super) fn enter() -> u32 {
         INSIDE.replace(INSIDE.get() + 1)
     }
@@ -33,6 +42,11 @@ mod imp {
     pub(super) fn leave() {
         INSIDE.set(INSIDE.get() - 1);
     }
+}
+
+/// A number of the calling thread that no other thread has at the same time.
+pub fn thread() -> usize {
+    imp::thread()
 }
 
 /// While it lives, what this thread allocates is not recorded. It may be nested.

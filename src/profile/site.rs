@@ -1,7 +1,7 @@
 //! Allocation sites: what each stack allocated, from which allocator, and how well
 //! that is known.
 
-use super::StackId;
+use super::{Bytes, StackId};
 use serde::{Deserialize, Serialize};
 
 /// Which allocator gave the memory.
@@ -69,7 +69,8 @@ impl std::ops::AddAssign for Estimate {
     }
 }
 
-/// What one stack allocated from one allocator. Bytes are as requested.
+/// What one stack allocated from one allocator. Bytes are as requested; blocks of 1 MiB and more
+/// count by what of them was in use (resident).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Site {
     /// The stack; `None` where the thread has no Python frame.
@@ -82,10 +83,13 @@ pub struct Site {
     pub peak: Estimate,
     /// Live at the end.
     pub surviving: Estimate,
-    /// All of it, the temporary too: `surviving + temporary`.
+    /// All of it: `surviving + temporary + untouched`.
     pub allocated: Estimate,
     /// Freed before the end.
     pub temporary: Estimate,
+    /// Bytes of large blocks that were asked for and never in use.
+    #[serde(default)]
+    pub untouched: Bytes,
     /// The number of allocations.
     pub count: Estimate,
 }

@@ -91,7 +91,7 @@ fn measured(out: &mut String, report: &Report) {
                 "Every allocation was recorded: no figure is an estimate.".to_owned()
             } else {
                 format!(
-                    "Allocations were sampled, one every {} on average; ± is half of a 95% interval, and “rough” means that the error may be as large as the figure. The peak is exact.",
+                    "Allocations were sampled, one every {} on average; ± is half of a 95% interval, left out below 0.5%, and “rough” means that the error may be as large as the figure. The peak and the footprint at the end are exact.",
                     r.sample_interval
                 )
             },
@@ -100,8 +100,8 @@ fn measured(out: &mut String, report: &Report) {
             item(
                 body,
                 &format!(
-                    "Overhead: {overhead} of {} was spent in the recorder, which held {} at most.",
-                    r.duration, r.own_memory
+                    "Overhead: {} of {} ({overhead}) were spent in the recorder, which held {} at most.",
+                    r.overhead, r.duration, r.own_memory
                 ),
             );
         }

@@ -1,15 +1,18 @@
 //! The line table in HTML.
 //!
+//! The source takes the room that the numbers leave: a cell without a width of its own wraps, so
+//! the table never leaves its card. An error stands below its figure.
+//!
 //! Every row says its own background: the notebook's style sheets stripe rows for their own
 //! theme, and our dark text must never stand on a dark stripe. Numbers are text; bars and
 //! colours repeat what the numbers say.
 
 use super::axis::signed;
 use super::lettering::{clip, escape};
-use super::text::{count, error_of, is_quiet};
+use super::text::{count, is_quiet};
 use super::theme::{self, Ink};
-use crate::profile::Bytes;
-use crate::report::{Figures, Group, Line, Report, Rest, Row};
+use crate::profile::{Bytes, Estimate};
+use crate::report::{Figures, Group, Line, Report, Rest, Row, error_words};
 use std::fmt::Write as _;
 
 /// How much of the table is written.
@@ -23,16 +26,18 @@ pub struct Budget {
     pub letters: usize,
 }
 
-const BAR: f64 = 76.0;
+/// The longest bar, in pixels.
+const BAR: f64 = 64.0;
+/// Columns of the table.
+const COLUMNS: usize = 7;
 
 /// Appends the table.
 pub fn write(out: &mut String, report: &Report, budget: Budget) {
-    let sampled = !report.recording.exact();
-    let table = Writer { report, budget, sampled, largest: largest(report) };
+    let table = Writer { report, budget, largest: largest(report) };
     let quiet = theme::QUIET.hex();
     let _ = write!(
         out,
-        "<table style=\"width:100%;table-layout:auto;border-collapse:collapse;border:none;margin:0;font-size:12px;color:{}\">",
+        "<div style=\"overflow-x:auto\"><table style=\"width:100%;table-layout:auto;border-collapse:collapse;border:none;margin:0;font-size:12px;color:{}\">",
         theme::TEXT.hex()
     );
     let head = format!(
@@ -40,21 +45,11 @@ pub fn write(out: &mut String, report: &Report, budget: Budget) {
     );
     let _ = write!(
         out,
-        "<thead><tr style=\"background:{card}\"><th scope=\"col\" style=\"{head};padding-left:8px;text-align:right\">line</th><th scope=\"col\" style=\"{head};width:99%;text-align:left\">source</th>",
+        "<thead><tr style=\"background:{card}\"><th scope=\"col\" style=\"{head};padding-left:8px;text-align:right\">line</th><th scope=\"col\" style=\"{head};width:99%;min-width:110px;text-align:left\">source</th>",
         card = theme::CARD.hex(),
     );
-    for (column, shown) in [
-        ("at the peak", true),
-        ("±", sampled),
-        ("stays", true),
-        ("allocated", true),
-        ("temporary", true),
-        ("blocks", true),
-    ] {
-        if shown {
-            let _ =
-                write!(out, "<th scope=\"col\" style=\"{head};text-align:right\">{column}</th>");
-        }
+    for column in ["at the peak", "stays", "allocated", "temporary", "blocks"] {
+        let _ = write!(out, "<th scope=\"col\" style=\"{head};text-align:right\">{column}</th>");
     }
     out.push_str("</tr></thead><tbody>");
     let shown = table.chosen();
@@ -67,7 +62,7 @@ pub fn write(out: &mut String, report: &Report, budget: Budget) {
         table.rest(out, rest);
     }
     table.total(out);
-    out.push_str("</tbody></table>");
+    out.push_str("</tbody></table></div>");
 }
 
 fn largest(report: &Report) -> f64 {
@@ -84,8 +79,8 @@ struct Cells<'a> {
     bar: (f64, Ink),
     /// Whether they are set in bold.
     strong: bool,
-    /// What stands in the column `±`.
-    error: &'a str,
+    /// How well the bytes at the peak are known, where they are estimated.
+    held: Option<Estimate>,
     /// Whether a rule stands above the row.
     rule: bool,
 }
@@ -97,7 +92,7 @@ impl Cells<'_> {
             figures: None,
             bar: (0.0, theme::GREY),
             strong: false,
-            error: "",
+            held: None,
             rule: false,
         }
     }
@@ -114,7 +109,6 @@ fn border(rule: bool) -> String {
 struct Writer<'a> {
     report: &'a Report,
     budget: Budget,
-    sampled: bool,
     largest: f64,
 }
 
@@ -130,10 +124,6 @@ impl Writer<'_> {
                 .then(allocated(b).total_cmp(&allocated(a)))
         });
         lines.into_iter().take(self.budget.lines).map(|line| line.key).collect()
-    }
-
-    fn columns(&self) -> usize {
-        if self.sampled { 8 } else { 7 }
     }
 
     fn group(
@@ -152,7 +142,7 @@ impl Writer<'_> {
                 out,
                 "<tr style=\"background:{}\"><th scope=\"rowgroup\" colspan=\"{}\" style=\"border:none;padding:7px 8px 2px;text-align:left;font-weight:normal;color:{}\">{}</th></tr>",
                 theme::CARD.hex(),
-                self.columns(),
+                COLUMNS,
                 theme::QUIET.hex(),
                 escape(&clip(&group.label, 120))
             );
@@ -194,7 +184,7 @@ impl Writer<'_> {
             out,
             "<tr style=\"background:{}\"><td style=\"border:none\"></td><td colspan=\"{}\" style=\"border:none;padding:1px 0 1px 10px;text-align:left;color:{}\">⋯ lines {}–{}{note}</td></tr>",
             theme::CARD.hex(),
-            self.columns() - 1,
+            COLUMNS - 1,
             theme::QUIET.hex(),
             number(first),
             number(last),
@@ -211,7 +201,7 @@ impl Writer<'_> {
         let _ = write!(
             out,
             "<td colspan=\"{}\" style=\"border:none;padding:1px 0;text-align:right;color:{}\">{note}</td></tr>",
-            self.columns() - 2,
+            COLUMNS - 2,
             theme::QUIET.hex()
         );
     }
@@ -223,7 +213,7 @@ impl Writer<'_> {
             figures: Some(&line.figures),
             bar: (share * BAR, theme::of(line.hue)),
             strong: line.most_at_peak,
-            error: &error_of(line),
+            held: Some(line.figures.peak),
             ..Cells::of(line.figures.peak.value)
         };
         self.figures(out, &cells);
@@ -244,7 +234,7 @@ impl Writer<'_> {
         let source = escape(&clip(source.trim_end(), self.budget.letters));
         let _ = write!(
             out,
-            "<tr style=\"background:{}\"><td style=\"border:none;border-left:5px solid {};padding:1px 0 1px 6px;text-align:right;vertical-align:top;color:{}\">{open}{lineno}{close}</td><td style=\"border:none;padding:1px 0 1px 10px;text-align:left;vertical-align:top\"><pre style=\"margin:0;padding:0;border:none;background:{};color:{};font:12px/1.45 monospace;white-space:pre-wrap;word-wrap:break-word\">{open}{source}{close}</pre></td>",
+            "<tr style=\"background:{}\"><td style=\"border:none;border-left:5px solid {};padding:1px 0 1px 6px;text-align:right;vertical-align:top;color:{}\">{open}{lineno}{close}</td><td style=\"border:none;padding:1px 0 1px 10px;max-width:0;text-align:left;vertical-align:top\"><pre style=\"margin:0;padding:0;border:none;background:{};color:{};font:12px/1.45 monospace;white-space:pre-wrap;word-wrap:break-word\">{open}{source}{close}</pre></td>",
             paper.hex(),
             edge.hex(),
             theme::QUIET.hex(),
@@ -264,7 +254,14 @@ impl Writer<'_> {
         let dash = |text: String| {
             if text == "0" { "–".to_owned() } else { text.replace(' ', "\u{A0}") }
         };
-        let size = |value: f64| dash(Bytes::from_f64(value).to_string());
+        let size = |figure: Estimate| dash(Bytes::from_f64(figure.value).to_string());
+        let error = |figure: Estimate| match error_words(figure, self.report.step()) {
+            words if words.is_empty() => words,
+            words => {
+                let quiet = theme::QUIET.hex();
+                format!("<div style=\"color:{quiet};font-weight:normal\">{words}</div>")
+            }
+        };
         let _ = write!(out, "<td style=\"{cell}\">{open}{}{close}", dash(signed(cells.peak)));
         let wide = cells.bar.0.clamp(0.0, BAR);
         if wide >= 0.5 {
@@ -274,22 +271,17 @@ impl Writer<'_> {
                 cells.bar.1.hex()
             );
         }
-        out.push_str("</td>");
-        if self.sampled {
-            let quiet = theme::QUIET.hex();
-            let error = escape(cells.error);
-            let _ = write!(out, "<td style=\"{cell};padding-left:4px;color:{quiet}\">{error}</td>");
-        }
-        let texts = cells.figures.map_or([const { String::new() }; 4], |f| {
+        let _ = write!(out, "{}</td>", cells.held.map_or_else(String::new, error));
+        let texts = cells.figures.map_or([const { (String::new(), String::new()) }; 4], |f| {
             [
-                size(f.surviving.value),
-                size(f.allocated.value),
-                size(f.temporary.value),
-                dash(count(f.count.value)),
+                (size(f.surviving), error(f.surviving)),
+                (size(f.allocated), String::new()),
+                (size(f.temporary), String::new()),
+                (dash(count(f.count.value)), String::new()),
             ]
         });
-        for text in texts {
-            let _ = write!(out, "<td style=\"{cell}\">{open}{text}{close}</td>");
+        for (text, error) in texts {
+            let _ = write!(out, "<td style=\"{cell}\">{open}{text}{close}{error}</td>");
         }
         out.push_str("</tr>");
     }
@@ -320,14 +312,16 @@ impl Writer<'_> {
         }
         if lines > 0 {
             self.label(out, &format!("{lines} more lines"), theme::QUIET, false);
-            let cells = Cells { figures: Some(&figures), ..Cells::of(figures.peak.value) };
+            let held = Some(figures.peak);
+            let cells = Cells { figures: Some(&figures), held, ..Cells::of(figures.peak.value) };
             self.figures(out, &cells);
         }
     }
 
     fn rest(&self, out: &mut String, rest: &Rest) {
         self.label(out, &rest.label, theme::QUIET, false);
-        let cells = Cells { figures: rest.figures.as_ref(), ..Cells::of(rest.peak) };
+        let held = rest.figures.map(|figures| figures.peak);
+        let cells = Cells { figures: rest.figures.as_ref(), held, ..Cells::of(rest.peak) };
         self.figures(out, &cells);
     }
 

@@ -7,6 +7,7 @@ use super::lettering::{self, Face};
 use super::{icicle, theme};
 use crate::error::Result;
 use crate::profile::Bytes;
+use crate::report::lines::REUSED;
 use crate::report::{Line, Report};
 
 /// The width of a picture in CSS pixels.
@@ -158,6 +159,7 @@ fn table(
     let listed: f64 = lines.iter().map(|line| line.figures.peak.value).sum();
     let rest = report.table.peak_footprint.as_f64() - listed;
     let at = (MARGIN + 14.0, y);
-    canvas.text("everything else", at, 11.5, Face::Sans, theme::QUIET, Side::Start)?;
+    let label = if rest < 0.0 { REUSED } else { "everything else" };
+    canvas.text(label, at, 11.5, Face::Sans, theme::QUIET, Side::Start)?;
     canvas.text(&signed(rest), (columns[0], y), 11.5, Face::Sans, theme::QUIET, Side::End)
 }

@@ -4,7 +4,8 @@ use super::axis::signed;
 use super::lettering::{clip, printable};
 use super::theme;
 use crate::profile::{Bytes, Nanos};
-use crate::report::{Line, Report, Row, error_words};
+use crate::report::lines::REUSED;
+use crate::report::{Figures, Line, Report, Row, error_words};
 
 /// How many lines of the table are listed before the rest is one row.
 const LISTED: usize = 9;
@@ -31,12 +32,30 @@ pub(super) fn text(report: &Report, color: bool) -> String {
     out.join("\n") + "\n"
 }
 
-/// The verdict as one line.
+/// The figures that matter as one line, always in the same order.
 pub(super) fn line(report: &Report) -> String {
-    let verdict = &report.verdict;
-    let pieces = [verdict.ending.clone(), Some(verdict.sentence()), verdict.advice.clone()];
-    let said: Vec<String> = pieces.into_iter().flatten().collect();
-    printable(&format!("{} ({})", said.join(" "), verdict.facts))
+    let (recording, totals) = (&report.recording, &report.totals);
+    let stays = Bytes::from_f64(totals.surviving.value);
+    let error = match error_words(totals.surviving, report.step()) {
+        words if words.is_empty() => words,
+        words => format!(" {words}"),
+    };
+    let mut said = vec![format!("peak {}", totals.peak_footprint), format!("stays {stays}{error}")];
+    if report.verdict.end_differs {
+        said.push(format!("at the end {}", totals.footprint_delta));
+    }
+    said.push(recording.duration.to_string());
+    said.push(if recording.exact() {
+        "exact".to_owned()
+    } else {
+        format!("sampled every {}", recording.sample_interval)
+    });
+    match recording.exception.as_deref() {
+        None => {}
+        Some("KeyboardInterrupt") => said.push("interrupted".to_owned()),
+        Some(name) => said.push(format!("ended with {}", clip(name, 80))),
+    }
+    printable(&said.join(" · "))
 }
 
 fn gaps(report: &Report) -> Option<String> {
@@ -73,8 +92,11 @@ impl Pen {
 /// The footprint over time as one row of blocks, each the most of its share of the time.
 fn sparkline(report: &Report) -> Option<String> {
     let timeline = &report.timeline;
-    let peak = timeline.peak.1;
-    if timeline.moments.is_empty() || peak <= 0.0 {
+    // Memory that was freed shows as a way down: the lowest moment is the floor.
+    let footprints = || timeline.moments.iter().map(|moment| moment.footprint);
+    let floor = footprints().fold(0.0, f64::min);
+    let range = footprints().fold(timeline.peak.1, f64::max) - floor;
+    if timeline.moments.is_empty() || range <= 0.0 {
         return None;
     }
     let mut most = [f64::NEG_INFINITY; SPARK];
@@ -97,7 +119,7 @@ fn sparkline(report: &Report) -> Option<String> {
     }
     let blocks: String = most
         .iter()
-        .map(|value| match value / peak {
+        .map(|value| match (value - floor) / range {
             share if share > 0.0 => {
                 ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'][((share * 8.0) as usize).min(7)]
             }
@@ -123,43 +145,45 @@ fn table(report: &Report, pen: &Pen) -> Vec<String> {
 
     let names: Vec<String> = lines.iter().map(|line| clip(&printable(&line.name), 22)).collect();
     let wide = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(10);
-    let error = if sampled { format!("{:<7}", "") } else { String::new() };
+    let row = |name: &str, peak: String, figures: &Figures, peak_error: String| {
+        let size = |value: f64| Bytes::from_f64(value).to_string();
+        let error = |words: String| if sampled { format!("{words:<7}") } else { String::new() };
+        format!(
+            "{name:<wide$} {peak:>11} {}{:>10} {}{:>10} {:>10} {:>9}",
+            error(peak_error),
+            size(figures.surviving.value),
+            error(error_words(figures.surviving, report.step())),
+            size(figures.allocated.value),
+            size(figures.temporary.value),
+            count(figures.count.value),
+        )
+    };
+    let gap = if sampled { format!("{:<7}", "") } else { String::new() };
     let mut rows = vec![pen.dim(&format!(
-        "  {:<wide$} {:>11} {error}{:>10} {:>10} {:>10} {:>9}  source",
+        "  {:<wide$} {:>11} {gap}{:>10} {gap}{:>10} {:>10} {:>9}  source",
         "", "at the peak", "stays", "allocated", "temporary", "blocks"
     ))];
     for (line, name) in lines.iter().zip(&names) {
         let f = &line.figures;
-        let error = if sampled { format!("{:<7}", error_of(line)) } else { String::new() };
-        let size = |value: f64| Bytes::from_f64(value).to_string();
-        let row = format!(
-            "{name:<wide$} {:>11} {error}{:>10} {:>10} {:>10} {:>9}  {}",
-            size(f.peak.value),
-            size(f.surviving.value),
-            size(f.allocated.value),
-            size(f.temporary.value),
-            count(f.count.value),
-            clip(&printable(line.source.trim()), 48),
-        );
-        let row = if line.most_at_peak { pen.bold(&row) } else { row };
-        rows.push(format!("{} {row}", pen.swatch(line)));
+        let peak = Bytes::from_f64(f.peak.value).to_string();
+        let source = clip(&printable(line.source.trim()), 48);
+        let text = row(name, peak, f, error_words(f.peak, report.step()));
+        let text = format!("{text}  {source}");
+        let text = if line.most_at_peak { pen.bold(&text) } else { text };
+        rows.push(format!("{} {text}", pen.swatch(line)));
     }
     let listed: f64 = lines.iter().map(|line| line.figures.peak.value).sum();
-    let rest = report.table.peak_footprint.as_f64() - listed;
+    let reused = report.table.reused();
+    let rest = report.table.peak_footprint.as_f64() - listed - reused.unwrap_or(0.0);
     if rest.abs() >= 1.0 {
         rows.push(pen.dim(&format!("  {:<wide$} {:>11}", "the rest", signed(rest))));
     }
-    let total = &report.table.total;
-    let size = |value: f64| Bytes::from_f64(value).to_string();
-    rows.push(format!(
-        "  {:<wide$} {:>11} {error}{:>10} {:>10} {:>10} {:>9}",
-        "in all",
-        report.table.peak_footprint.to_string(),
-        size(total.surviving.value),
-        size(total.allocated.value),
-        size(total.temporary.value),
-        count(total.count.value),
-    ));
+    if let Some(reused) = reused {
+        let size = signed(reused);
+        rows.push(pen.dim(&format!("  {:<wide$} {size:>11}  {REUSED}", "reused")));
+    }
+    let peak = report.table.peak_footprint.to_string();
+    rows.push(format!("  {}", row("in all", peak, &report.table.total, String::new())));
     rows
 }
 
@@ -211,12 +235,4 @@ pub(super) fn alt_text(report: &Report) -> String {
 /// Whether a row is one that a reader may skip.
 pub(super) fn is_quiet(row: &Row) -> bool {
     matches!(row, Row::Quiet { .. })
-}
-
-/// The error of what a line held at the peak; empty where it held nothing.
-pub(super) fn error_of(line: &Line) -> String {
-    if Bytes::from_f64(line.figures.peak.value).0 == 0 {
-        return String::new();
-    }
-    error_words(line.relative_error)
 }

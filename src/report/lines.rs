@@ -5,6 +5,7 @@
 //! its own, so the column "at the peak" always adds up to the peak footprint.
 
 use super::hues::Hue;
+use super::relative_error;
 use super::tally::{Figures, Names, Tally};
 use crate::profile::{Bytes, LineKey, Profile};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +31,7 @@ pub struct LineRow {
     pub count: u64,
     /// Freed before the end.
     pub temporary: Bytes,
-    /// See [`relative_error`].
+    /// See [`line_error`].
     pub relative_error: f64,
 }
 
@@ -54,19 +55,19 @@ pub fn all_lines(profile: &Profile) -> Vec<LineRow> {
                 allocated: Bytes::from_f64(figures.allocated.value),
                 count: Bytes::from_f64(figures.count.value).0,
                 temporary: Bytes::from_f64(figures.temporary.value),
-                relative_error: relative_error(figures, step),
+                relative_error: line_error(figures, step),
             }
         })
         .collect()
 }
 
-/// Half the width of the 95% interval as a share of the figure: of what was held at the peak,
-/// or of what was allocated where nothing was. 0 when every allocation was recorded (`step` 0).
-pub fn relative_error(figures: &Figures, step: f64) -> f64 {
-    let figure = if figures.peak.value > 0.0 { figures.peak } else { figures.allocated };
-    let share = figure.margin(step) / figure.value;
-    // Not a number where nothing was allocated, and nothing to be wrong about.
-    if share.is_finite() { share.max(0.0) } else { 0.0 }
+/// The larger of the errors of what was held at the peak and of what stays, as
+/// [`relative_error`] says them, or that of what was allocated
+/// where neither was. 0 when every allocation was recorded (`step` 0).
+pub fn line_error(figures: &Figures, step: f64) -> f64 {
+    let known = [figures.peak, figures.surviving].map(|figure| relative_error(figure, step));
+    let larger = known.into_iter().flatten().reduce(f64::max);
+    larger.or_else(|| relative_error(figures.allocated, step)).unwrap_or(0.0)
 }
 
 /// The line table.
@@ -124,8 +125,6 @@ pub struct Line {
     pub most_at_peak: bool,
     /// What it cost.
     pub figures: Figures,
-    /// See [`relative_error`].
-    pub relative_error: f64,
 }
 
 /// What no listed line answers for.
@@ -138,6 +137,9 @@ pub struct Rest {
     /// The other figures, where there are any.
     pub figures: Option<Figures>,
 }
+
+/// Why parts may be larger than the whole, which is what was added to the process.
+pub const REUSED: &str = "fit into memory that was there before, or replaced what the cell freed";
 
 impl Table {
     pub(super) fn new(
@@ -168,6 +170,12 @@ impl Table {
             total: tally.total,
             peak_footprint: profile.totals.peak_footprint,
         }
+    }
+
+    /// What was held at the peak without adding to the footprint, if anything: the row
+    /// [`REUSED`], negative.
+    pub fn reused(&self) -> Option<f64> {
+        self.rest.iter().map(|rest| rest.peak).find(|peak| *peak < 0.0)
     }
 
     /// Every row with figures, in reading order.
@@ -243,10 +251,6 @@ impl Rows<'_> {
             hue: self.hues.get(&key).copied(),
             most_at_peak: self.tally.peak_line() == Some(key),
             figures,
-            relative_error: relative_error(
-                &figures,
-                self.profile.recording.sample_interval.as_f64(),
-            ),
         })
     }
 }
@@ -273,11 +277,7 @@ fn rest(profile: &Profile, tally: &Tally, listed: &BTreeSet<LineKey>) -> Vec<Res
     }
     let slack = profile.totals.peak_footprint.as_f64() - tally.total.peak.value;
     if slack.abs() >= 1.0 {
-        let label = if slack > 0.0 {
-            "allocator slack and not attributed"
-        } else {
-            "fit into memory that the process already had"
-        };
+        let label = if slack > 0.0 { "allocator slack and not attributed" } else { REUSED };
         rest.push(Rest { label: label.to_owned(), peak: slack, figures: None });
     }
     rest

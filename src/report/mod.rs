@@ -17,7 +17,7 @@ pub use tally::Figures;
 pub use timeline::{Layer, Moment, Run, Timeline};
 pub use verdict::Verdict;
 
-use crate::profile::{Allocator, Profile, Recording, Totals};
+use crate::profile::{Allocator, Estimate, Profile, Recording, Totals};
 
 /// What the reader asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +92,11 @@ impl Report {
         }
     }
 
+    /// The weight of one sample, for [`error_words`]; 0 when every allocation was recorded.
+    pub fn step(&self) -> f64 {
+        self.recording.sample_interval.as_f64()
+    }
+
     /// Time spent in our own code, such as `1.6%`; `None` where it cannot be told.
     pub fn overhead(&self) -> Option<String> {
         verdict::overhead(self.recording.overhead, self.recording.duration)
@@ -99,12 +104,25 @@ impl Report {
     }
 }
 
-/// `±1.4%`, `±23%`, or `rough` where the error is larger than the figure; empty when exact.
-pub fn error_words(relative_error: f64) -> String {
-    if relative_error <= 0.0 {
-        return String::new();
+/// Half the width of the 95% interval as a share of the figure; 0 when every allocation was
+/// recorded (`step`, the sample interval, is 0), `None` where there is no figure.
+pub fn relative_error(figure: Estimate, step: f64) -> Option<f64> {
+    let share = figure.margin(step) / figure.value;
+    (figure.value > 0.0 && share.is_finite()).then(|| share.max(0.0))
+}
+
+/// An error below this says nothing that the three digits of a figure do not.
+const WORTH_SAYING: f64 = 0.005;
+
+/// `±1.4%`, `±23%`, or `rough` where the error may be as large as the figure; empty below half
+/// a percent.
+pub fn error_words(figure: Estimate, step: f64) -> String {
+    match relative_error(figure, step) {
+        Some(share) if share >= WORTH_SAYING => {
+            verdict::percent(share).map_or_else(|| "rough".to_owned(), |p| format!("±{p}"))
+        }
+        _ => String::new(),
     }
-    verdict::percent(relative_error).map_or_else(|| "rough".to_owned(), |p| format!("±{p}"))
 }
 
 fn by_allocator(profile: &Profile) -> Vec<(Allocator, Figures)> {

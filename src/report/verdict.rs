@@ -4,6 +4,7 @@
 //! figures were held against it and it is true with a margin; no sentence is better than a
 //! guess.
 
+use super::error_words;
 use super::tally::{Names, Tally};
 use crate::profile::{Bytes, LineKey, Nanos, Profile};
 
@@ -16,6 +17,8 @@ pub struct Verdict {
     pub headline: Vec<(String, bool)>,
     /// What was checked and is worth knowing.
     pub advice: Option<String>,
+    /// Whether the footprint at the end says something else than what stays.
+    pub end_differs: bool,
     /// Duration, resident peak, and how it was measured.
     pub facts: String,
 }
@@ -27,61 +30,149 @@ impl Verdict {
     }
 }
 
-/// Below this peak and remainder there is nothing worth a plot.
+/// Below this peak, remainder and change there is nothing worth a plot.
 const WORTH_A_PLOT: u64 = 64 << 10;
 
 /// Whether nothing happened that is worth a plot.
 pub(super) fn is_tiny(profile: &Profile) -> bool {
     profile.totals.peak_footprint.0 < WORTH_A_PLOT
+        && profile.totals.footprint_delta.0.unsigned_abs() < WORTH_A_PLOT
         && profile.totals.surviving.value < WORTH_A_PLOT as f64
 }
 
-pub(super) fn verdict(profile: &Profile, tally: &Tally, names: &Names<'_>) -> Verdict {
-    let strong = |text: String| (text, true);
-    let plain = |text: String| (text, false);
-    let peak = profile.totals.peak_footprint;
-    let stays = Bytes::from_f64(profile.totals.surviving.value);
-    let stays = if stays.0 == 0 {
-        strong("nothing stays".to_owned())
-    } else if stays.0 == 1 {
-        strong("1 B stays".to_owned())
-    } else {
-        strong(format!("{stays} stay"))
-    };
-    let mut headline = Vec::new();
-    if peak.0 == 0 && profile.totals.allocated.value <= 0.0 {
-        headline.push(strong("Nothing worth a plot".to_owned()));
-        headline.push(plain(": nothing was allocated and ".to_owned()));
-    } else if is_tiny(profile) {
-        headline.push(strong(format!("Nothing worth a plot: {peak}")));
-        headline.push(plain(" above the start at the peak; ".to_owned()));
-    } else {
-        headline.push(strong(format!("Peak {peak}")));
-        headline.push(plain(match tally.peak_line() {
-            Some(key) => format!(
-                " above the start, {} held by {}; ",
-                share_words(tally, tally.lines[&key].0.peak.value, peak),
-                names.line(key)
-            ),
-            None => " above the start; ".to_owned(),
-        }));
+/// How the end differs from the start; the footprint is known exactly, what survives may be an
+/// estimate, so a difference of the two is spoken of only well beyond its margin.
+enum End {
+    /// Less is in use than before, by this.
+    Less(Bytes),
+    /// What stays took the place of this much memory that was in use, or kept, before.
+    Replaced(Bytes),
+    /// More is in use than what stays explains, by more than that.
+    Unexplained,
+    /// What stays is what was added.
+    Plain,
+}
+
+/// A change of this share of the largest figure is worth its words.
+const WORTH_WORDS: f64 = 0.1;
+
+impl End {
+    fn of(profile: &Profile) -> End {
+        let totals = &profile.totals;
+        let surviving = totals.surviving;
+        let delta = totals.footprint_delta.0 as f64;
+        let margin = surviving.margin(profile.recording.sample_interval.as_f64());
+        let scale = totals.peak_footprint.as_f64().max(surviving.value);
+        let worth = (WORTH_WORDS * scale).max(WORTH_A_PLOT as f64);
+        let replaced = surviving.value - delta;
+        if -delta >= worth {
+            End::Less(Bytes(totals.footprint_delta.0.unsigned_abs()))
+        } else if replaced - margin >= worth {
+            End::Replaced(Bytes::from_f64(replaced))
+        } else if -replaced - margin >= worth.max(surviving.value) {
+            End::Unexplained
+        } else {
+            End::Plain
+        }
     }
-    headline.push(stays);
-    headline.push(plain(".".to_owned()));
+}
+
+type Pieces = Vec<(String, bool)>;
+
+fn strong(text: impl Into<String>) -> (String, bool) {
+    (text.into(), true)
+}
+
+fn plain(text: impl Into<String>) -> (String, bool) {
+    (text.into(), false)
+}
+
+pub(super) fn verdict(profile: &Profile, tally: &Tally, names: &Names<'_>) -> Verdict {
+    let end = End::of(profile);
+    let mut headline = headline(profile, &end, tally, names);
+    headline.push(plain("."));
     Verdict {
         ending: ending(profile),
         headline,
-        advice: if is_tiny(profile) { freed(profile) } else { advice(profile, tally, names) },
+        advice: if is_tiny(profile) { None } else { advice(profile, tally, names) },
+        end_differs: !matches!(end, End::Plain),
         facts: facts(profile),
+    }
+}
+
+fn headline(profile: &Profile, end: &End, tally: &Tally, names: &Names<'_>) -> Pieces {
+    let peak = profile.totals.peak_footprint;
+    let stays = Bytes::from_f64(profile.totals.surviving.value);
+    let stays_in = |middle: &str| match stays.0 {
+        0 => format!("nothing{middle} stays"),
+        1 => format!("1 B{middle} stays"),
+        _ => format!("{stays}{middle} stay"),
+    };
+    if let End::Less(less) = end
+        && *less > peak
+    {
+        let rose = if peak.0 == 0 {
+            " that was in use before and never needs more".to_owned()
+        } else {
+            format!(" that was in use before; peak {peak} above the start")
+        };
+        return vec![
+            strong(format!("Gives back {less}")),
+            plain(format!("{rose}, {}", stays_in(" of its own"))),
+        ];
+    }
+    let mut headline = Pieces::new();
+    if peak.0 == 0 && profile.totals.allocated.value <= 0.0 && is_tiny(profile) {
+        headline.push(strong("Nothing worth a plot"));
+        headline.push(plain(": nothing was allocated and "));
+    } else if is_tiny(profile) {
+        headline.push(strong(format!("Nothing worth a plot: {peak}")));
+        headline.push(plain(" above the start at the peak; "));
+    } else {
+        headline.push(strong(format!("Peak {peak}")));
+        headline.push(plain(format!(" above the start{}; ", holder(profile, tally, names))));
+    }
+    match end {
+        End::Plain => headline.push(strong(stays_in(""))),
+        End::Less(less) => {
+            headline.push(strong(format!("gives back {less}")));
+            headline.push(plain(format!(" at the end, {}", stays_in(" of its own"))));
+        }
+        End::Replaced(older) => {
+            let change = profile.totals.footprint_delta;
+            headline.push(strong(stays_in("")));
+            headline.push(plain(format!(", but {older} of older memory was freed or reused: ")));
+            headline.push(strong(format!("{change} at the end")));
+        }
+        End::Unexplained => {
+            let own = if stays.0 == 0 { "none".to_owned() } else { format!("only {stays}") };
+            headline.push(strong(format!("{} at the end", profile.totals.footprint_delta)));
+            headline.push(plain(format!(", {own} of it in blocks that it made")));
+        }
+    }
+    headline
+}
+
+/// Who held the peak, as the middle of a sentence.
+fn holder(profile: &Profile, tally: &Tally, names: &Names<'_>) -> String {
+    let Some(key) = tally.peak_line() else { return String::new() };
+    let (held, name) = (tally.lines[&key].0.peak, names.line(key));
+    let peak = profile.totals.peak_footprint.as_f64();
+    let margin = held.margin(profile.recording.sample_interval.as_f64());
+    if held.value - margin > 1.05 * peak {
+        // Memory from before the start was used again: no share of the growth can be told.
+        format!(" while {name} held {}", Bytes::from_f64(held.value))
+    } else {
+        format!(", {} held by {name}", share_words(tally, held.value, peak))
     }
 }
 
 /// How much of the peak a line held. It is the largest of the lines, and still not of all parts
 /// when libraries or the allocators' slack hold more.
-fn share_words(tally: &Tally, held: f64, peak: Bytes) -> String {
-    let slack = peak.as_f64() - tally.total.peak.value;
+fn share_words(tally: &Tally, held: f64, peak: f64) -> String {
+    let slack = peak - tally.total.peak.value;
     let elsewhere = [tally.libraries.peak.value, tally.native.peak.value, slack];
-    match held / peak.as_f64().max(1.0) {
+    match held / peak.max(1.0) {
         s if s >= 0.95 => "nearly all of it".to_owned(),
         s if s >= 0.5 => "most of it".to_owned(),
         _ if elsewhere.iter().all(|other| *other <= held) => "the largest part".to_owned(),
@@ -106,7 +197,9 @@ fn capitalised(text: &str) -> String {
 /// The first of these that holds; each claim is made only well beyond its margin.
 fn advice(profile: &Profile, tally: &Tally, names: &Names<'_>) -> Option<String> {
     let step = profile.recording.sample_interval.as_f64();
-    let peak = profile.totals.peak_footprint.as_f64();
+    // What the claims are held against: next to 100 MiB that were freed, 9 KiB are no matter.
+    let change = profile.totals.footprint_delta.0.unsigned_abs() as f64;
+    let peak = profile.totals.peak_footprint.as_f64().max(change);
     if let Some((key, f)) = tally.peak_line().map(|key| (key, &tally.lines[&key].0)) {
         let held = f.peak.value;
         // What may have survived unseen: 0 in an exact recording.
@@ -141,19 +234,7 @@ fn advice(profile: &Profile, tally: &Tally, names: &Names<'_>) -> Option<String>
             return Some(format!("{name} allocated and freed {size} on the way."));
         }
     }
-    freed(profile)
-}
-
-/// Older memory that is gone, when it is worth a word.
-fn freed(profile: &Profile) -> Option<String> {
-    let delta = profile.totals.footprint_delta;
-    let least = (0.1 * profile.totals.peak_footprint.as_f64()).max(WORTH_A_PLOT as f64);
-    (delta.0 < 0 && delta.0.unsigned_abs() as f64 >= least).then(|| {
-        format!(
-            "At the end the process used {} less than before: older memory was freed.",
-            Bytes(delta.0.unsigned_abs())
-        )
-    })
+    None
 }
 
 fn most(tally: &Tally, of: impl Fn(&super::Figures) -> f64) -> Option<(LineKey, f64)> {
@@ -175,15 +256,32 @@ fn facts(profile: &Profile) -> String {
     facts.push(if recording.exact() {
         "every allocation recorded".to_owned()
     } else {
-        let held = profile.totals.live_at_peak;
-        let share = held.margin(recording.sample_interval.as_f64()) / held.value;
-        let error = percent(share).map_or_else(String::new, |p| format!(" (±{p})"));
-        format!("sampled every {}{error}", recording.sample_interval)
+        let step = recording.sample_interval.as_f64();
+        let errors: Vec<String> = [
+            ("held at the peak", profile.totals.live_at_peak),
+            ("stays", profile.totals.surviving),
+        ]
+        .into_iter()
+        .map(|(name, figure)| (name, error_words(figure, step)))
+        .filter(|(_, error)| !error.is_empty())
+        .map(|(name, error)| format!("{name} {error}"))
+        .collect();
+        let errors = if errors.is_empty() { "±0.5% at most".into() } else { errors.join(", ") };
+        format!("sampled every {} ({errors})", recording.sample_interval)
     });
-    if let Some(share) = overhead(recording.overhead, recording.duration).and_then(percent) {
-        facts.push(format!("overhead {share}"));
-    }
+    facts.extend(cost(recording.overhead, recording.duration));
     facts.join(" · ")
+}
+
+/// Below this a share of the duration frightens, although nobody waited.
+const SHORT: Nanos = Nanos(250_000_000);
+
+/// What the measuring cost: as time where the code was quick, as a share otherwise.
+fn cost(own: Nanos, duration: Nanos) -> Option<String> {
+    if duration < SHORT {
+        return (own.0 > 0).then(|| format!("measuring took {own}"));
+    }
+    overhead(own, duration).and_then(percent).map(|share| format!("overhead {share}"))
 }
 
 /// Time spent in our own code as a share of the whole; `None` without any time.

@@ -10,10 +10,12 @@
 //! - [`sites`]: what each stack holds, and held at the peak;
 //! - [`stacks`]: the stacks, as a prefix tree;
 //! - [`footprint`]: how much memory the process holds;
+//! - [`large`]: large blocks, by what of them is in use;
 //! - [`curve`]: memory over time.
 
 mod curve;
 mod footprint;
+mod large;
 mod live_set;
 mod recorder;
 mod sampler;
@@ -22,8 +24,9 @@ mod stacks;
 
 pub use curve::Curve;
 pub use footprint::Footprint;
+pub use large::LargeBlocks;
 pub use live_set::{LiveSet, Sample};
-pub use recorder::{Block, Filter, Recorded, Recorder, Settings};
+pub use recorder::{Block, Freed, Memory, Origin, Recorded, Recorder, Settings};
 pub use sampler::{Draw, Sampler};
 pub use sites::Sites;
 pub use stacks::{Frames, Names, Paths, Place};

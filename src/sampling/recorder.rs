@@ -2,6 +2,7 @@
 
 use super::curve::{Curve, Point};
 use super::footprint::Footprint;
+use super::large::{LARGE, LargeBlock, LargeBlocks};
 use super::live_set::{LiveSet, Sample};
 use super::sampler::{Draw, Sampler};
 use super::sites::{Sites, Worth};
@@ -22,12 +23,23 @@ pub struct Settings {
     pub paths: Paths,
 }
 
-/// The addresses whose free must be told. Called with the recorder's lock held.
-pub trait Filter {
-    /// From now on.
-    fn add(&mut self, address: usize);
-    /// No longer.
-    fn remove(&mut self, address: usize);
+/// The memory of the process, as far as the recorder asks for it. Called with its lock held.
+pub trait Memory {
+    /// The free of this address must be told from now on.
+    fn watch(&mut self, address: usize);
+    /// It need not be told any longer.
+    fn unwatch(&mut self, address: usize);
+    /// How many bytes of a range are resident.
+    fn resident(&mut self, start: usize, length: u64) -> u64;
+}
+
+/// A block that was taken out of the books: enough to put it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Freed {
+    /// The sample.
+    pub sample: Sample,
+    /// Of a large block, the bytes that were in use.
+    pub touched: Option<u64>,
 }
 
 /// A block that was allocated.
@@ -43,6 +55,23 @@ pub struct Block {
     pub epoch: u32,
 }
 
+/// Where an allocation comes from.
+#[derive(Debug)]
+pub struct Origin<'call, F> {
+    /// The thread's Python stack, if it has one.
+    pub frames: Option<&'call F>,
+    /// Whether it is the thread that the recording was started in.
+    pub recording_thread: bool,
+}
+
+impl<F> Clone for Origin<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F> Copy for Origin<'_, F> {}
+
 /// Everything is recorded up to this many events, so that an ordinary cell is exact.
 const ALWAYS_EXACT: u64 = 50_000;
 
@@ -55,6 +84,13 @@ const BUDGET: f64 = 0.008;
 /// Between two looks at the time that they took: events, and nanoseconds.
 const PACE: (u64, u64) = (256, 2_000_000);
 
+/// Nanoseconds that it takes to look whether a page is resident, about.
+const PAGE_COST: u64 = 20;
+
+/// Looks before a free may take one part in so many of the time, after an allowance in nanoseconds.
+const LOOK_SHARE: u64 = 100;
+const LOOK_ALLOWANCE: u64 = 4_000_000;
+
 /// Lines that a point of the curve tells apart.
 const MAX_HELD: usize = 24;
 
@@ -64,6 +100,9 @@ pub struct Recorder {
     settings: Settings,
     sampler: Sampler,
     live: LiveSet,
+    large: LargeBlocks,
+    /// What a large block that is being moved leaves untouched; it goes with the block's own bytes.
+    moving: u64,
     sites: Sites,
     names: Names,
     footprint: Footprint,
@@ -78,6 +117,8 @@ pub struct Recorder {
     at_peak: bool,
     events: u64,
     paced: Pace,
+    /// By [`Recorder::measure`].
+    pages_looked_at: u64,
 }
 
 /// Where the recorder stood when the time was last looked at.
@@ -116,6 +157,8 @@ impl Recorder {
         Recorder {
             sampler: Sampler::new(settings.seed),
             live: LiveSet::new(2 * MAX_LIVE),
+            large: LargeBlocks::default(),
+            moving: 0,
             sites: Sites::new(),
             names,
             footprint: Footprint::default(),
@@ -128,6 +171,7 @@ impl Recorder {
             at_peak: true,
             events: 0,
             paced: Pace::default(),
+            pages_looked_at: 0,
             settings,
         }
     }
@@ -139,7 +183,7 @@ impl Recorder {
 
     /// From which size on a block must be told whatever its countdown says.
     pub fn always_from(&self) -> u64 {
-        self.sampler.always_from()
+        self.sampler.always_from().min(LARGE)
     }
 
     /// A new countdown.
@@ -152,64 +196,140 @@ impl Recorder {
         self.sampler.epoch()
     }
 
-    /// A block was allocated at whose place the countdown ran out, or that is always told.
+    /// A block was allocated at whose place the countdown ran out, or that is always told. `net`:
+    /// usable native bytes of this and other blocks, allocated minus freed, that were not told yet.
     pub fn allocated(
         &mut self,
         block: Block,
-        frames: Option<&impl Frames>,
+        net: i64,
+        origin: Origin<'_, impl Frames>,
         now: u64,
-        filter: &mut impl Filter,
+        memory: &mut impl Memory,
     ) {
-        let certain = block.size >= self.sampler.always_from();
-        if !certain && !self.sampler.accept(block.size, block.epoch) {
-            return;
+        if net < 0 {
+            self.leave_peak();
         }
-        // A block at the address of a live sample: its free was not seen.
-        self.freed(block.address, now, filter);
-        self.events += 1;
-        if self.live.is_full() {
-            if self.settings.exact {
-                self.live.grow()
-            } else {
-                self.coarsen(1, filter)
-            }
-            if !self.settings.exact && !self.sampler.accept(block.size, self.sampler.epoch() - 1) {
-                return;
-            }
-        }
-        let site = self.site(block.allocator, frames);
-        let line = self.sites.line(site);
-        self.running = line.or(self.running);
-        let probability = self.sampler.probability(block.size);
-        let worth = Worth::new(block.size, probability);
-        self.live.insert(Sample { address: block.address, size: block.size, site });
-        filter.add(block.address);
         // What is added after a decrease is no part of the peak before it.
         self.leave_peak_if_below();
-        self.sites.allocated(site, worth, probability);
-        self.hold(site, worth.bytes, worth.variance);
+        self.count(net);
+        if block.size >= self.always_from() || self.sampler.accept(block.size, block.epoch) {
+            self.note(block, origin, now, memory);
+        }
         self.look(now);
     }
 
-    /// A block is about to be freed. Anything that is no sample is passed over.
-    pub fn freed(&mut self, address: usize, now: u64, filter: &mut impl Filter) -> Option<Sample> {
-        let sample = self.live.remove(address)?;
-        filter.remove(address);
+    fn note(
+        &mut self,
+        block: Block,
+        origin: Origin<'_, impl Frames>,
+        now: u64,
+        memory: &mut impl Memory,
+    ) {
+        // A block at the address of a live one: its free was not seen.
+        self.freed(block.address, 0, now, memory);
+        self.events += 1;
+        let is_large = block.size >= LARGE;
+        if !is_large && self.live.is_full() {
+            if self.settings.exact {
+                self.live.grow();
+            } else {
+                self.coarsen(1, memory);
+                if !self.sampler.accept(block.size, self.sampler.epoch() - 1) {
+                    return;
+                }
+            }
+        }
+        let site = self.site(block.allocator, origin);
+        if origin.recording_thread {
+            self.running = self.sites.line(site).or(self.running);
+        }
+        memory.watch(block.address);
+        if is_large {
+            // Nothing of it is in use until it was looked up.
+            self.sites.reserved(site);
+            self.large.insert(block.address, LargeBlock { size: block.size, touched: 0, site });
+        } else {
+            let probability = self.sampler.probability(block.size);
+            let worth = Worth::new(block.size, probability);
+            self.live.insert(Sample { address: block.address, size: block.size, site });
+            self.sites.allocated(site, worth, probability);
+            self.hold(site, worth.bytes, worth.variance);
+        }
+    }
+
+    /// A block is about to be freed, and `net` as in [`Recorder::allocated`]. An address that is not
+    /// in the books is passed over.
+    pub fn freed(
+        &mut self,
+        address: usize,
+        net: i64,
+        now: u64,
+        memory: &mut impl Memory,
+    ) -> Option<Freed> {
+        if net < 0 {
+            self.look_before_a_decrease(now, memory);
+        }
+        let freed = self.take_out(address, memory);
+        if net < 0 {
+            self.leave_peak();
+        }
+        if net != 0 {
+            self.count(net);
+        }
+        if freed.is_some() || net != 0 {
+            self.look(now);
+        }
+        freed
+    }
+
+    /// Before native bytes go: is this the peak, by what of the large blocks is in use now?
+    fn look_before_a_decrease(&mut self, now: u64, memory: &mut impl Memory) {
+        let untouched = self.large.untouched();
+        let could_be_a_peak = self.bytes() + untouched as i64 > self.peak;
+        let affordable = self.pages_looked_at * PAGE_COST <= now / LOOK_SHARE + LOOK_ALLOWANCE;
+        if untouched > 0 && could_be_a_peak && affordable {
+            self.measure(now, memory);
+        }
+    }
+
+    fn take_out(&mut self, address: usize, memory: &mut impl Memory) -> Option<Freed> {
+        if let Some(sample) = self.live.remove(address) {
+            memory.unwatch(address);
+            self.leave_peak();
+            let worth = Worth::new(sample.size, self.sampler.probability(sample.size));
+            self.sites.freed(sample.site, worth);
+            self.hold(sample.site, -worth.bytes, -worth.variance);
+            return Some(Freed { sample, touched: None });
+        }
+        let block = self.large.remove(address)?;
+        memory.unwatch(address);
         self.leave_peak();
-        let worth = Worth::new(sample.size, self.sampler.probability(sample.size));
-        self.sites.freed(sample.site, worth);
-        self.hold(sample.site, -worth.bytes, -worth.variance);
-        self.look(now);
-        Some(sample)
+        self.moving += block.size - block.touched;
+        self.sites.freed(block.site, Worth::new(block.touched, 1.0));
+        self.sites.untouched(block.site, block.size - block.touched);
+        self.hold(block.site, -(block.touched as f64), 0.0);
+        let sample = Sample { address, size: block.size, site: block.site };
+        Some(Freed { sample, touched: Some(block.touched) })
     }
 
     /// A free that was told did not happen: a `realloc` failed, and its block is where it was.
-    pub fn undo_free(&mut self, sample: Sample, now: u64, filter: &mut impl Filter) {
-        let worth = Worth::new(sample.size, self.sampler.probability(sample.size));
-        self.live.insert(sample);
-        filter.add(sample.address);
-        self.sites.undo_free(sample.site, worth);
-        self.hold(sample.site, worth.bytes, worth.variance);
+    pub fn undo_free(&mut self, freed: Freed, now: u64, memory: &mut impl Memory) {
+        let Freed { sample: Sample { address, size, site }, touched } = freed;
+        memory.watch(address);
+        let worth = match touched {
+            Some(touched) => {
+                self.moving -= size - touched;
+                self.sites.untouched_again(site, size - touched);
+                self.large.insert(address, LargeBlock { size, touched, site });
+                Worth::new(touched, 1.0)
+            }
+            None => {
+                self.live.insert(freed.sample);
+                Worth::new(size, self.sampler.probability(size))
+            }
+        };
+        self.sites.undo_free(site, worth);
+        self.hold(site, worth.bytes, worth.variance);
         self.look(now);
     }
 
@@ -218,8 +338,47 @@ impl Recorder {
         if bytes < 0 {
             self.leave_peak();
         }
-        self.footprint.add_native(bytes);
+        self.count(bytes);
         self.look(now);
+    }
+
+    /// Adds native bytes; with them goes what a moved block had left untouched.
+    fn count(&mut self, net: i64) {
+        self.footprint.add_native(net);
+        self.moving = 0;
+    }
+
+    /// Blocks that may be partly in use, for a look without the lock: (address, size).
+    pub fn partly_touched(&self) -> Vec<(usize, u64)> {
+        self.large.partial()
+    }
+
+    /// What such a look has found: (address, size, resident bytes).
+    pub fn touched(&mut self, found: &[(usize, u64, u64)], now: u64) {
+        for &(address, size, resident) in found {
+            if let Some((site, growth)) = self.large.measured(address, size, resident) {
+                self.leave_peak_if_below();
+                self.sites.change(site, growth as f64, 0.0);
+                self.hold(site, growth as f64, 0.0);
+            }
+        }
+        self.look(now);
+    }
+
+    fn measure(&mut self, now: u64, memory: &mut impl Memory) {
+        let found: Vec<(usize, u64, u64)> = self
+            .large
+            .partial()
+            .into_iter()
+            .map(|(address, size)| (address, size, memory.resident(address, size)))
+            .collect();
+        self.pages_looked_at += found.iter().map(|(_, size, _)| size / 4096).sum::<u64>();
+        self.touched(&found, now);
+    }
+
+    /// The footprint now.
+    fn bytes(&self) -> i64 {
+        self.footprint.bytes() - (self.large.untouched() + self.moving) as i64
     }
 
     /// CPython took an arena or gave one back.
@@ -231,9 +390,19 @@ impl Recorder {
         self.look(now);
     }
 
-    /// Anonymous memory was mapped.
-    pub fn mapped(&mut self, start: usize, length: usize, now: u64) {
-        self.footprint.map(start, length);
+    /// Anonymous memory was mapped: always noted, since it is rare and at least a page.
+    pub fn mapped(
+        &mut self,
+        block: Block,
+        net: i64,
+        origin: Origin<'_, impl Frames>,
+        now: u64,
+        memory: &mut impl Memory,
+    ) {
+        self.leave_peak_if_below();
+        self.count(net);
+        self.note(block, origin, now, memory);
+        self.footprint.map(block.address, block.size as usize);
         self.look(now);
     }
 
@@ -243,10 +412,17 @@ impl Recorder {
         start: usize,
         length: usize,
         now: u64,
-        filter: &mut impl Filter,
+        memory: &mut impl Memory,
     ) -> bool {
-        self.freed(start, now, filter);
+        // A large block that is cut is taken out whole: its remains count as in use.
+        let mut cut = self.large.overlapping(start, length);
+        cut.push(start);
+        self.look_before_a_decrease(now, memory);
+        for address in cut {
+            self.take_out(address, memory);
+        }
         self.leave_peak();
+        self.moving = 0;
         let ours = self.footprint.unmap(start, length);
         self.look(now);
         ours
@@ -259,7 +435,7 @@ impl Recorder {
 
     /// Looks at what the samples cost, now and then: `spent` of `now` nanoseconds so far.
     /// Raises the interval where it is too much.
-    pub fn pace(&mut self, now: u64, spent: u64, filter: &mut impl Filter) {
+    pub fn pace(&mut self, now: u64, spent: u64, memory: &mut impl Memory) {
         let due = self.events >= self.paced.events + PACE.0 && now >= self.paced.now + PACE.1;
         if self.settings.exact || self.events < ALWAYS_EXACT || !due {
             return;
@@ -268,12 +444,12 @@ impl Recorder {
         let share = (spent - last.spent) as f64 / (now - last.now) as f64;
         if share > BUDGET {
             // The share falls as the interval grows: this many doublings bring it to the budget.
-            self.coarsen((share / BUDGET).log2().round().clamp(1.0, 4.0) as u32, filter);
+            self.coarsen((share / BUDGET).log2().round().clamp(1.0, 4.0) as u32, memory);
         }
     }
 
     /// The blocks that are live by what is known of them, thinned to a coarser interval.
-    fn coarsen(&mut self, doublings: u32, filter: &mut impl Filter) {
+    fn coarsen(&mut self, doublings: u32, memory: &mut impl Memory) {
         let before: Vec<Sample> = self.live.iter().copied().collect();
         let old: Vec<f64> = before.iter().map(|s| self.sampler.probability(s.size)).collect();
         self.sampler.coarsen(doublings);
@@ -284,7 +460,7 @@ impl Recorder {
                 Worth::new(sample.size, self.sampler.probability(sample.size))
             } else {
                 self.live.remove(sample.address);
-                filter.remove(sample.address);
+                memory.unwatch(sample.address);
                 Worth { bytes: 0.0, variance: 0.0 }
             };
             let (bytes, variance) = (is.bytes - was.bytes, is.variance - was.variance);
@@ -295,12 +471,15 @@ impl Recorder {
         }
     }
 
-    fn site(&mut self, allocator: Allocator, frames: Option<&impl Frames>) -> u32 {
-        let number = self.names.intern(frames);
+    fn site(&mut self, allocator: Allocator, origin: Origin<'_, impl Frames>) -> u32 {
+        // A thread without a line of the user's own works for the line that runs meanwhile.
+        let waiting = if origin.recording_thread { None } else { self.running };
+        let number = self.names.intern(origin.frames, waiting);
         let known = self.names.known(number);
         let index = allocator as usize;
         if known.sites[index] == NO_SITE {
-            let thread = if frames.is_some() { ThreadKind::Python } else { ThreadKind::Native };
+            let thread =
+                if origin.frames.is_some() { ThreadKind::Python } else { ThreadKind::Native };
             known.sites[index] = self.sites.add(known.stack, allocator, thread, known.line);
         }
         known.sites[index]
@@ -329,14 +508,14 @@ impl Recorder {
     }
 
     fn leave_peak_if_below(&mut self) {
-        if self.footprint.bytes() < self.peak {
+        if self.bytes() < self.peak {
             self.leave_peak();
         }
     }
 
     /// To be called after every change of the footprint.
     fn look(&mut self, now: u64) {
-        let footprint = self.footprint.bytes();
+        let footprint = self.bytes();
         if footprint > self.peak || (self.at_peak && footprint == self.peak) {
             self.peak = footprint;
             self.peak_at = now;
@@ -360,12 +539,16 @@ impl Recorder {
             held.select_nth_unstable_by(MAX_HELD, |a, b| b.1.total_cmp(&a.1));
             held.truncate(MAX_HELD);
         }
-        let footprint = self.footprint.bytes();
+        let footprint = self.bytes();
         self.curve.push(Point { at: now, footprint, rss, held, running: self.running });
     }
 
     /// Ends the recording.
-    pub fn finish(mut self, now: u64, rss: u64) -> Recorded {
+    pub fn finish(mut self, now: u64, rss: u64, memory: &mut impl Memory) -> Recorded {
+        self.measure(now, memory);
+        for (site, bytes) in self.large.untouched_by_site() {
+            self.sites.untouched(site, bytes);
+        }
         // A peak that nothing has come down from yet is the present.
         self.leave_peak_if_below();
         self.leave_peak();
@@ -378,7 +561,7 @@ impl Recorder {
                 None => at_peak.push((line, bytes)),
             }
         }
-        let footprint = SignedBytes(self.footprint.bytes());
+        let footprint = SignedBytes(self.bytes());
         let stacks_cut = self.names.cut();
         let (stacks, lines) = self.names.finish();
         let mut points = self.curve.finish();

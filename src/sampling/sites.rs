@@ -5,7 +5,7 @@
 //! what it held at that peak, since it did not change in between; so it is brought up to date then,
 //! and at the end. One comparison an event, whatever the number of sites.
 
-use crate::profile::{Allocator, Estimate, Site, StackId, ThreadKind};
+use crate::profile::{Allocator, Bytes, Estimate, Site, StackId, ThreadKind};
 
 #[derive(Debug)]
 struct Entry {
@@ -19,6 +19,8 @@ struct Entry {
     /// The peak that `at_peak` belongs to.
     peak: u32,
     temporary: Estimate,
+    /// Bytes of large blocks that went without ever being in use.
+    untouched: f64,
     count: Estimate,
 }
 
@@ -81,6 +83,7 @@ impl Sites {
             at_peak: zero,
             peak: self.peak,
             temporary: zero,
+            untouched: 0.0,
             count: zero,
         });
         self.entries.len() as u32 - 1
@@ -102,6 +105,21 @@ impl Sites {
         let count = &mut self.entries[site as usize].count;
         count.value += 1.0 / probability;
         count.variance += (1.0 - probability) / (probability * probability);
+    }
+
+    /// A large block was allocated, of which nothing is in use yet.
+    pub fn reserved(&mut self, site: u32) {
+        self.entries[site as usize].count.value += 1.0;
+    }
+
+    /// Of a large block that goes, so many bytes were never in use.
+    pub fn untouched(&mut self, site: u32, bytes: u64) {
+        self.entries[site as usize].untouched += bytes as f64;
+    }
+
+    /// That block did not go.
+    pub fn untouched_again(&mut self, site: u32, bytes: u64) {
+        self.entries[site as usize].untouched -= bytes as f64;
     }
 
     /// A sample was freed.
@@ -155,6 +173,7 @@ impl Sites {
             .map(|e| {
                 let mut allocated = tidy(e.live);
                 allocated += tidy(e.temporary);
+                allocated.value += e.untouched;
                 Site {
                     stack: e.stack,
                     allocator: e.allocator,
@@ -163,6 +182,7 @@ impl Sites {
                     surviving: tidy(e.live),
                     allocated,
                     temporary: tidy(e.temporary),
+                    untouched: Bytes::from_f64(e.untouched),
                     count: e.count,
                 }
             })

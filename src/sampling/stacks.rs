@@ -121,21 +121,56 @@ impl Names {
     }
 
     /// The number of a stack (`None`: of a thread without Python).
-    pub(super) fn intern(&mut self, frames: Option<&impl Frames>) -> u32 {
+    ///
+    /// `waiting` is the line that another thread runs meanwhile: a stack without a line of the
+    /// user's own is put below it, since it works for that line.
+    pub(super) fn intern(&mut self, frames: Option<&impl Frames>, waiting: Option<u32>) -> u32 {
         // The seed keeps the empty stack and the thread without Python apart.
         let hash = frames.map_or(1, |frames| {
             frames.keys().fold(2, |hash: u64, key| {
                 (hash.rotate_left(5) ^ key).wrapping_mul(0x517c_c1b7_2722_0a95)
             })
         });
-        if let Some(&number) = self.by_hash.get(&hash) {
-            return number;
+        let number = match self.by_hash.get(&hash) {
+            Some(&number) => number,
+            None => {
+                let (stack, line) =
+                    frames.map_or((None, None), |frames| self.take_apart(frames, None));
+                self.add(hash, stack, line)
+            }
+        };
+        match waiting {
+            Some(waiting) if self.known[number as usize].line.is_none() => {
+                self.intern_below(hash, frames, waiting)
+            }
+            _ => number,
         }
-        let (stack, line) = frames.map_or((None, None), |frames| self.take_apart(frames));
+    }
+
+    fn add(&mut self, hash: u64, stack: Option<StackId>, line: Option<u32>) -> u32 {
         let number = self.known.len() as u32;
         self.known.push(Known { stack, line, sites: [NO_SITE; 3] });
         self.by_hash.insert(hash, number);
         number
+    }
+
+    fn intern_below(&mut self, hash: u64, frames: Option<&impl Frames>, waiting: u32) -> u32 {
+        let hash =
+            hash.rotate_left(9) ^ (u64::from(waiting) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        if let Some(&number) = self.by_hash.get(&hash) {
+            return number;
+        }
+        let (file, line) = self.lines[waiting as usize];
+        let frame = self.table.frame_table.iter().position(|f| f.file == file && f.line == line);
+        let above = frame.map(|index| self.row(None, FrameId(index as u32)));
+        let kind = if frames.is_some() { "another Python thread" } else { "native threads" };
+        let thread = self.mark(kind);
+        let below = self.row(above, thread);
+        let stack = match frames {
+            Some(frames) => self.take_apart(frames, Some(below)).0,
+            None => Some(below),
+        };
+        self.add(hash, stack, Some(waiting))
     }
 
     pub(super) fn known(&mut self, number: u32) -> &mut Known {
@@ -152,7 +187,12 @@ impl Names {
         self.cut
     }
 
-    fn take_apart(&mut self, frames: &impl Frames) -> (Option<StackId>, Option<u32>) {
+    /// The rows of a stack below `root`, and its line.
+    fn take_apart(
+        &mut self,
+        frames: &impl Frames,
+        root: Option<StackId>,
+    ) -> (Option<StackId>, Option<u32>) {
         let ids: Vec<FrameId> = frames
             .keys()
             .enumerate()
@@ -169,18 +209,18 @@ impl Names {
             let kind = self.table.files[frame.file.0 as usize].kind;
             matches!(kind, FileKind::User | FileKind::Cell).then_some((id, frame.file, frame.line))
         });
-        let mut stack = None;
+        let mut stack = root;
         if self.table.frames.len() < MAX_ROWS {
             for (index, &id) in ids.iter().enumerate().rev() {
                 stack = Some(self.row(stack, id));
                 if frames.gap() == Some(index) {
-                    let gap = self.gap_frame();
+                    let gap = self.mark("… frames left out");
                     stack = Some(self.row(stack, gap));
                 }
             }
         } else {
             self.cut = true;
-            stack = line.map(|(id, ..)| self.row(None, id));
+            stack = line.map(|(id, ..)| self.row(None, id)).or(root);
         }
         (stack, line.map(|(_, file, number)| self.line_number(file, number)))
     }
@@ -202,16 +242,16 @@ impl Names {
         id
     }
 
-    fn gap_frame(&mut self) -> FrameId {
-        const KEY: u64 = 0x6170_6761_7067_6170;
-        match self.frames.get(&KEY) {
+    /// A frame that is no code: it says something about the frames around it.
+    fn mark(&mut self, text: &str) -> FrameId {
+        let key = text.bytes().fold(0x6d61_726b, |key: u64, byte| {
+            (key ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        match self.frames.get(&key) {
             Some(&id) => id,
             None => {
-                let function = "… frames left out".to_owned();
-                self.add_frame(
-                    KEY,
-                    Place { function, file: "<deep recursion>".to_owned(), line: 0 },
-                )
+                let file = "<memprofile>".to_owned();
+                self.add_frame(key, Place { function: text.to_owned(), file, line: 0 })
             }
         }
     }
@@ -288,10 +328,10 @@ mod tests {
         let cell = (1, "<module>", "/tmp/cell.py", 3);
         let first = Fixed(vec![(2, "read", "/lib/pd/io.py", 8), cell, run], None);
         let second = Fixed(vec![(3, "sort", "/lib/pd/io.py", 9), cell, run], None);
-        let a = names.intern(Some(&first));
-        let b = names.intern(Some(&second));
+        let a = names.intern(Some(&first), None);
+        let b = names.intern(Some(&second), None);
         assert_ne!(a, b);
-        assert_eq!(names.intern(Some(&first)), a);
+        assert_eq!(names.intern(Some(&first), None), a);
         let line = names.known(a).line;
         assert_eq!(line, names.known(b).line);
         let (table, lines) = names.finish();
@@ -311,17 +351,38 @@ mod tests {
     #[test]
     fn a_thread_without_python_is_no_empty_stack() {
         let mut names = Names::new(paths());
-        let none = names.intern(None::<&Fixed>);
-        let empty = names.intern(Some(&Fixed(vec![], None)));
+        let none = names.intern(None::<&Fixed>, None);
+        let empty = names.intern(Some(&Fixed(vec![], None)), None);
         assert_ne!(none, empty);
         assert_eq!(names.known(none).stack, None);
+    }
+
+    #[test]
+    fn another_thread_works_for_the_line_that_waits() {
+        let mut names = Names::new(paths());
+        let main = Fixed(vec![(1, "<module>", "/tmp/cell.py", 3)], None);
+        let number = names.intern(Some(&main), None);
+        let line = names.known(number).line;
+        let worker = Fixed(vec![(7, "read", "/lib/pd/io.py", 8)], None);
+        let python = names.intern(Some(&worker), line);
+        let native = names.intern(None::<&Fixed>, line);
+        assert_eq!(names.intern(Some(&worker), line), python);
+        assert_eq!(names.known(python).line, line);
+        // A thread that runs a line of the user's own answers for itself.
+        assert_eq!(names.intern(Some(&main), line), number);
+        let stacks = [python, native].map(|n| names.known(n).stack.expect("it has rows"));
+        let (table, _) = names.finish();
+        let functions = |stack| table.walk(stack).map(|f| f.function.as_str()).collect::<Vec<_>>();
+        assert_eq!(functions(stacks[0]), ["read", "another Python thread", "<module>"]);
+        assert_eq!(functions(stacks[1]), ["native threads", "<module>"]);
+        assert_eq!(table.user_line(stacks[0]).map(|f| f.line), Some(3));
     }
 
     #[test]
     fn frames_left_out_are_shown_where_they_were() {
         let mut names = Names::new(paths());
         let deep = Fixed(vec![(1, "f", "/tmp/a.py", 1), (2, "main", "/tmp/a.py", 9)], Some(1));
-        let number = names.intern(Some(&deep));
+        let number = names.intern(Some(&deep), None);
         let stack = names.known(number).stack.expect("it has frames");
         let (table, _) = names.finish();
         let functions: Vec<_> = table.walk(stack).map(|f| f.function.as_str()).collect();

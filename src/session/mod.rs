@@ -13,7 +13,7 @@ pub use recording::{Described, Options, Session, collection, is_recording};
 use crate::hooks::lock::{ForkLock, Guard};
 use crate::hooks::{self, Callbacks, Noted, Saved, fork};
 use crate::profile::{Allocator, Collection};
-use crate::sampling::{self, Block, Frames, Recorder, Sample};
+use crate::sampling::{self, Block, Frames, Freed, Origin, Recorder, Sample};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -21,6 +21,8 @@ use std::time::Instant;
 struct Live {
     recorder: Recorder,
     started: Instant,
+    /// The thread that started it (`hooks::reentrancy::thread`).
+    thread: usize,
     /// Nanoseconds since the start, as last read from the clock.
     now: u64,
     visits: u32,
@@ -130,14 +132,18 @@ fn patch_new_libraries() {
     }
 }
 
-struct HookFilter;
+/// The memory of this process, for the recorder.
+struct OwnMemory;
 
-impl sampling::Filter for HookFilter {
-    fn add(&mut self, address: usize) {
+impl sampling::Memory for OwnMemory {
+    fn watch(&mut self, address: usize) {
         hooks::filter::add(address);
     }
-    fn remove(&mut self, address: usize) {
+    fn unwatch(&mut self, address: usize) {
         hooks::filter::remove(address);
+    }
+    fn resident(&mut self, start: usize, length: u64) -> u64 {
+        hooks::residency::resident(start, length as usize) as u64
     }
 }
 
@@ -209,37 +215,39 @@ const CALLBACKS: Callbacks = Callbacks {
         }
         with_own_stack(|stack| {
             with_live(weight(&noted), Cost::OfSampling, |live, now| {
-                let draw = record(live, noted, stack, now);
-                if noted.net != 0 {
-                    live.recorder.native(noted.net, now);
-                }
-                draw
+                let origin = live.origin(stack);
+                live.recorder.allocated(block(&noted), noted.net, origin, now, &mut OwnMemory);
+                live.next(now)
             })
         })
     },
     forgotten: |address, net| {
         let cost = if net == 0 { Cost::OfSampling } else { Cost::OfCounting };
         with_live(net.unsigned_abs(), cost, |live, now| {
-            live.recorder.freed(address, now, &mut HookFilter);
-            if net != 0 {
-                live.recorder.native(net, now);
-            }
+            live.recorder.freed(address, net, now, &mut OwnMemory);
         });
     },
     moving: |address| {
         with_live(0, Cost::OfSampling, |live, now| {
-            live.recorder.freed(address, now, &mut HookFilter)
+            live.recorder.freed(address, 0, now, &mut OwnMemory)
         })
         .flatten()
-        .map_or([0; 4], |s| [s.address as u64, s.size, s.site.into(), 1])
+        .map_or([0; 4], |Freed { sample, touched }| {
+            // The last word says what it is, and of a large block how much was in use.
+            let kind = touched.map_or(SAMPLE, |bytes| LARGE_BLOCK | bytes << 2);
+            [sample.address as u64, sample.size, sample.site.into(), kind]
+        })
     },
-    stayed: |address, [_, size, site, moved]: Saved| {
-        if moved == 1 {
-            let sample = Sample { address, size, site: site as u32 };
-            with_live(0, Cost::OfSampling, |live, now| {
-                live.recorder.undo_free(sample, now, &mut HookFilter)
-            });
-        }
+    stayed: |address, [_, size, site, kind]: Saved| {
+        let touched = match kind & 3 {
+            SAMPLE => None,
+            LARGE_BLOCK => Some(kind >> 2),
+            _ => return,
+        };
+        let freed = Freed { sample: Sample { address, size, site: site as u32 }, touched };
+        with_live(0, Cost::OfSampling, |live, now| {
+            live.recorder.undo_free(freed, now, &mut OwnMemory);
+        });
     },
     arena: |bytes| {
         with_live(VISIBLE, Cost::OfCounting, |live, now| live.recorder.arena(bytes, now));
@@ -251,14 +259,14 @@ const CALLBACKS: Callbacks = Callbacks {
     },
     unmapped: |start, length| {
         with_live(VISIBLE, Cost::OfCounting, |live, now| {
-            live.recorder.unmapped(start, length, now, &mut HookFilter)
+            live.recorder.unmapped(start, length, now, &mut OwnMemory)
         });
     },
     remapped: |old, old_length, noted| {
         with_own_stack(|stack| {
             with_live(VISIBLE, Cost::OfCounting, |live, now| {
                 live.recorder
-                    .unmapped(old, old_length, now, &mut HookFilter)
+                    .unmapped(old, old_length, now, &mut OwnMemory)
                     .then(|| map(live, noted, stack, now))
             })
             .flatten()
@@ -266,27 +274,34 @@ const CALLBACKS: Callbacks = Callbacks {
     },
 };
 
-fn record(live: &mut Live, noted: Noted, stack: Option<&impl Frames>, now: u64) -> hooks::Draw {
-    let block = Block {
+const SAMPLE: u64 = 1;
+const LARGE_BLOCK: u64 = 2;
+
+fn block(noted: &Noted) -> Block {
+    Block {
         address: noted.address,
         size: noted.size as u64,
         allocator: noted.allocator,
         epoch: noted.epoch,
-    };
-    let recorder = &mut live.recorder;
-    recorder.allocated(block, stack, now, &mut HookFilter);
-    recorder.pace(now, live.spent_sampling, &mut HookFilter);
-    hooks::set_large(recorder.always_from());
-    let draw = recorder.draw();
-    hooks::Draw { countdown: draw.countdown, epoch: draw.epoch }
+    }
 }
 
-/// A mapping is always recorded: it is made rarely and is at least a page.
-fn map(live: &mut Live, noted: Noted, stack: Option<&impl Frames>, now: u64) -> hooks::Draw {
-    debug_assert_eq!(noted.allocator, Allocator::Mmap);
-    live.recorder.mapped(noted.address, noted.size, now);
-    if noted.net != 0 {
-        live.recorder.native(noted.net, now);
+impl Live {
+    fn origin<'call, F: Frames>(&self, frames: Option<&'call F>) -> Origin<'call, F> {
+        Origin { frames, recording_thread: hooks::reentrancy::thread() == self.thread }
     }
-    record(live, noted, stack, now)
+
+    /// What the next countdown of this thread is.
+    fn next(&mut self, now: u64) -> hooks::Draw {
+        self.recorder.pace(now, self.spent_sampling, &mut OwnMemory);
+        hooks::set_large(self.recorder.always_from());
+        let draw = self.recorder.draw();
+        hooks::Draw { countdown: draw.countdown, epoch: draw.epoch }
+    }
+}
+
+fn map(live: &mut Live, noted: Noted, stack: Option<&impl Frames>, now: u64) -> hooks::Draw {
+    let origin = live.origin(stack);
+    live.recorder.mapped(block(&noted), noted.net, origin, now, &mut OwnMemory);
+    live.next(now)
 }

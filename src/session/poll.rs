@@ -7,9 +7,9 @@
 //! threads, and a cell must not be warned about ours. It comes back a little later.
 
 use super::{OWN_PEAK, live};
-use crate::hooks::{own_bytes, quiet_thread};
+use crate::hooks::{own_bytes, quiet_thread, residency};
 use crate::process::RssReader;
-use crate::profile::Nanos;
+use crate::profile::{Bytes, Nanos};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -44,6 +44,7 @@ fn unpoisoned<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) fn start() {
     READINGS.store(0, Relaxed);
     PAUSED.store(false, Relaxed);
+    *unpoisoned(&LOOKED) = None;
     *unpoisoned(&POLL) = begin();
 }
 
@@ -85,11 +86,41 @@ fn read(rss: &RssReader) {
     let Some(bytes) = rss.read() else { return };
     OWN_PEAK.fetch_max(own_bytes() as u64, Relaxed);
     super::look_for_libraries();
+    let found = look_at_large_blocks(bytes, entered);
     if let Some(live) = live().as_mut() {
         live.now = live.nanos(Instant::now());
+        live.recorder.touched(&found, live.now);
         live.recorder.poll(bytes.0, live.now);
         live.spent += entered.elapsed().as_nanos() as u64;
     }
+}
+
+/// The resident set size and the moment of the last look at large blocks, and what it cost.
+static LOOKED: Mutex<Option<(Bytes, Instant, Duration)>> = Mutex::new(None);
+
+/// Growth of the resident set that is worth a look.
+const GROWTH: u64 = 256 << 10;
+
+/// A look may take this share of the time: it waits as many times as long as the last one took.
+const PATIENCE: u32 = 200;
+
+/// How much of the large blocks is in use, if that may have changed. Without the lock: a block that is
+/// gone by now is passed over by the recorder.
+fn look_at_large_blocks(rss: Bytes, now: Instant) -> Vec<(usize, u64, u64)> {
+    let mut last = unpoisoned(&LOOKED);
+    let due = last.is_none_or(|(then, at, cost)| {
+        rss.0.abs_diff(then.0) >= GROWTH && now.duration_since(at) >= cost * PATIENCE
+    });
+    if !due {
+        return Vec::new();
+    }
+    let partial = live().as_ref().map(|live| live.recorder.partly_touched()).unwrap_or_default();
+    let found: Vec<_> = partial
+        .into_iter()
+        .map(|(start, size)| (start, size, residency::resident(start, size as usize) as u64))
+        .collect();
+    *last = Some((rss, now, now.elapsed()));
+    found
 }
 
 /// The process is about to fork.

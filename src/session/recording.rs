@@ -1,6 +1,6 @@
 //! Starting and stopping.
 
-use super::{AT_FORK, CALLBACKS, LIVE, Live, OWN_PEAK, live, poll};
+use super::{AT_FORK, CALLBACKS, LIVE, Live, OWN_PEAK, OwnMemory, live, poll};
 use crate::error::{Error, Result};
 use crate::hooks::{self, HookGuard, own_bytes};
 use crate::process::{self, HighWaterMark, RssReader};
@@ -86,6 +86,7 @@ impl Session {
         *live() = Some(Live {
             recorder,
             started,
+            thread: hooks::reentrancy::thread(),
             now: 0,
             visits: 0,
             spent: 0,
@@ -140,7 +141,7 @@ impl Session {
         OWN_PEAK.fetch_max(own_bytes() as u64, Relaxed);
         let Live { mut recorder, spent, collections, collection_count, .. } = live;
         recorder.native(counted.untold, duration.0);
-        let recorded = recorder.finish(duration.0, end_rss.0);
+        let recorded = recorder.finish(duration.0, end_rss.0, &mut OwnMemory);
         let exact = recorded.interval == Bytes(0);
         let [at_peak, surviving, allocated, count] = recorded.sums;
         // What the countdowns used up is the number of bytes requested, sampled or not.

@@ -183,7 +183,11 @@ def test_anonymous_mappings_count_and_reservations_do_not():
     with memprofile.profile() as profile:
         used = mmap.mmap(-1, MIB_3, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         closed = mmap.mmap(-1, MIB_5, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        used.write(bytes(MIB_3))
+        closed.write(bytes(MIB_5))
         closed.close()
+        # Asked for and never written to: it costs nothing.
+        idle = mmap.mmap(-1, MIB_5, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
     def mapped(text):
         (line,) = {line.lineno for line in profile.lines if text in line.source}
@@ -195,5 +199,7 @@ def test_anonymous_mappings_count_and_reservations_do_not():
 
     assert mapped("used = mmap") == [(MIB_3, MIB_3)]
     assert mapped("closed = mmap") == [(MIB_5, 0)]
+    assert mapped("idle = mmap") == [(0, 0)]
     assert 8 << 20 <= profile.peak_footprint < 9 << 20
     used.close()
+    idle.close()

@@ -59,3 +59,34 @@ def test_rows_and_slack_make_the_peak():
     # What was there before and is freed meanwhile counts down, so a few bytes may be missing.
     assert live <= profile.peak_footprint + 512
     assert kept
+
+
+def test_a_block_that_was_never_touched_costs_nothing():
+    with memprofile.profile() as profile:
+        zeros = np.zeros(250_000_000)
+    assert profile.peak_footprint < MIB
+    assert profile.total_allocated >= 2_000_000_000
+    (site,) = [site for site in profile.sites if site.allocated_bytes >= 2_000_000_000]
+    assert site.surviving_bytes <= 2 * 4096
+    with memprofile.profile() as profile:
+        zeros[:50_000_000] = 1
+    # It was there before; what it costs now shows in the resident set.
+    assert profile.peak_rss - profile.start_rss == pytest.approx(400_000_000, rel=0.05)
+
+
+def test_a_block_that_is_half_touched_costs_half():
+    with memprofile.profile() as profile:
+        zeros = np.zeros(50_000_000)
+        zeros[:25_000_000] = 1
+        del zeros
+    assert profile.peak_footprint == pytest.approx(200_000_000, rel=0.02)
+    assert profile.footprint_delta < MIB
+
+
+def test_a_library_thread_works_for_the_line_that_waits():
+    from concurrent.futures import ThreadPoolExecutor
+
+    with memprofile.profile() as profile, ThreadPoolExecutor(3) as pool:
+        blocks = list(pool.map(bytearray, [5_000_000] * 6))
+    (line,) = [line for line in profile.lines if "pool.map(bytearray" in line.source]
+    assert line.surviving_bytes == pytest.approx(sum(map(len, blocks)), rel=0.01)

@@ -111,6 +111,7 @@ impl Builder {
             surviving: estimate(surviving),
             allocated: estimate(allocated),
             temporary: estimate(allocated - surviving),
+            untouched: Bytes(0),
             count: Estimate::exact(count as f64),
         });
     }
@@ -355,6 +356,44 @@ pub fn failed() -> Profile {
     profile
 }
 
+/// A cell that only frees what another one made.
+pub fn frees() -> Profile {
+    let mut b = Builder::cell("cell [8]", "del big\nnote = \"done\"", 0.012);
+    let line = b.stack(&[("<module>", FileId(0), 2)]);
+    b.site(Some(line), Allocator::Pymalloc, [9626, 9626, 9700, 31]);
+    b.timeline(&[2], &[(0.0, &[0], 0), (0.012, &[0], 0)], 12);
+    let before = 100 * MIB as i64;
+    for point in &mut b.profile.timeline.points {
+        let freed = point.at >= Nanos(4_000_000);
+        point.footprint = SignedBytes(if freed { 9626 - before } else { 9626 });
+        point.rss = Bytes(if freed { 160 } else { 260 } * MIB);
+    }
+    let mut profile = b.finish(0.001, 0);
+    profile.totals.footprint_delta = SignedBytes(9626 - before);
+    profile.totals.peak_rss = profile.totals.start_rss;
+    profile.totals.end_rss = Bytes(160 * MIB);
+    profile
+}
+
+/// A cell that is run again: the new frame takes the place of the old one, which is freed only
+/// when the new one is there but for the last MiB.
+pub fn replaces() -> Profile {
+    let source = "import pandas as pd\nframe = build(1_000_000)";
+    let mut b = Builder::cell("cell [9]", source, 0.4);
+    let line = b.stack(&[("<module>", FileId(0), 2)]);
+    let size = 28 * MIB + 600 * 1024;
+    b.site(Some(line), Allocator::Mmap, [size, size, 2 * size, 40]);
+    b.timeline(&[2], &[(0.0, &[0], 0), (0.3, &[28], 0), (0.4, &[28], 0)], 12);
+    for point in &mut b.profile.timeline.points {
+        let share = (point.at.seconds() / 0.3).min(1.0);
+        point.footprint = SignedBytes((share * 1_004_544.0) as i64);
+        point.rss = Bytes(261 * MIB);
+    }
+    let mut profile = b.finish(0.3, 1_004_544 - size as i64);
+    profile.totals.footprint_delta = SignedBytes(104_858);
+    profile
+}
+
 /// More lines than anybody reads, in the cell and in a module of the user's own.
 pub fn many_lines() -> Profile {
     let source: Vec<String> = (1..=300)
@@ -530,6 +569,8 @@ pub fn all() -> Vec<(&'static str, Profile)> {
         ("exact_small", exact_small()),
         ("sampled_large", sampled_large()),
         ("failed", failed()),
+        ("frees", frees()),
+        ("replaces", replaces()),
         ("many_lines", many_lines()),
         ("unicode", unicode()),
         ("big", big()),

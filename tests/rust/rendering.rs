@@ -144,7 +144,17 @@ prop_compose! {
         let [peak, surviving, allocated, temporary, count] = figures;
         let stack = stack.filter(|_| stacks > 0).map(StackId);
         let thread = if native { ThreadKind::Native } else { ThreadKind::Python };
-        Site { stack, allocator, thread, peak, surviving, allocated, temporary, count }
+        Site {
+            stack,
+            allocator,
+            thread,
+            peak,
+            surviving,
+            allocated,
+            temporary,
+            untouched: Bytes(0),
+            count,
+        }
     }
 }
 

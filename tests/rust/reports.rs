@@ -1,10 +1,10 @@
 //! The answers hold for the fixed profiles: who, how much, and that the parts add up.
 
 use crate::fixtures;
-use memprofile::profile::{Bytes, Profile, SignedBytes};
+use memprofile::profile::{Bytes, Estimate, Profile, SignedBytes};
 use memprofile::render;
 use memprofile::report::lines::all_lines;
-use memprofile::report::{Hue, Options, Report};
+use memprofile::report::{Hue, Options, Report, error_words, relative_error};
 
 pub fn report(profile: &Profile) -> Report {
     Report::new(profile, &Options::default())
@@ -45,25 +45,111 @@ fn the_verdict_names_the_line_that_held_most_and_what_it_kept() {
 }
 
 #[test]
-fn the_verdict_calls_no_line_the_largest_part_when_slack_holds_more() {
-    let mut profile = fixtures::sampled_large();
-    profile.totals.peak_footprint = Bytes(8 << 30);
-    let sentence = report(&profile).verdict.sentence();
+fn a_cell_that_only_frees_gives_back() {
+    let report = report(&fixtures::frees());
     assert_eq!(
-        sentence,
-        "Peak 8.00 GiB above the start, 912 MiB of it held by line 7; 296 MiB stay."
+        report.verdict.sentence(),
+        "Gives back 100 MiB that was in use before; peak 9.40 KiB above the start, 9.40 KiB of its own stay."
+    );
+    assert!(!report.tiny && report.verdict.advice.is_none());
+    assert_eq!(
+        render::line(&report),
+        "peak 9.40 KiB · stays 9.40 KiB · at the end −100 MiB · 12.0 ms · exact"
+    );
+    let text = render::text(&report, false);
+    let spark = text.lines().find(|line| line.starts_with("footprint")).unwrap();
+    assert!(spark.contains("██▇") && spark.contains("▁▁ 12.0 ms"), "{spark}");
+}
+
+#[test]
+fn a_cell_that_frees_more_than_it_keeps_says_both() {
+    let mut profile = fixtures::exact_small();
+    profile.totals.footprint_delta = SignedBytes(-6 << 20);
+    assert_eq!(
+        report(&profile).verdict.sentence(),
+        "Peak 20.0 MiB above the start, 7.00 MiB of it held by line 1; gives back 6.00 MiB at the end, 12.0 MiB of its own stay."
     );
 }
 
 #[test]
-fn a_small_cell_that_freed_much_says_so() {
-    let mut profile = fixtures::tiny();
-    assert_eq!(report(&profile).verdict.advice, None);
-    profile.totals.footprint_delta = SignedBytes(-100 << 20);
+fn a_cell_that_replaces_says_why_its_peak_is_less_than_what_it_keeps() {
+    let report = report(&fixtures::replaces());
     assert_eq!(
-        report(&profile).verdict.advice.as_deref(),
-        Some("At the end the process used 100 MiB less than before: older memory was freed.")
+        report.verdict.sentence(),
+        "Peak 981 KiB above the start while line 2 held 28.6 MiB; 28.6 MiB stay, but 28.5 MiB of older memory was freed or reused: +102 KiB at the end."
     );
+    assert_eq!(
+        render::line(&report),
+        "peak 981 KiB · stays 28.6 MiB · at the end +102 KiB · 400 ms · exact"
+    );
+    let text = render::text(&report, false);
+    let words = "fit into memory that was there before, or replaced what the cell freed";
+    assert!(text.contains(&format!("reused       −27.6 MiB  {words}")), "{text}");
+    assert!(render::html(&report).unwrap().contains(words));
+    assert!(parts_add_up(&report));
+}
+
+#[test]
+fn what_is_in_use_and_nobody_made_is_not_called_nothing() {
+    let mut profile = fixtures::exact_small();
+    profile.totals.footprint_delta = SignedBytes(30 << 20);
+    assert_eq!(
+        report(&profile).verdict.sentence(),
+        "Peak 20.0 MiB above the start, 7.00 MiB of it held by line 1; +30.0 MiB at the end, only 12.0 MiB of it in blocks that it made."
+    );
+}
+
+#[test]
+fn each_figure_has_the_error_of_its_own() {
+    let profile = fixtures::sampled_large();
+    let step = profile.recording.sample_interval.as_f64();
+    let report = report(&profile);
+    let line = report.table.lines().find(|line| line.key.line == 3).unwrap();
+    let error = |figure| relative_error(figure, step).unwrap();
+    assert_eq!(error_words(line.figures.peak, step), "±2.5%");
+    assert_eq!(error_words(line.figures.surviving, step), "±5.5%");
+    let rows = all_lines(&profile);
+    let row = rows.iter().find(|row| row.lineno == 3).unwrap();
+    assert_eq!(row.relative_error, error(line.figures.surviving));
+    let text = render::text(&report, false);
+    assert!(text.contains("390 MiB ±2.5%    84.0 MiB ±5.5%    1.20 GiB"), "{text}");
+    assert!(report.verdict.facts.contains("(held at the peak ±1.3%, stays ±2.9%)"));
+    // What is known better than it is shown has no error to state, what is not known is rough.
+    let known = |value, deviation: f64| Estimate { value, variance: deviation * deviation };
+    assert_eq!(error_words(known(1e9, 1e6), 0.0), "");
+    assert_eq!(error_words(known(1e6, 1e6), 0.0), "rough");
+    assert_eq!(relative_error(known(0.0, 1.0), 1.0), None);
+}
+
+#[test]
+fn the_cost_of_a_short_cell_is_a_time() {
+    let facts = |profile| report(&profile).verdict.facts;
+    assert!(facts(fixtures::exact_small()).ends_with(" · measuring took 9.00 ms"));
+    assert!(facts(fixtures::sampled_large()).ends_with(" · overhead 1.6%"));
+}
+
+#[test]
+fn one_line_has_its_figures_in_a_fixed_order() {
+    for (profile, line) in [
+        (fixtures::tiny(), "peak 3.10 KiB · stays 88 B · 12.0 µs · exact"),
+        (fixtures::empty(), "peak 0 · stays 0 · 0 ns · exact"),
+        (
+            fixtures::sampled_large(),
+            "peak 1.42 GiB · stays 296 MiB ±2.9% · 4.20 s · sampled every 64.0 KiB",
+        ),
+        (
+            fixtures::failed(),
+            "peak 316 MiB · stays 305 MiB · 610 ms · exact · ended with MemoryError",
+        ),
+    ] {
+        assert_eq!(render::line(&report(&profile)), line);
+    }
+}
+
+#[test]
+fn the_verdict_calls_no_line_the_largest_part_when_slack_holds_more() {
+    let sentence = report(&fixtures::exact_small()).verdict.sentence();
+    assert!(sentence.contains("above the start, 7.00 MiB of it held by line 1;"), "{sentence}");
 }
 
 #[test]
