@@ -53,7 +53,7 @@ check: $(VENV)/.dev $(VENV)/.memprofile
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	$(PY) -m mypy.stubtest --allowlist tests/stubtest-allowed.txt memprofile._native
+	$(PY) -m mypy.stubtest memprofile._native
 
 rust-test:
 	$(call say,'The Rust tests')

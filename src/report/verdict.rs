@@ -163,15 +163,20 @@ fn holder(profile: &Profile, tally: &Tally, names: &Names<'_>) -> String {
         // Memory from before the start was used again: no share of the growth can be told.
         format!(" while {name} held {}", Bytes::from_f64(held.value))
     } else {
-        format!(", {} {name}", share_words(held.value / peak.max(1.0)))
+        format!(", {} held by {name}", share_words(tally, held.value, peak))
     }
 }
 
-fn share_words(share: f64) -> &'static str {
-    match share {
-        s if s >= 0.95 => "nearly all of it held by",
-        s if s >= 0.5 => "most of it held by",
-        _ => "the largest part held by",
+/// How much of the peak a line held. It is the largest of the lines, and still not of all parts
+/// when libraries or the allocators' slack hold more.
+fn share_words(tally: &Tally, held: f64, peak: f64) -> String {
+    let slack = peak - tally.total.peak.value;
+    let elsewhere = [tally.libraries.peak.value, tally.native.peak.value, slack];
+    match held / peak.max(1.0) {
+        s if s >= 0.95 => "nearly all of it".to_owned(),
+        s if s >= 0.5 => "most of it".to_owned(),
+        _ if elsewhere.iter().all(|other| *other <= held) => "the largest part".to_owned(),
+        _ => format!("{} of it", Bytes::from_f64(held)),
     }
 }
 

@@ -15,7 +15,7 @@ KIB_300, KIB_900, MIB_3, MIB_5 = 300 * KIB, 900 * KIB, 3 << 20, 5 << 20
 
 
 def of_bytearray(length):
-    """What a bytearray takes: its head, its bytes, and from 3.15 on the bytes object they are in."""
+    """What a bytearray takes: its head, its bytes, from 3.15 on in a bytes object of their own."""
     return sys.getsizeof(bytearray(length))
 
 
@@ -117,7 +117,7 @@ def test_a_shrinking_block_shrinks():
     block = bytearray(400 * KIB)
     with memprofile.profile() as profile:
         grown = bytearray(KIB_300)
-        del grown[KIB_5 :]
+        del grown[KIB_5:]
     assert line_with(profile, "del grown").surviving_bytes <= 6 * KIB
     assert profile.peak_footprint >= KIB_300
     assert profile.footprint_delta <= 20 * KIB
@@ -143,6 +143,7 @@ def test_recursion_to_the_limit_keeps_the_outermost_line():
     depth = sys.getrecursionlimit() - 100 - len(inspect.stack(0))
     with memprofile.profile() as profile:
         kept = down(depth)
+    assert profile.exact
     line = line_with(profile, "return bytearray(KIB_30) if")
     assert line.surviving_bytes >= KIB_30
     functions = [
@@ -187,6 +188,7 @@ def test_anonymous_mappings_count_and_reservations_do_not():
         closed.close()
         # Asked for and never written to: it costs nothing.
         idle = mmap.mmap(-1, MIB_5, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
     def mapped(text):
         (line,) = {line.lineno for line in profile.lines if text in line.source}
         return [

@@ -171,7 +171,8 @@ def test_a_child_that_leaves_the_block_is_told():
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing(method, tmp_path):
-    (tmp_path / "worker.py").write_text("def work(n):\n    return len([bytes(n) for _ in range(n)])\n")
+    work = "def work(n):\n    return len([bytes(n) for _ in range(n)])\n"
+    (tmp_path / "worker.py").write_text(work)
     run(
         f"""
         import sys

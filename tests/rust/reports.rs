@@ -67,7 +67,7 @@ fn a_cell_that_frees_more_than_it_keeps_says_both() {
     profile.totals.footprint_delta = SignedBytes(-6 << 20);
     assert_eq!(
         report(&profile).verdict.sentence(),
-        "Peak 20.0 MiB above the start, the largest part held by line 1; gives back 6.00 MiB at the end, 12.0 MiB of its own stay."
+        "Peak 20.0 MiB above the start, 7.00 MiB of it held by line 1; gives back 6.00 MiB at the end, 12.0 MiB of its own stay."
     );
 }
 
@@ -95,7 +95,7 @@ fn what_is_in_use_and_nobody_made_is_not_called_nothing() {
     profile.totals.footprint_delta = SignedBytes(30 << 20);
     assert_eq!(
         report(&profile).verdict.sentence(),
-        "Peak 20.0 MiB above the start, the largest part held by line 1; +30.0 MiB at the end, only 12.0 MiB of it in blocks that it made."
+        "Peak 20.0 MiB above the start, 7.00 MiB of it held by line 1; +30.0 MiB at the end, only 12.0 MiB of it in blocks that it made."
     );
 }
 
@@ -159,6 +159,12 @@ fn one_line_has_its_figures_in_a_fixed_order() {
     ] {
         assert_eq!(render::line(&report(&profile)), line);
     }
+}
+
+#[test]
+fn the_verdict_calls_no_line_the_largest_part_when_slack_holds_more() {
+    let sentence = report(&fixtures::exact_small()).verdict.sentence();
+    assert!(sentence.contains("above the start, 7.00 MiB of it held by line 1;"), "{sentence}");
 }
 
 #[test]
@@ -236,7 +242,7 @@ fn the_text_of_a_small_cell() {
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     assert_eq!(
         lines[0],
-        "Peak 20.0 MiB above the start, the largest part held by line 1; 12.0 MiB stay."
+        "Peak 20.0 MiB above the start, 7.00 MiB of it held by line 1; 12.0 MiB stay."
     );
     assert_eq!(lines[1], "Line 1 keeps 7.00 MiB of the 12.0 MiB that stay.");
     assert!(lines[3].starts_with("footprint ▁") && lines[3].ends_with(" 84.0 ms"), "{}", lines[3]);
