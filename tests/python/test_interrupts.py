@@ -71,7 +71,8 @@ CELLS = (
 # ipykernel 6 has a callback of its own.
 RESTORED = (
     "('showtraceback' in get_ipython().__dict__, memprofile._native.is_recording(),"
-    " [c for c in gc.callbacks if 'ipykernel' not in repr(c)], signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    " [c for c in gc.callbacks if 'ipykernel' not in repr(c)],"
+    " signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
 )
 
 
