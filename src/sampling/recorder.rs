@@ -72,6 +72,9 @@ impl<F> Copy for Origin<'_, F> {}
 /// Everything is recorded up to this many events, so that an ordinary cell is exact.
 const ALWAYS_EXACT: u64 = 50_000;
 
+/// Beyond that, everything is recorded as long as it has cost less than so many nanoseconds.
+const EXACT_ALLOWANCE: u64 = 10_000_000;
+
 /// Live samples at most, unless everything is to be recorded.
 const MAX_LIVE: usize = 1 << 16;
 
@@ -412,6 +415,9 @@ impl Recorder {
     /// Looks at what the samples cost, now and then: `spent` of `now` nanoseconds so far.
     /// Raises the interval where it is too much.
     pub fn pace(&mut self, now: u64, spent: u64, memory: &mut impl Memory) {
+        if self.interval() == 0.0 && spent < EXACT_ALLOWANCE {
+            return;
+        }
         let due = self.events >= self.paced.events + PACE.0 && now >= self.paced.now + PACE.1;
         if self.settings.exact || self.events < ALWAYS_EXACT || !due {
             return;
