@@ -50,10 +50,12 @@ pub fn watch(handlers: Handlers, lock: &'static dyn Held) {
     });
 }
 
-fn others(act: impl Fn(&dyn Held)) {
+/// The lock of the libraries' slots, where there are any.
+fn elf_lock() -> Option<&'static dyn Held> {
     #[cfg(native_hooks)]
-    act(super::elf::known_lock());
-    let _ = act;
+    return Some(super::elf::known_lock());
+    #[cfg(not(native_hooks))]
+    None
 }
 
 #[cfg(unix)]
@@ -61,14 +63,14 @@ extern "C" fn before() {
     if let Some((handlers, lock)) = WATCHED.get() {
         (handlers.before)();
         lock.hold();
-        others(|lock| lock.hold());
+        elf_lock().inspect(|lock| lock.hold());
     }
 }
 
 #[cfg(unix)]
 extern "C" fn parent() {
     if let Some((handlers, lock)) = WATCHED.get() {
-        others(|lock| lock.release());
+        elf_lock().inspect(|lock| lock.release());
         lock.release();
         (handlers.parent)();
     }
@@ -79,7 +81,7 @@ extern "C" fn child() {
     super::switch_off();
     super::filter::clear();
     if let Some((handlers, lock)) = WATCHED.get() {
-        others(|lock| lock.release());
+        elf_lock().inspect(|lock| lock.release());
         lock.release();
         (handlers.child)();
     }

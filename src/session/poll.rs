@@ -35,7 +35,7 @@ static READINGS: AtomicU64 = AtomicU64::new(0);
 static PAUSED: AtomicBool = AtomicBool::new(false);
 static FORKED: Mutex<Option<Instant>> = Mutex::new(None);
 
-/// Only the thread that starts, stops or forks comes here, with the GIL, and none panics.
+/// Nobody panics while holding one of these locks.
 fn unpoisoned<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
