@@ -46,12 +46,13 @@ mod tests {
     fn the_mark_follows_a_spike_that_is_gone() {
         assert!(reset_peak());
         let before = peak().expect("VmHWM is there");
-        let spike = vec![1u8; 64 << 20];
-        assert!(spike.iter().map(|&b| u64::from(b)).sum::<u64>() == 64 << 20);
+        // Far more than other tests take or give back meanwhile.
+        let spike = vec![1u8; 512 << 20];
+        assert!(spike.iter().map(|&b| u64::from(b)).sum::<u64>() == 512 << 20);
         drop(spike);
         let grown = peak().expect("VmHWM is there").0 - before.0;
-        assert!(grown >= 60 << 20, "{grown}");
+        assert!(grown >= 384 << 20, "{grown}");
         let now = RssReader::open().and_then(|r| r.read()).expect("statm is there");
-        assert!(now.0 + (32 << 20) < before.0 + grown, "the spike is gone");
+        assert!(now.0 + (256 << 20) < before.0 + grown, "the spike is gone");
     }
 }
