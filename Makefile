@@ -61,7 +61,7 @@ rust-test:
 
 python-test: $(VENV)/.dev $(VENV)/.memprofile
 	@tests/browser/chromium --install
-	$(call say,'The Python, notebook and browser tests')
+	$(call say,'The tests of Python and notebooks and in a browser')
 	$(PY) -m pytest $(SUITES)
 
 test-cpythons:
