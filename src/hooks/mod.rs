@@ -67,10 +67,13 @@ pub type Saved = [u64; 4];
 pub struct Callbacks {
     /// A block was allocated; `None` keeps the countdown.
     pub noted: fn(Noted) -> Option<Draw>,
-    /// A block that may be a sample is about to be freed (address 0: only the bytes are told).
+    /// A native block that may be a sample is about to be freed (address 0: only the bytes are told).
     pub forgotten: fn(address: usize, net: i64),
-    /// The same, before a `realloc` that may fail.
-    pub moving: fn(address: usize) -> Saved,
+    /// Python frees a block that may be a sample of a small object. If it is a native block, it comes
+    /// by `forgotten` too.
+    pub object_forgotten: fn(address: usize),
+    /// As `forgotten` and `object_forgotten` (`object`), before a `realloc` that may fail.
+    pub moving: fn(address: usize, object: bool) -> Saved,
     /// That `realloc` failed: the block is where it was.
     pub stayed: fn(address: usize, saved: Saved),
     /// CPython took an arena (positive) or gave one back (negative), in bytes.

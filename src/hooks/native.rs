@@ -151,7 +151,7 @@ extern "C" fn memprofile_forgotten(block: *mut c_void, slot: &Slot) {
 
 #[unsafe(no_mangle)]
 extern "C" fn memprofile_moving(block: *mut c_void, saved: &mut Saved) {
-    *saved = guarded([0; 4], |c| (c.moving)(block as usize));
+    *saved = guarded([0; 4], |c| (c.moving)(block as usize, false));
 }
 
 #[unsafe(no_mangle)]

@@ -168,7 +168,7 @@ extern "C" fn hook_free(ctx: *mut c_void, block: *mut c_void) {
 extern "C" fn free_sampled(ctx: *mut c_void, block: *mut c_void) {
     {
         let _pause = Pause::new();
-        guarded((), |c| (c.forgotten)(block as usize, 0));
+        guarded((), |c| (c.object_forgotten)(block as usize));
     }
     let original = original(ctx);
     // SAFETY: as in `original_malloc`.
@@ -179,7 +179,7 @@ extern "C" fn hook_realloc(ctx: *mut c_void, old: *mut c_void, size: usize) -> *
     let original = original(ctx);
     let saved = (filter::may_hold(old as usize) && !old.is_null()).then(|| {
         let _pause = Pause::new();
-        guarded([0; 4], |c| (c.moving)(old as usize))
+        guarded([0; 4], |c| (c.moving)(old as usize, true))
     });
     let native_before = native_count();
     // SAFETY: as in `original_malloc`.

@@ -66,6 +66,11 @@ impl LiveSet {
         Some(at)
     }
 
+    /// The sample at an address.
+    pub fn get(&self, address: usize) -> Option<Sample> {
+        if address == 0 { None } else { self.find(address).map(|at| self.entries[at]) }
+    }
+
     /// Adds a sample. One at the same address, whose free was not seen, is replaced and returned.
     ///
     /// # Panics

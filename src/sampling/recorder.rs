@@ -271,6 +271,21 @@ impl Recorder {
         }
     }
 
+    /// Python is about to free a block: of these only small objects are in the books. A larger block
+    /// is a native one, and told by [`Recorder::freed`].
+    pub fn freed_object(
+        &mut self,
+        address: usize,
+        now: u64,
+        memory: &mut impl Memory,
+    ) -> Option<Freed> {
+        let sample = self.live.get(address)?;
+        if self.sites.allocator(sample.site) != Allocator::Pymalloc {
+            return None;
+        }
+        self.freed(address, 0, now, memory)
+    }
+
     fn take_out(&mut self, address: usize, memory: &mut impl Memory) -> Option<Freed> {
         if let Some(sample) = self.live.remove(address) {
             memory.unwatch(address);

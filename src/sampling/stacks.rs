@@ -145,7 +145,7 @@ impl Names {
             }
         };
         match waiting {
-            Some(waiting) if self.known[number as usize].line.is_none() => {
+            Some(waiting) if self.works_for_the_user(number, frames.is_some()) => {
                 self.intern_below(hash, frames, waiting)
             }
             _ => number,
@@ -159,6 +159,16 @@ impl Names {
         number
     }
 
+    /// Whether a stack of another thread is put below the line that runs meanwhile: a Python thread of
+    /// a library, as of a pool, without a line of the user's own. The threads of the kernel work for
+    /// nobody's line, and of native threads it is not known.
+    fn works_for_the_user(&self, number: u32, python: bool) -> bool {
+        let Known { stack, line, .. } = self.known[number as usize];
+        let runs_cells =
+            |stack| self.table.walk(stack).any(|f| self.table.file(f).kind == FileKind::Machinery);
+        python && line.is_none() && stack.is_some_and(|stack| !runs_cells(stack))
+    }
+
     fn intern_below(&mut self, hash: u64, frames: Option<&impl Frames>, waiting: u32) -> u32 {
         let hash =
             hash.rotate_left(9) ^ (u64::from(waiting) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -168,13 +178,9 @@ impl Names {
         let (file, line) = self.lines[waiting as usize];
         let frame = self.table.frame_table.iter().position(|f| f.file == file && f.line == line);
         let above = frame.map(|index| self.row(None, FrameId(index as u32)));
-        let kind = if frames.is_some() { "another Python thread" } else { "native threads" };
-        let thread = self.mark(kind);
+        let thread = self.mark("another thread");
         let below = self.row(above, thread);
-        let stack = match frames {
-            Some(frames) => self.take_apart(frames, Some(below)).0,
-            None => Some(below),
-        };
+        let stack = frames.map_or(Some(below), |frames| self.take_apart(frames, Some(below)).0);
         self.add(hash, stack, Some(waiting))
     }
 
@@ -382,16 +388,20 @@ mod tests {
         let worker = Fixed(vec![(7, "read", "/lib/pd/io.py", 8)], None);
         let python = names.intern(Some(&worker), line);
         let native = names.intern(None::<&Fixed>, line);
+        let kernel =
+            Fixed(vec![(8, "send", "/lib/zmq.py", 1), (9, "loop", "/lib/IPython/io.py", 1)], None);
+        let kernel = names.intern(Some(&kernel), line);
         assert_eq!(names.intern(Some(&worker), line), python);
         assert_eq!(names.known(python).line, line);
         // A thread that runs a line of the user's own answers for itself.
         assert_eq!(names.intern(Some(&main), line), number);
-        let stacks = [python, native].map(|n| names.known(n).stack.expect("it has rows"));
+        assert_eq!(names.known(native).line, None);
+        assert_eq!(names.known(kernel).line, None);
+        let stack = names.known(python).stack.expect("it has rows");
         let (table, _) = names.finish();
-        let functions = |stack| table.walk(stack).map(|f| f.function.as_str()).collect::<Vec<_>>();
-        assert_eq!(functions(stacks[0]), ["read", "another Python thread", "<module>"]);
-        assert_eq!(functions(stacks[1]), ["native threads", "<module>"]);
-        assert_eq!(table.user_line(stacks[0]).map(|f| f.line), Some(3));
+        let functions: Vec<_> = table.walk(stack).map(|f| f.function.as_str()).collect();
+        assert_eq!(functions, ["read", "another thread", "<module>"]);
+        assert_eq!(table.user_line(stack).map(|f| f.line), Some(3));
     }
 
     #[test]

@@ -231,9 +231,18 @@ const CALLBACKS: Callbacks = Callbacks {
             live.recorder.freed(address, net, now, &mut OwnMemory);
         });
     },
-    moving: |address| {
+    object_forgotten: |address| {
         with_live(0, Cost::OfSampling, |live, now| {
-            live.recorder.freed(address, 0, now, &mut OwnMemory)
+            live.recorder.freed_object(address, now, &mut OwnMemory)
+        });
+    },
+    moving: |address, object| {
+        with_live(0, Cost::OfSampling, |live, now| {
+            if object {
+                live.recorder.freed_object(address, now, &mut OwnMemory)
+            } else {
+                live.recorder.freed(address, 0, now, &mut OwnMemory)
+            }
         })
         .flatten()
         .map_or([0; 4], |Freed { sample, touched }| {

@@ -125,4 +125,8 @@ def test_the_totals_of_a_profile_agree_with_each_other(quickstart, name):
     for ln in profile["lines"]:
         parts = ln["surviving_bytes"] + ln["temporary_bytes"]
         # An estimate rounds each of the three.
-        assert abs(parts - ln["allocated_bytes"]) <= (0 if profile["exact"] else 2), ln
+        rounding = 0 if profile["exact"] else 2
+        assert ln["allocated_bytes"] >= parts - rounding, ln
+        # What a block of 1 MiB or more asked for and never used is in neither part.
+        if ln["allocated_bytes"] < 1 << 20:
+            assert ln["allocated_bytes"] <= parts + rounding, ln
