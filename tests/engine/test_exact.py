@@ -200,7 +200,7 @@ def test_anonymous_mappings_count_and_reservations_do_not():
     assert mapped("used = mmap") == [(MIB_3, MIB_3)]
     assert mapped("closed = mmap") == [(MIB_5, 0)]
     assert mapped("idle = mmap") == [(0, 0)]
-    # The bytes that the second write came from are zeros of the kernel's, or old memory written anew.
+    # What the second write came from is zeros of the kernel's, or old memory written anew.
     assert 8 << 20 <= profile.peak_footprint < 14 << 20
     used.close()
     idle.close()
