@@ -170,11 +170,6 @@ impl Recorder {
         self.sampler.draw()
     }
 
-    /// Whether the countdown of this epoch was drawn with the present interval.
-    pub fn epoch(&self) -> u32 {
-        self.sampler.epoch()
-    }
-
     /// A block was allocated at whose place the countdown ran out, or that is always told. `net`:
     /// usable native bytes of this and other blocks, allocated minus freed, that were not told yet.
     pub fn allocated(
