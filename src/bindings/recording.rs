@@ -8,8 +8,9 @@ use crate::profile::FileKind;
 use crate::sampling::Paths;
 use crate::session::{self, Described, Options, Session};
 use pyo3::exceptions::PyValueError;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyAny, PyDict, PyModule};
+use pyo3::types::{PyAny, PyDict, PyModule, PyString};
 use std::collections::BTreeMap;
 
 /// Whether a recording is running in this process.
@@ -140,18 +141,22 @@ impl Drop for Collector {
     }
 }
 
-/// What `gc` calls before and after a run (library reference, `gc.callbacks`).
+/// What `gc` calls before and after a run (library reference, `gc.callbacks`). A program that makes
+/// cycles calls it ten thousand times a second.
 #[pyfunction]
 fn collected(phase: &str, info: &Bound<'_, PyDict>) -> PyResult<()> {
-    let number =
-        |key: &str| -> PyResult<u64> { info.get_item(key)?.map_or(Ok(0), |value| value.extract()) };
-    session::collection(match phase {
-        "start" => None,
-        _ => Some((
-            u8::try_from(number("generation")?).unwrap_or(u8::MAX),
-            number("collected")?,
-            number("uncollectable")?,
-        )),
-    });
+    if phase == "start" {
+        session::collection(None);
+        return Ok(());
+    }
+    let py = info.py();
+    let number = |key: &Bound<'_, PyString>| -> PyResult<u64> {
+        info.get_item(key)?.map_or(Ok(0), |value| value.extract())
+    };
+    session::collection(Some((
+        u8::try_from(number(intern!(py, "generation"))?).unwrap_or(u8::MAX),
+        number(intern!(py, "collected"))?,
+        number(intern!(py, "uncollectable"))?,
+    )));
     Ok(())
 }

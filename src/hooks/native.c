@@ -96,6 +96,38 @@ HIDDEN struct memprofile_slot *memprofile_own_slot(void) {
     return own_slot != NULL ? own_slot : take_slot();
 }
 
+/* 1: the word before a block says its size, 0: not known yet, -1: it does not (another malloc). */
+static int header_known;
+
+/* glibc keeps a chunk's size in the word before its block, with three flags in the low bits of which
+ * the second marks a mapped chunk (malloc/malloc.c, struct malloc_chunk). free reads that word next
+ * anyway; malloc_usable_size also reads the header of the neighbour, which misses the cache. */
+static inline size_t usable_size(void *block) {
+    if (header_known > 0) {
+        size_t head = ((const size_t *)block)[-1];
+        if (!(head & 2)) return (head & ~(size_t)7) - sizeof(size_t);
+    }
+    return malloc_usable_size(block);
+}
+
+/* Holds what the headers say against malloc_usable_size, once. Below the mmap threshold: freeing a
+ * mapped chunk would raise that. */
+HIDDEN void memprofile_learn_header(void) {
+    static const size_t sizes[] = {1, 24, 25, 200, 1032, 1033, 5000, 100000};
+    if (header_known != 0) return;
+    int known = 1;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        void *blocks[] = {malloc(sizes[i]), memalign(256, sizes[i])};
+        for (size_t kind = 0; kind < 2; kind++) {
+            if (blocks[kind] == NULL) continue;
+            size_t head = ((const size_t *)blocks[kind])[-1];
+            if ((head & ~(size_t)7) - sizeof(size_t) != malloc_usable_size(blocks[kind])) known = -1;
+            free(blocks[kind]);
+        }
+    }
+    header_known = known;
+}
+
 /* Neighbouring 16-byte blocks have neighbouring bytes: a run of frees stays in few cache lines. */
 static inline int may_be_sampled(const void *block) {
     size_t index = ((uintptr_t)block >> 4) & ((1u << FILTER_BITS) - 1);
@@ -123,7 +155,7 @@ static inline void allocated(void *block, size_t size, int64_t growth, struct me
 static inline void *fresh(void *block, size_t size) {
     struct memprofile_slot *slot;
     if (block != NULL && (slot = slot_if_recording()) != NULL)
-        allocated(block, size, (int64_t)malloc_usable_size(block), slot);
+        allocated(block, size, (int64_t)usable_size(block), slot);
     return block;
 }
 
@@ -162,7 +194,7 @@ HIDDEN int memprofile_posix_memalign(void **out, size_t alignment, size_t size) 
 HIDDEN void memprofile_free(void *block) {
     struct memprofile_slot *slot;
     if (block != NULL && (slot = slot_if_recording()) != NULL) {
-        slot->net -= (int64_t)malloc_usable_size(block);
+        slot->net -= (int64_t)usable_size(block);
         if (RARE(may_be_sampled(block)) || RARE(slot->net < -FLUSH_BYTES)) forget(block, slot);
     }
     free(block);
@@ -172,7 +204,7 @@ HIDDEN void *memprofile_realloc(void *old, size_t size) {
     struct memprofile_slot *slot = slot_if_recording();
     if (slot == NULL) return realloc(old, size);
     if (old == NULL) return fresh(realloc(NULL, size), size);
-    int64_t before = (int64_t)malloc_usable_size(old);
+    int64_t before = (int64_t)usable_size(old);
     int sampled = may_be_sampled(old);
     uint64_t saved[4];
     if (RARE(sampled)) {
@@ -193,7 +225,7 @@ HIDDEN void *memprofile_realloc(void *old, size_t size) {
         }
         return NULL;
     }
-    int64_t growth = (int64_t)malloc_usable_size(moved) - before;
+    int64_t growth = (int64_t)usable_size(moved) - before;
     allocated(moved, size, growth, slot);
     /* A block that shrank may pass the other threshold. */
     if (RARE(slot->net < -FLUSH_BYTES)) forget(NULL, slot);

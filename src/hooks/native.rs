@@ -40,6 +40,7 @@ unsafe extern "C" {
     fn memprofile_mmap64();
     fn memprofile_munmap();
     fn memprofile_mremap();
+    safe fn memprofile_learn_header();
     #[cfg(feature = "python")]
     safe fn memprofile_own_slot() -> *const Slot;
 }
@@ -66,6 +67,7 @@ fn targets() -> [Target; 14] {
 
 /// Patches the slots of every loaded library; returns how many are patched now.
 pub(super) fn patch() -> usize {
+    memprofile_learn_header();
     elf::patch(&targets())
 }
 

@@ -91,7 +91,7 @@ impl Session {
             visits: 0,
             spent: 0,
             spent_sampling: 0,
-            collections: Vec::with_capacity(MAX_COLLECTIONS + 1),
+            collections: Vec::with_capacity(2 * MAX_COLLECTIONS),
             collection_count: 0,
             collecting_since: None,
         });
@@ -139,7 +139,9 @@ impl Session {
         poll::stop();
         let live = live().take().ok_or(Error::NotRecording)?;
         OWN_PEAK.fetch_max(own_bytes() as u64, Relaxed);
-        let Live { mut recorder, spent, collections, collection_count, .. } = live;
+        let Live { mut recorder, spent, mut collections, collection_count, .. } = live;
+        keep_longest(&mut collections);
+        collections.sort_by_key(|c| c.at);
         recorder.native(counted.untold, duration.0);
         let recorded = recorder.finish(duration.0, end_rss.0, &mut OwnMemory);
         let exact = recorded.interval == Bytes(0);
@@ -306,13 +308,16 @@ pub fn collection(ended: Option<(u8, u64, u64)>) {
         collected,
         uncollectable,
     });
-    if live.collections.len() > MAX_COLLECTIONS {
-        let shortest = live
-            .collections
-            .iter()
-            .enumerate()
-            .min_by_key(|(_, c)| c.duration)
-            .map_or(0, |(index, _)| index);
-        live.collections.remove(shortest);
+    if live.collections.len() == 2 * MAX_COLLECTIONS {
+        keep_longest(&mut live.collections);
+    }
+}
+
+/// Leaves the longest [`MAX_COLLECTIONS`], in no order.
+fn keep_longest(collections: &mut Vec<Collection>) {
+    if collections.len() > MAX_COLLECTIONS {
+        collections
+            .select_nth_unstable_by_key(MAX_COLLECTIONS, |c| std::cmp::Reverse(c.duration));
+        collections.truncate(MAX_COLLECTIONS);
     }
 }
