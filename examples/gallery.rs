@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let text = render::text(&report, false);
         let html = render::html(&report)?;
         let written = begin.elapsed() - reported;
-        let png = render::png(&report)?;
+        let png = render::png(&report, usize::MAX)?;
         let all = begin.elapsed();
         let (html_size, png_size) = (html.len(), png.bytes.len());
         println!(

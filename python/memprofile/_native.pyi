@@ -140,10 +140,13 @@ class Profile:
     def to_line(self) -> str:
         """The verdict as one line of plain text."""
     def to_html(self, top: int) -> str:
-        """The notebook's fragment: no script, at most 100 kB."""
+        """The notebook's fragment: no script, at most 60 kB."""
     def to_page(self, top: int) -> str:
         """A whole self-contained HTML page."""
     def to_svg(self, top: int) -> str: ...
-    def to_png(self, top: int) -> tuple[bytes, int, int]:
-        """A PNG at twice the resolution, with the width and height to show it at."""
+    def to_png(self, top: int, largest: int = ...) -> tuple[bytes, int, int]:
+        """A PNG at twice the resolution, with the width and height to show it at.
+
+        It has at most ``largest`` bytes, and never more than 60 kB.
+        """
     def alt_text(self) -> str: ...

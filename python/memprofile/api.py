@@ -190,7 +190,7 @@ class Profile:
         return self._data.to_line()
 
     def to_html(self, top: int = DEFAULT_TOP) -> str:
-        """The report as an HTML fragment without scripts, at most 100 kB."""
+        """The report as an HTML fragment without scripts, at most 60 kB."""
         return self._data.to_html(top)
 
     def to_pandas(self, table: Literal["lines", "sites", "timeline"] = "lines") -> pandas.DataFrame:
@@ -302,7 +302,9 @@ class Profile:
         if wanted("text/html"):
             bundle["text/html"] = data.to_html(top)
         if wanted("image/png"):
-            png, width, height = data.to_png(top)
+            # What is left for it, as base64.
+            taken = sum(len(body.encode()) for body in bundle.values())
+            png, width, height = data.to_png(top, (_OUTPUT_BYTES - taken) * 3 // 4)
             alt = data.alt_text()
             # Bytes: IPython and the kernel encode them as base64 for the message.
             bundle["image/png"] = png
@@ -317,6 +319,9 @@ class Profile:
             }
         return bundle, metadata
 
+
+# A notebook carries so much in every output, all forms together.
+_OUTPUT_BYTES = 100_000
 
 _TABLES: Mapping[str, tuple[str, ...]] = {
     "lines": (

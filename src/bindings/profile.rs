@@ -183,12 +183,14 @@ impl PyProfile {
         self.draw(py, top, render::svg)
     }
 
+    #[pyo3(signature = (top, largest=usize::MAX))]
     fn to_png<'py>(
         &self,
         py: Python<'py>,
         top: usize,
+        largest: usize,
     ) -> PyResult<(Bound<'py, pyo3::types::PyBytes>, u32, u32)> {
-        let png = self.draw(py, top, render::png)?;
+        let png = self.draw(py, top, |report| render::png(report, largest))?;
         Ok((pyo3::types::PyBytes::new(py, &png.bytes), png.width, png.height))
     }
 

@@ -3,6 +3,7 @@
 //! plotters places everything on whole units, so a unit is half a CSS pixel: the SVG says its
 //! size in CSS pixels and has a view box twice as large. That is also the size of the PNG.
 
+use super::condense::condense;
 use super::lettering::{self, Face};
 use super::theme::{self, Ink};
 use crate::error::{Error, Result};
@@ -69,7 +70,7 @@ pub fn draw(
         paint(&canvas)?;
         canvas.area.present().map_err(drawing)?;
     }
-    Ok(tidy(&svg, size))
+    Ok(condense(&tidy(&svg, size)))
 }
 
 /// Takes out what plotters says again and again, and adds the dashes that it cannot draw.

@@ -7,6 +7,7 @@
 mod axis;
 mod canvas;
 mod chart;
+mod condense;
 mod details;
 mod icicle;
 mod lettering;
@@ -37,7 +38,7 @@ pub fn alt_text(report: &Report) -> String {
     text::alt_text(report)
 }
 
-/// One HTML fragment of at most 100 kB that needs no script and loses nothing of its meaning
+/// One HTML fragment of at most 60 kB that needs no script and loses nothing of its meaning
 /// with its styles.
 ///
 /// # Errors
@@ -62,10 +63,12 @@ pub fn svg(report: &Report) -> Result<String> {
     svg::picture(report, svg::WHOLE).map(|(svg, _)| svg)
 }
 
-/// The whole picture as a PNG of at most 60 kB, at twice the resolution.
+/// The whole picture as a PNG of at most `largest` bytes, and never more than 60 kB, at twice the
+/// resolution. Where there is less room it is drawn with fewer colours, then with less in it; the
+/// least that it is drawn with takes about 10 kB.
 ///
 /// # Errors
 /// [`crate::error::Error::Drawing`] when it could not be drawn.
-pub fn png(report: &Report) -> Result<Png> {
-    png::png(report)
+pub fn png(report: &Report, largest: usize) -> Result<Png> {
+    png::png(report, largest)
 }

@@ -13,8 +13,9 @@ use crate::report::Report;
 use base64::Engine as _;
 use std::fmt::Write as _;
 
-/// A notebook carries this in every output, whatever the cell.
-const LARGEST: usize = 100_000;
+/// Bytes of the fragment at most, whatever the cell: a notebook carries 100 kB in every output, and the
+/// rest is the picture's and the text's.
+const LARGEST: usize = 60_000;
 
 /// What is written, from everything down to what always fits.
 const BUDGETS: [(Detail, Budget); 4] = [

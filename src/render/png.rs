@@ -24,7 +24,7 @@ pub struct Png {
     pub height: u32,
 }
 
-/// A notebook carries this in every output; larger ones are drawn with less.
+/// A notebook carries this in every output.
 const LARGEST: usize = 60_000;
 
 static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
@@ -37,7 +37,8 @@ static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
     Arc::new(fonts)
 });
 
-pub(super) fn png(report: &Report) -> Result<Png> {
+pub(super) fn png(report: &Report, largest: usize) -> Result<Png> {
+    let largest = largest.min(LARGEST);
     let whole = Parts { letters: Letters::Embedded, ..svg::WHOLE };
     let shallow = Parts { levels: 4, ..whole };
     let without = Parts { levels: 0, detail: chart::COARSE, ..whole };
@@ -55,7 +56,7 @@ pub(super) fn png(report: &Report) -> Result<Png> {
     let mut drawn: Option<(Parts, Pixmap, (f64, f64))> = None;
     let mut png = Png { bytes: Vec::new(), width: 0, height: 0 };
     for (parts, colours, factor) in attempts {
-        if first * factor > LARGEST as f64 {
+        if first * factor > largest as f64 {
             continue;
         }
         if drawn.as_ref().is_none_or(|(last, ..)| *last != parts) {
@@ -65,7 +66,7 @@ pub(super) fn png(report: &Report) -> Result<Png> {
         let Some((_, pixels, size)) = &drawn else { continue };
         png.bytes = encode(pixels, colours)?;
         (png.width, png.height) = (size.0.round() as u32, size.1.round() as u32);
-        if png.bytes.len() <= LARGEST {
+        if png.bytes.len() <= largest {
             break;
         }
         if first == 0.0 {

@@ -316,8 +316,7 @@ pub fn collection(ended: Option<(u8, u64, u64)>) {
 /// Leaves the longest [`MAX_COLLECTIONS`], in no order.
 fn keep_longest(collections: &mut Vec<Collection>) {
     if collections.len() > MAX_COLLECTIONS {
-        collections
-            .select_nth_unstable_by_key(MAX_COLLECTIONS, |c| std::cmp::Reverse(c.duration));
+        collections.select_nth_unstable_by_key(MAX_COLLECTIONS, |c| std::cmp::Reverse(c.duration));
         collections.truncate(MAX_COLLECTIONS);
     }
 }

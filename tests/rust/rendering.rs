@@ -99,7 +99,7 @@ fn check(profile: &Profile, top: usize) -> Report {
 }
 
 fn check_png(report: &Report) {
-    let png = render::png(report).unwrap();
+    let png = render::png(report, usize::MAX).unwrap();
     assert!(png.bytes.len() <= 60_000, "{} B of PNG", png.bytes.len());
     let reader = png::Decoder::new(std::io::Cursor::new(&png.bytes)).read_info().unwrap();
     assert_eq!((reader.info().width, reader.info().height), (2 * png.width, 2 * png.height));
