@@ -76,8 +76,13 @@ impl Footprint {
 
     /// The footprint now.
     pub fn bytes(&self) -> i64 {
-        let certain = self.objects.value - 1.96 * self.objects.variance.sqrt();
+        let certain = self.objects.value - self.doubt();
         self.native + self.mapped + self.arenas.max(certain as i64)
+    }
+
+    /// Half of the 95% interval of the small objects, in bytes; 0 while everything is recorded.
+    pub fn doubt(&self) -> f64 {
+        1.96 * self.objects.variance.sqrt()
     }
 }
 

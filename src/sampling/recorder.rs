@@ -532,6 +532,13 @@ impl Recorder {
             held.truncate(MAX_HELD);
         }
         let footprint = self.bytes();
+        // Of sampled objects the footprint counts what is certain (see `Footprint`). What lines hold
+        // above it by chance alone is taken from all of them alike.
+        let sum: f64 = held.iter().map(|h| h.1).sum();
+        let excess = (sum - footprint.max(0) as f64).clamp(0.0, self.footprint.doubt());
+        if excess > 0.0 {
+            held.iter_mut().for_each(|h| h.1 *= 1.0 - excess / sum);
+        }
         self.curve.push(Point { at: now, footprint, rss, held, running: self.running });
     }
 }
