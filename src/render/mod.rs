@@ -64,8 +64,8 @@ pub fn svg(report: &Report) -> Result<String> {
 }
 
 /// The whole picture as a PNG of at most `largest` bytes, and never more than 60 kB, at twice the
-/// resolution. Where there is less room it is drawn with fewer colours, then with less in it; the
-/// least that it is drawn with takes about 10 kB.
+/// resolution. Where there is too little room it is drawn with fewer colours, then with less in it,
+/// then at the simple resolution.
 ///
 /// # Errors
 /// [`crate::error::Error::Drawing`] when it could not be drawn.

@@ -1,4 +1,4 @@
-//! The picture as a PNG, at twice the resolution, for readers that drop HTML.
+//! The picture as a PNG, at twice the resolution where there is room, for readers that drop HTML.
 //!
 //! It is drawn from the same SVG with fonts of our own, so it looks the same on a server
 //! without any. A palette makes it small: flat colours with soft edges need few.
@@ -18,14 +18,18 @@ use std::sync::{Arc, LazyLock};
 pub struct Png {
     /// The file.
     pub bytes: Vec<u8>,
-    /// The width to show it at, in CSS pixels: half of its own.
+    /// The width to show it at, in CSS pixels: half of its own, or all of it.
     pub width: u32,
-    /// The height to show it at, in CSS pixels: half of its own.
+    /// The height to show it at, in CSS pixels.
     pub height: u32,
 }
 
 /// A notebook carries this in every output.
 const LARGEST: usize = 60_000;
+
+/// Pixels of the picture in a CSS pixel.
+const TWICE: f32 = super::canvas::UNITS as f32;
+const ONCE: f32 = 1.0;
 
 static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
     let mut fonts = fontdb::Database::new();
@@ -41,29 +45,30 @@ pub(super) fn png(report: &Report, largest: usize) -> Result<Png> {
     let largest = largest.min(LARGEST);
     let whole = Parts { letters: Letters::Embedded, ..svg::WHOLE };
     let shallow = Parts { levels: 4, ..whole };
-    let without = Parts { levels: 0, detail: chart::COARSE, ..whole };
+    let coarse = Parts { levels: 0, lines: false, detail: chart::COARSE, ..whole };
     // Each attempt needs less than the one before; the last is a chart and a few words. The
     // factor is how much of the first attempt's size is about left: what cannot fit is not tried.
     let attempts = [
-        (whole, 256, 1.0),
-        (whole, 32, 0.75),
-        (whole, 20, 0.62),
-        (shallow, 24, 0.55),
-        (without, 32, 0.0),
-        (Parts { lines: false, ..without }, 16, 0.0),
+        (whole, TWICE, 256, 1.0),
+        (whole, TWICE, 32, 0.75),
+        (whole, TWICE, 20, 0.62),
+        (shallow, TWICE, 24, 0.55),
+        (whole, ONCE, 32, 0.35),
+        (shallow, ONCE, 16, 0.0),
+        (coarse, ONCE, 8, 0.0),
     ];
     let mut first = 0.0;
-    let mut drawn: Option<(Parts, Pixmap, (f64, f64))> = None;
+    let mut drawn: Option<(Parts, f32, Pixmap, (f64, f64))> = None;
     let mut png = Png { bytes: Vec::new(), width: 0, height: 0 };
-    for (parts, colours, factor) in attempts {
+    for (parts, scale, colours, factor) in attempts {
         if first * factor > largest as f64 {
             continue;
         }
-        if drawn.as_ref().is_none_or(|(last, ..)| *last != parts) {
+        if drawn.as_ref().is_none_or(|&(last, size, ..)| (last, size) != (parts, scale)) {
             let (svg, size) = svg::picture(report, parts)?;
-            drawn = Some((parts, raster(&svg)?, size));
+            drawn = Some((parts, scale, raster(&svg, scale)?, size));
         }
-        let Some((_, pixels, size)) = &drawn else { continue };
+        let Some((_, _, pixels, size)) = &drawn else { continue };
         png.bytes = encode(pixels, colours)?;
         (png.width, png.height) = (size.0.round() as u32, size.1.round() as u32);
         if png.bytes.len() <= largest {
@@ -80,14 +85,13 @@ fn drawing(error: impl std::fmt::Display) -> Error {
     Error::Drawing { reason: error.to_string() }
 }
 
-fn raster(svg: &str) -> Result<Pixmap> {
+fn raster(svg: &str, scale: f32) -> Result<Pixmap> {
     let options = Options {
         fontdb: Arc::clone(&FONTS),
         font_family: "DejaVu Sans".to_owned(),
         ..Options::default()
     };
     let tree = Tree::from_str(svg, &options).map_err(drawing)?;
-    let scale = super::canvas::UNITS as f32;
     let size = tree.size();
     let (width, height) = ((size.width() * scale).round(), (size.height() * scale).round());
     let mut pixels = Pixmap::new(width as u32, height as u32)

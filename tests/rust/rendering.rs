@@ -87,7 +87,7 @@ fn check(profile: &Profile, top: usize) -> Report {
     let report = Report::new(profile, &Options { top });
     assert!(parts_add_up(&report), "{:?}", report.table.rest);
     let html = render::html(&report).unwrap();
-    assert!(html.len() <= 100_000, "{} B of HTML", html.len());
+    assert!(html.len() <= 60_000, "{} B of HTML", html.len());
     check_html(&html);
     let svg = render::svg(&report).unwrap();
     resvg::usvg::Tree::from_str(&svg, &resvg::usvg::Options::default()).expect("well formed");
@@ -99,10 +99,15 @@ fn check(profile: &Profile, top: usize) -> Report {
 }
 
 fn check_png(report: &Report) {
-    let png = render::png(report, usize::MAX).unwrap();
-    assert!(png.bytes.len() <= 60_000, "{} B of PNG", png.bytes.len());
-    let reader = png::Decoder::new(std::io::Cursor::new(&png.bytes)).read_info().unwrap();
-    assert_eq!((reader.info().width, reader.info().height), (2 * png.width, 2 * png.height));
+    for largest in [usize::MAX, 28_000] {
+        let png = render::png(report, largest).unwrap();
+        assert!(png.bytes.len() <= largest.min(60_000), "{} B of PNG", png.bytes.len());
+        let reader = png::Decoder::new(std::io::Cursor::new(&png.bytes)).read_info().unwrap();
+        let scale = reader.info().width / png.width;
+        assert!(matches!(scale, 1 | 2), "{scale}");
+        let shown = (scale * png.width, scale * png.height);
+        assert_eq!((reader.info().width, reader.info().height), shown);
+    }
 }
 
 #[test]
