@@ -102,9 +102,15 @@ static int header_known;
 /* glibc keeps a chunk's size in the word before its block, with three flags in the low bits of which
  * the second marks a mapped chunk (malloc/malloc.c, struct malloc_chunk). free reads that word next
  * anyway; malloc_usable_size also reads the header of the neighbour, which misses the cache. */
+static inline size_t head_of(void *block) {
+    /* To the compiler malloc's blocks begin at their address: it must not know that this is one. */
+    __asm__("" : "+r"(block));
+    return ((const size_t *)block)[-1];
+}
+
 static inline size_t usable_size(void *block) {
     if (header_known > 0) {
-        size_t head = ((const size_t *)block)[-1];
+        size_t head = head_of(block);
         if (!(head & 2)) return (head & ~(size_t)7) - sizeof(size_t);
     }
     return malloc_usable_size(block);
@@ -120,7 +126,7 @@ HIDDEN void memprofile_learn_header(void) {
         void *blocks[] = {malloc(sizes[i]), memalign(256, sizes[i])};
         for (size_t kind = 0; kind < 2; kind++) {
             if (blocks[kind] == NULL) continue;
-            size_t head = ((const size_t *)blocks[kind])[-1];
+            size_t head = head_of(blocks[kind]);
             if ((head & ~(size_t)7) - sizeof(size_t) != malloc_usable_size(blocks[kind])) known = -1;
             free(blocks[kind]);
         }

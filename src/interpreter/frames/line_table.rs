@@ -5,6 +5,8 @@
 //! the number of code units that it covers, less one. What follows, with the high bit clear, holds
 //! the change of the line (in kinds 10 to 14) and columns, which we do not need.
 
+use std::sync::Mutex;
+
 const NO_LOCATION: u8 = 15;
 
 /// A variable-length integer: six bits a byte, least significant first, bit 6 says "more".
@@ -26,30 +28,82 @@ fn signed_varint(bytes: &[u8]) -> i32 {
     if value & 1 == 1 { -magnitude } else { magnitude }
 }
 
-/// The line of the instruction at `offset` bytes: 0 when it has none, the function's first line when
-/// the frame has not begun. Damaged tables give a wrong line, never a panic.
-pub(super) fn line_at(table: &[u8], first_line: i32, offset: i32) -> u32 {
-    let positive = |line: i32| u32::try_from(line).unwrap_or(0);
-    let Ok(offset) = usize::try_from(offset) else { return positive(first_line) };
-    let mut line = first_line;
-    let mut start = 0usize;
-    let mut rest = table;
-    while let [head, after @ ..] = rest {
+/// An entry of a table: the line of the instructions up to this offset in bytes.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    end: u32,
+    /// 0: they have none.
+    line: u32,
+}
+
+/// A line number; 0 for what cannot be one.
+fn positive(line: i32) -> u32 {
+    u32::try_from(line).unwrap_or(0)
+}
+
+/// The entries of a table in the order of their offsets.
+fn entries(table: &[u8], first_line: i32) -> impl Iterator<Item = Entry> + '_ {
+    let (mut line, mut end, mut rest) = (first_line, 0u32, table);
+    std::iter::from_fn(move || {
+        let [head, after @ ..] = rest else { return None };
         let kind = (head >> 3) & 15;
         line = line.wrapping_add(match kind {
             10..=12 => i32::from(kind) - 10,
             13 | 14 => signed_varint(after),
             _ => 0,
         });
-        let end = start + 2 * (usize::from(head & 7) + 1);
-        if offset < end {
-            return if kind == NO_LOCATION { 0 } else { positive(line) };
-        }
-        start = end;
+        end += 2 * (u32::from(head & 7) + 1);
         let next = after.iter().position(|b| b & 0x80 != 0).unwrap_or(after.len());
         rest = &after[next..];
+        Some(Entry { end, line: if kind == NO_LOCATION { 0 } else { positive(line) } })
+    })
+}
+
+/// The line of the instruction at `offset` bytes: 0 when it has none, the function's first line when
+/// the frame has not begun. Damaged tables give a wrong line, never a panic.
+pub(super) fn line_at(table: &[u8], first_line: i32, offset: i32) -> u32 {
+    let Ok(offset) = u32::try_from(offset) else { return positive(first_line) };
+    if (LONG..=LONGEST).contains(&table.len())
+        && let Ok(mut last) = LAST.try_lock()
+    {
+        let decoded = match &*last {
+            Some(known) if known.first_line == first_line && *known.table == *table => known,
+            _ => last.insert(Decoded::new(table, first_line)),
+        };
+        return decoded.line_at(offset);
     }
-    positive(first_line)
+    let found = entries(table, first_line).find(|entry| offset < entry.end);
+    found.map_or(positive(first_line), |entry| entry.line)
+}
+
+/// Bytes of a table that are worth decoding once for all: the code of a module allocates at hundreds of
+/// places, and looking each of them up from the table's beginning took more time than the cell.
+const LONG: usize = 512;
+/// Bytes of a table that are not worth the memory.
+const LONGEST: usize = 256 << 10;
+
+/// A decoded table.
+#[derive(Debug)]
+struct Decoded {
+    /// What it was decoded from: an address says nothing, since it may belong to another by now.
+    table: Box<[u8]>,
+    first_line: i32,
+    entries: Vec<Entry>,
+}
+
+/// The last long table. It is only ever tried: somebody who finds it taken (by another thread, or for
+/// ever after a fork) decodes for himself.
+static LAST: Mutex<Option<Decoded>> = Mutex::new(None);
+
+impl Decoded {
+    fn new(table: &[u8], first_line: i32) -> Decoded {
+        Decoded { table: table.into(), first_line, entries: entries(table, first_line).collect() }
+    }
+
+    fn line_at(&self, offset: u32) -> u32 {
+        let at = self.entries.partition_point(|entry| entry.end <= offset);
+        self.entries.get(at).map_or(positive(self.first_line), |entry| entry.line)
+    }
 }
 
 #[cfg(test)]
@@ -88,6 +142,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_decoded_table_says_the_same(
+            table in proptest::collection::vec(any::<u8>(), 0..2 * LONG), first: i32, offset in -9i32..5000
+        ) {
+            let plain = u32::try_from(offset).ok().and_then(|offset| {
+                entries(&table, first).find(|entry| offset < entry.end).map(|entry| entry.line)
+            });
+            prop_assert_eq!(line_at(&table, first, offset), plain.unwrap_or(positive(first)));
+        }
+
         #[test]
         fn no_table_panics(table: Vec<u8>, first: i32, offset: i32) {
             line_at(&table, first, offset);
