@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import final
 
 __all__ = [
+    "Balance",
+    "Ledger",
     "Line",
     "MemprofileError",
     "Profile",
@@ -100,6 +102,34 @@ class Site:
     temporary_bytes: int
 
 @final
+class Balance:
+    """The growth of the resident set at one moment, in bytes, by what it went into.
+
+    ``resident`` is the sum of the others.
+    """
+
+    resident: int
+    objects: int
+    """Python's small objects in arenas that were taken since the start."""
+    arenas: int
+    """What of these arenas holds none of them."""
+    blocks: int
+    """Native blocks and anonymous mappings, the large ones by what is in use."""
+    recorder: int
+    """The recorder's own tables."""
+    malloc_free: int
+    """Freed, and kept by malloc; 0 at the peak, where it is not known."""
+    rest: int
+    """Not attributed. Below 0: what the parts took without a growth of the resident set."""
+
+@final
+class Ledger:
+    """Where the growth of the resident set went."""
+
+    peak: Balance
+    end: Balance
+
+@final
 class Timeline:
     """Memory over time, as columns of equal length."""
 
@@ -134,6 +164,7 @@ class Profile:
     lines: list[Line]
     sites: list[Site]
     timeline: Timeline
+    ledger: Ledger | None
 
     def to_json(self) -> str: ...
     def to_text(self, top: int, color: bool) -> str: ...

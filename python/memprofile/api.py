@@ -143,6 +143,22 @@ class Profile:
         return self._data.timeline
 
     @property
+    def ledger(self) -> _native.Ledger | None:
+        """Where the growth of the resident set went: ``ledger.peak`` and ``ledger.end``, in bytes.
+
+        ``objects``, ``arenas``, ``blocks``, ``recorder``, ``malloc_free`` (freed, and kept by
+        malloc) and ``rest`` (not attributed) add up to ``resident``. None where the platform
+        does not tell the resident set size.
+
+        >>> import memprofile
+        >>> with memprofile.profile() as p:
+        ...     data = bytearray(10_000_000)
+        >>> 9_000_000 < p.ledger.end.blocks < 11_000_000
+        True
+        """
+        return self._data.ledger
+
+    @property
     def lines(self) -> list[_native.Line]:
         """Each line of your own code that allocated, the profiled code first, in reading order.
 

@@ -1,5 +1,6 @@
 //! A finished profile for Python: figures as attributes, tables as lists, drawings as text.
 
+use super::ledger::PyLedger;
 use crate::error::{Error, Result};
 use crate::profile::{Allocator, Bytes, FileKind, Profile, Site, ThreadKind};
 use crate::render;
@@ -157,6 +158,11 @@ impl PyProfile {
             footprint: points.iter().map(|point| point.footprint.0).collect(),
             rss: points.iter().map(|point| point.rss.0).collect(),
         }
+    }
+
+    #[getter]
+    fn ledger(&self) -> Option<PyLedger> {
+        self.profile.ledger.map(PyLedger::from)
     }
 
     fn to_json(&self, py: Python<'_>) -> String {

@@ -17,6 +17,7 @@
 
 pub mod elf;
 pub mod fork;
+pub mod heap;
 pub mod lock;
 #[cfg(native_hooks)]
 pub mod native;
@@ -132,6 +133,11 @@ pub mod filter {
     pub fn clear() {
         // Only what is set is written: the pages that were never used stay untouched.
         FILTER.iter().filter(|e| e.load(Relaxed) != 0).for_each(|e| e.store(0, Relaxed));
+    }
+
+    /// Bytes of it that are in memory.
+    pub fn resident() -> usize {
+        super::residency::resident(FILTER.as_ptr() as usize, FILTER.len())
     }
 
     #[cfg(feature = "python")]

@@ -13,11 +13,13 @@
 //! says so.
 
 mod check;
+mod ledger;
 mod site;
 mod stack;
 mod timeline;
 mod units;
 
+pub use ledger::{Balance, Ledger};
 pub use site::{Allocator, Estimate, Site, ThreadKind};
 pub use stack::{FileId, FileKind, Frame, FrameId, SourceFile, StackId, StackTable};
 pub use timeline::{Collection, LineKey, Timeline, TimelinePoint};
@@ -52,6 +54,9 @@ pub struct Profile {
     pub collection_count: u64,
     /// What could not be measured, each as one sentence with its reason.
     pub gaps: Vec<String>,
+    /// Where the growth of the resident set went; `None` where that was not read.
+    #[serde(default)]
+    pub ledger: Option<Ledger>,
 }
 
 /// What was recorded, where and how.

@@ -3,12 +3,12 @@
 
 use super::lettering::{clip, escape};
 use super::text::count;
-use super::theme;
+use super::{ledger, theme};
 use crate::profile::{Allocator, Bytes, Nanos};
 use crate::report::{Kind, Node, Report};
 use std::fmt::Write as _;
 
-fn section(out: &mut String, summary: &str, body: &str) {
+pub(super) fn section(out: &mut String, summary: &str, body: &str) {
     let _ = write!(
         out,
         "<details style=\"margin:4px 0 0;color:{}\"><summary>{summary}</summary>{body}</details>",
@@ -32,6 +32,7 @@ pub fn write(out: &mut String, report: &Report) {
     if !report.allocators.is_empty() {
         allocators(out, report);
     }
+    ledger::write(out, report);
     collector(out, report);
     measured(out, report);
 }
@@ -114,7 +115,7 @@ fn measured(out: &mut String, report: &Report) {
         item(
             body,
             &format!(
-                "Resident set of the process: {} at the start, {} at most ({mark}), {} at the end.",
+                "Resident set: {} at the start, {} at most ({mark}), {} at the end.",
                 t.start_rss, t.peak_rss, t.end_rss
             ),
         );

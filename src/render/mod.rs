@@ -10,6 +10,7 @@ mod chart;
 mod condense;
 mod details;
 mod icicle;
+mod ledger;
 mod lettering;
 mod page;
 mod png;

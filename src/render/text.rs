@@ -25,6 +25,8 @@ pub(super) fn text(report: &Report, color: bool) -> String {
         out.push(String::new());
         out.extend(table(report, &pen));
     }
+    let kept = report.ledger.as_ref().and_then(|ledger| ledger.kept.as_deref());
+    out.extend(kept.map(|kept| pen.dim(kept)));
     if let Some(gaps) = gaps(report) {
         out.push(pen.dim(&printable(&gaps)));
     }

@@ -5,6 +5,7 @@
 
 mod flame;
 mod hues;
+mod ledger;
 pub mod lines;
 mod tally;
 mod timeline;
@@ -12,6 +13,7 @@ mod verdict;
 
 pub use flame::{Kind, Node};
 pub use hues::{HUES, Hue};
+pub use ledger::{Ledger, LedgerRow};
 pub use lines::{Group, Line, Rest, Row, Table};
 pub use tally::Figures;
 pub use timeline::{Layer, Moment, Run, Timeline};
@@ -55,6 +57,8 @@ pub struct Report {
     pub collector: Collector,
     /// What could not be measured, each as one sentence.
     pub gaps: Vec<String>,
+    /// Where the growth of the resident set went.
+    pub ledger: Option<Ledger>,
 }
 
 /// What the cyclic garbage collector did.
@@ -89,6 +93,7 @@ impl Report {
             allocators: by_allocator(profile),
             collector: collector(profile),
             gaps: profile.gaps.clone(),
+            ledger: ledger::ledger(profile),
         }
     }
 

@@ -25,6 +25,17 @@ pub struct Footprint {
     mappings: BTreeMap<usize, usize>,
 }
 
+/// What new memory went into, in bytes above the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// Small objects, as far as they need the arenas that were taken since.
+    pub objects: i64,
+    /// What is left of these arenas.
+    pub arenas: i64,
+    /// Native blocks and anonymous mappings.
+    pub blocks: i64,
+}
+
 impl Footprint {
     /// Native blocks grew by this many usable bytes.
     pub fn add_native(&mut self, bytes: i64) {
@@ -78,6 +89,12 @@ impl Footprint {
     pub fn bytes(&self) -> i64 {
         let certain = self.objects.value - self.doubt();
         self.native + self.mapped + self.arenas.max(certain as i64)
+    }
+
+    /// What it is made of now.
+    pub fn parts(&self) -> Parts {
+        let objects = (self.objects.value as i64).clamp(0, self.arenas.max(0));
+        Parts { objects, arenas: self.arenas - objects, blocks: self.native + self.mapped }
     }
 
     /// Half of the 95% interval of the small objects, in bytes; 0 while everything is recorded.

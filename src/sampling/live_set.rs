@@ -35,6 +35,11 @@ impl LiveSet {
         self.count
     }
 
+    /// Where the table is, and its bytes.
+    pub fn table(&self) -> (usize, usize) {
+        (self.entries.as_ptr() as usize, size_of_val(&*self.entries))
+    }
+
     /// Whether no sample is live.
     pub fn is_empty(&self) -> bool {
         self.count == 0

@@ -24,7 +24,7 @@ mod sites;
 mod stacks;
 
 pub use curve::Curve;
-pub use footprint::Footprint;
+pub use footprint::{Footprint, Parts};
 pub use large::LargeBlocks;
 pub use live_set::{LiveSet, Sample};
 pub use recorded::Recorded;

@@ -1,6 +1,7 @@
 //! The end of a recording: what a finished recorder knows.
 
 use super::curve::Point;
+use super::footprint::Parts;
 use super::recorder::{Memory, Recorder};
 use crate::profile::{
     Bytes, Estimate, FileId, LineKey, Nanos, SignedBytes, Site, StackTable, Timeline, TimelinePoint,
@@ -23,6 +24,8 @@ pub struct Recorded {
     pub interval: Bytes,
     /// Sums over all sites: at the peak, surviving, allocated, and the count.
     pub sums: [Estimate; 4],
+    /// What the footprint was made of at the peak and at the end.
+    pub parts: [Parts; 2],
     /// Whether stacks were cut down to their line for want of room.
     pub stacks_cut: bool,
 }
@@ -47,6 +50,7 @@ impl Recorder {
             }
         }
         let footprint = SignedBytes(self.bytes());
+        let parts = [self.peak_parts, self.parts()];
         let stacks_cut = self.names.cut();
         let (stacks, lines) = self.names.finish();
         let mut points = self.curve.finish();
@@ -77,6 +81,7 @@ impl Recorder {
             footprint,
             interval: Bytes(self.sampler.interval() as u64),
             sums,
+            parts,
             stacks_cut,
         }
     }

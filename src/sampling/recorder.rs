@@ -1,7 +1,7 @@
 //! The recorder: everything of a recording while it runs.
 
 use super::curve::{Curve, Point};
-use super::footprint::Footprint;
+use super::footprint::{Footprint, Parts};
 use super::large::{LARGE, LargeBlock, LargeBlocks};
 use super::live_set::{LiveSet, Sample};
 use super::sampler::{Draw, Sampler};
@@ -113,6 +113,7 @@ pub struct Recorder {
     pub(super) peak: i64,
     pub(super) peak_at: u64,
     pub(super) peak_running: Option<u32>,
+    pub(super) peak_parts: Parts,
     /// Nothing was freed since the footprint was largest: what is held is still the peak's.
     pub(super) at_peak: bool,
     pub(super) events: u64,
@@ -147,6 +148,7 @@ impl Recorder {
             peak: 0,
             peak_at: 0,
             peak_running: None,
+            peak_parts: Parts::default(),
             at_peak: true,
             events: 0,
             paced: Pace::default(),
@@ -370,6 +372,18 @@ impl Recorder {
         self.footprint.bytes() - (self.large.untouched() + self.moving) as i64
     }
 
+    /// What the footprint is made of now.
+    pub(super) fn parts(&self) -> Parts {
+        let mut parts = self.footprint.parts();
+        parts.blocks -= (self.large.untouched() + self.moving) as i64;
+        parts
+    }
+
+    /// The largest of its tables: (address, bytes), of which only a part may be in memory.
+    pub fn largest_table(&self) -> (usize, usize) {
+        self.live.table()
+    }
+
     /// CPython took an arena or gave one back.
     pub fn arena(&mut self, bytes: i64, now: u64) {
         if bytes < 0 {
@@ -512,6 +526,7 @@ impl Recorder {
             self.peak = footprint;
             self.peak_at = now;
             self.peak_running = self.running;
+            self.peak_parts = self.parts();
             self.at_peak = true;
         }
         if self.curve.moved(footprint, now) {

@@ -1,5 +1,6 @@
 //! Starting and stopping.
 
+use super::ledger::{Readings, own_resident};
 use super::{AT_FORK, CALLBACKS, LIVE, Live, OWN_PEAK, OwnMemory, live, poll};
 use crate::error::{Error, Result};
 use crate::hooks::{self, HookGuard, own_bytes};
@@ -50,6 +51,8 @@ pub struct Session {
     rss: Option<RssReader>,
     mark: HighWaterMark,
     start_rss: Bytes,
+    /// Of our own, in memory when `start_rss` was read.
+    start_own: u64,
     started: Instant,
     started_at: f64,
 }
@@ -82,6 +85,7 @@ impl Session {
         poll::start();
         let mark = HighWaterMark::reset();
         let start_rss = rss.as_ref().and_then(RssReader::read).unwrap_or_default();
+        let start_own = own_resident(&recorder);
         let started = Instant::now();
         *live() = Some(Live {
             recorder,
@@ -104,6 +108,7 @@ impl Session {
             rss,
             mark,
             start_rss,
+            start_own,
             started,
             started_at: since_1970.map_or(0.0, |d| d.as_secs_f64()),
         })
@@ -143,6 +148,7 @@ impl Session {
         keep_longest(&mut collections);
         collections.sort_by_key(|c| c.at);
         recorder.native(counted.untold, duration.0);
+        let own = [self.start_own, own_resident(&recorder)];
         let recorded = recorder.finish(duration.0, end_rss.0, &mut OwnMemory);
         let exact = recorded.interval == Bytes(0);
         let [at_peak, surviving, allocated, count] = recorded.sums;
@@ -163,6 +169,9 @@ impl Session {
             surviving,
             live_at_peak: at_peak,
         };
+        let rss = [self.start_rss, peak_rss.0, end_rss];
+        let ledger =
+            self.rss.is_some().then(|| Readings { rss, parts: recorded.parts, own }.ledger());
         let mut gaps = self.gaps(coverage, peak_rss.1);
         if !saw_python {
             gaps.push("Python's small objects were not seen to the end: another tool (tracemalloc, as it stopped) took memprofile's allocator hooks off while the code ran. Start and stop it outside of the profiled code.".to_owned());
@@ -195,6 +204,7 @@ impl Session {
             collections,
             collection_count,
             gaps,
+            ledger,
         };
         describe_files(&mut profile, &mut describe);
         Ok(profile)

@@ -3,8 +3,8 @@
 use crate::fixtures;
 use crate::reports::{parts_add_up, report};
 use memprofile::profile::{
-    Allocator, Bytes, Collection, Estimate, FileId, FileKind, LineKey, Nanos, Profile, SignedBytes,
-    Site, StackId, ThreadKind, TimelinePoint,
+    Allocator, Balance, Bytes, Collection, Estimate, FileId, FileKind, Ledger, LineKey, Nanos,
+    Profile, SignedBytes, Site, StackId, ThreadKind, TimelinePoint,
 };
 use memprofile::render;
 use memprofile::report::{Options, Report};
@@ -184,6 +184,7 @@ prop_compose! {
         exception in proptest::option::of(source()),
         gaps in prop::collection::vec(source(), 0..30),
         collections in prop::collection::vec(any::<u64>(), 0..50),
+        ledger in proptest::option::of(prop::array::uniform5(any::<i64>())),
         sites in prop::collection::vec(site(40), 0..60),
         cell in Just(cell),
         kinds in Just(kinds),
@@ -206,6 +207,12 @@ prop_compose! {
         b.profile.recording.sample_interval = Bytes(interval);
         b.profile.recording.exception = exception;
         b.profile.gaps = gaps;
+        b.profile.ledger = ledger.map(|parts| {
+            let [resident, objects, arenas, blocks, free] = parts.map(SignedBytes);
+            let balance = Balance { resident, objects, arenas, blocks, ..Balance::default() };
+            let end = balance.settled(Some(Bytes(free.0.unsigned_abs())));
+            Ledger { peak: balance.settled(None), end }
+        });
         b.profile.collection_count = 3;
         b.profile.collections = collections.into_iter().map(|at| Collection { at: Nanos(at), duration: Nanos(at), generation: 2, collected: at, uncollectable: at }).collect();
         b.profile.timeline.lines = lines.iter().map(|(file, line)| LineKey { file: FileId(file.index(files) as u32), line: *line }).collect();

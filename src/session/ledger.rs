@@ -1,0 +1,43 @@
+//! Where the growth of the resident set went: introduces what the recorder knows to what the kernel
+//! and malloc say.
+
+use crate::hooks::{self, own_bytes, residency};
+use crate::profile::{Balance, Bytes, Ledger, SignedBytes};
+use crate::sampling::{Parts, Recorder};
+
+/// Bytes of our own that are in memory. Large tables are mapped whole and fill up as they are used.
+pub(super) fn own_resident(recorder: &Recorder) -> u64 {
+    let (table, length) = recorder.largest_table();
+    let resident = residency::resident(table, length) + hooks::filter::resident();
+    (own_bytes().saturating_sub(length) + resident) as u64
+}
+
+/// What a ledger is made from.
+#[derive(Debug)]
+pub(super) struct Readings {
+    /// The resident set size at the start, at its peak and at the end.
+    pub rss: [Bytes; 3],
+    /// What the footprint was made of at its peak and at the end.
+    pub parts: [Parts; 2],
+    /// [`own_resident`] at the start and at the end.
+    pub own: [u64; 2],
+}
+
+impl Readings {
+    /// The ledger. The caller holds no lock: malloc is asked for what it keeps.
+    pub(super) fn ledger(&self) -> Ledger {
+        let [start, peak, end] = self.rss;
+        let balance = |rss: Bytes, parts: Parts| Balance {
+            resident: SignedBytes(rss.0 as i64 - start.0 as i64),
+            objects: SignedBytes(parts.objects),
+            arenas: SignedBytes(parts.arenas),
+            blocks: SignedBytes(parts.blocks),
+            recorder: SignedBytes(self.own[1] as i64 - self.own[0] as i64),
+            ..Balance::default()
+        };
+        Ledger {
+            peak: balance(peak, self.parts[0]).settled(None),
+            end: balance(end, self.parts[1]).settled(hooks::heap::free_in_malloc().map(Bytes)),
+        }
+    }
+}
