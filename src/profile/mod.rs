@@ -13,12 +13,16 @@
 //! says so.
 
 mod check;
+mod copies;
 mod site;
+mod size_class;
 mod stack;
 mod timeline;
 mod units;
 
+pub use copies::Copies;
 pub use site::{Allocator, Estimate, Site, ThreadKind};
+pub use size_class::SizeClass;
 pub use stack::{FileId, FileKind, Frame, FrameId, SourceFile, StackId, StackTable};
 pub use timeline::{Collection, LineKey, Timeline, TimelinePoint};
 pub use units::{Bytes, Nanos, SignedBytes};
@@ -52,6 +56,12 @@ pub struct Profile {
     pub collection_count: u64,
     /// What could not be measured, each as one sentence with its reason.
     pub gaps: Vec<String>,
+    /// Allocations by the size of their blocks, smallest first; only classes that have any.
+    #[serde(default)]
+    pub sizes: Vec<SizeClass>,
+    /// Lines that made large temporaries on the way to their result.
+    #[serde(default)]
+    pub copies: Vec<Copies>,
 }
 
 /// What was recorded, where and how.
@@ -79,6 +89,12 @@ pub struct Recording {
     pub platform: String,
     /// Whether the cell ended by an exception; its type's name.
     pub exception: Option<String>,
+    /// Whether it was asked to record every allocation, however many there are.
+    #[serde(default)]
+    pub exact_asked: bool,
+    /// How many allocations were recorded one by one.
+    #[serde(default)]
+    pub events: u64,
 }
 
 impl Recording {

@@ -1,7 +1,7 @@
 //! Allocation sites: what each stack allocated, from which allocator, and how well
 //! that is known.
 
-use super::{Bytes, StackId};
+use super::{Bytes, LineKey, StackId};
 use serde::{Deserialize, Serialize};
 
 /// Which allocator gave the memory.
@@ -73,7 +73,8 @@ impl std::ops::AddAssign for Estimate {
 /// count by what of them was in use (resident).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Site {
-    /// The stack; `None` where the thread has no Python frame.
+    /// The stack; `None` where the thread has no Python frame. That of a native thread has one row,
+    /// which names the library that asked, where it is known.
     pub stack: Option<StackId>,
     /// Where the memory came from.
     pub allocator: Allocator,
@@ -92,4 +93,7 @@ pub struct Site {
     pub untouched: Bytes,
     /// The number of allocations.
     pub count: Estimate,
+    /// Of a native thread: the line of the user's own that ran meanwhile, where it is known.
+    #[serde(default)]
+    pub waiting: Option<LineKey>,
 }

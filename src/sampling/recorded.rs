@@ -3,7 +3,8 @@
 use super::curve::Point;
 use super::recorder::{Memory, Recorder};
 use crate::profile::{
-    Bytes, Estimate, FileId, LineKey, Nanos, SignedBytes, Site, StackTable, Timeline, TimelinePoint,
+    Bytes, Copies, Estimate, FileId, LineKey, Nanos, SignedBytes, Site, SizeClass, StackTable,
+    Timeline, TimelinePoint,
 };
 
 /// What a finished recorder knows.
@@ -25,6 +26,12 @@ pub struct Recorded {
     pub sums: [Estimate; 4],
     /// Whether stacks were cut down to their line for want of room.
     pub stacks_cut: bool,
+    /// Allocations by size.
+    pub sizes: Vec<SizeClass>,
+    /// Lines that made temporaries.
+    pub copies: Vec<Copies>,
+    /// How many allocations were recorded one by one.
+    pub events: u64,
 }
 
 impl Recorder {
@@ -78,6 +85,9 @@ impl Recorder {
             interval: Bytes(self.sampler.interval() as u64),
             sums,
             stacks_cut,
+            sizes: self.sizes.finish(),
+            copies: self.copies.finish(&lines),
+            events: self.events,
         }
     }
 }

@@ -184,6 +184,7 @@ impl Sites {
                     temporary: tidy(e.temporary),
                     untouched: Bytes::from_f64(e.untouched),
                     count: e.count,
+                    waiting: None,
                 }
             })
             .collect()

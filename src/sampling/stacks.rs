@@ -184,6 +184,17 @@ impl Names {
         self.add(hash, stack, Some(waiting))
     }
 
+    /// The line that answers for a stack which allocates nothing, and so is not kept.
+    pub(super) fn line_of(&mut self, frames: &impl Frames) -> Option<u32> {
+        let (file, line) = frames.keys().enumerate().find_map(|(index, key)| {
+            let id = self.frame_of(frames, index, key);
+            let frame = &self.table.frame_table[id.0 as usize];
+            let kind = self.table.files[frame.file.0 as usize].kind;
+            matches!(kind, FileKind::User | FileKind::Cell).then_some((frame.file, frame.line))
+        })?;
+        self.line_numbers.get(&(file.0, line)).copied()
+    }
+
     pub(super) fn known(&mut self, number: u32) -> &mut Known {
         &mut self.known[number as usize]
     }
@@ -207,13 +218,7 @@ impl Names {
         let ids: Vec<FrameId> = frames
             .keys()
             .enumerate()
-            .map(|(index, key)| match self.frames.get(&key) {
-                Some(&id) => id,
-                None => {
-                    let place = frames.place(index);
-                    self.add_frame(key, place)
-                }
-            })
+            .map(|(index, key)| self.frame_of(frames, index, key))
             .collect();
         let line = ids.iter().find_map(|&id| {
             let frame = &self.table.frame_table[id.0 as usize];
@@ -234,6 +239,16 @@ impl Names {
             stack = line.map(|(id, ..)| self.row(None, id)).or(root);
         }
         (stack, line.map(|(_, file, number)| self.line_number(file, number)))
+    }
+
+    fn frame_of(&mut self, frames: &impl Frames, index: usize, key: u64) -> FrameId {
+        match self.frames.get(&key) {
+            Some(&id) => id,
+            None => {
+                let place = frames.place(index);
+                self.add_frame(key, place)
+            }
+        }
     }
 
     fn row(&mut self, parent: Option<StackId>, frame: FrameId) -> StackId {

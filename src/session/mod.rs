@@ -228,7 +228,13 @@ const CALLBACKS: Callbacks = Callbacks {
     forgotten: |address, net| {
         let cost = if net == 0 { Cost::OfSampling } else { Cost::OfCounting };
         with_live(net.unsigned_abs(), cost, |live, now| {
-            live.recorder.freed(address, net, now, &mut OwnMemory);
+            if live.recorder.is_large(address) {
+                with_own_stack(|stack| {
+                    live.recorder.freed_by(stack, address, net, now, &mut OwnMemory);
+                });
+            } else {
+                live.recorder.freed(address, net, now, &mut OwnMemory);
+            }
         });
     },
     object_forgotten: |address| {

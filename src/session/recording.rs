@@ -183,6 +183,8 @@ impl Session {
             interpreter: std::mem::take(&mut self.options.interpreter),
             platform: process::name(),
             exception,
+            exact_asked: self.options.exact,
+            events: recorded.events,
         };
         let mut profile = Profile {
             format: "memprofile".to_owned(),
@@ -195,6 +197,8 @@ impl Session {
             collections,
             collection_count,
             gaps,
+            sizes: recorded.sizes,
+            copies: recorded.copies,
         };
         describe_files(&mut profile, &mut describe);
         Ok(profile)

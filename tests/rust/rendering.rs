@@ -154,6 +154,7 @@ prop_compose! {
             temporary,
             untouched: Bytes(0),
             count,
+            waiting: None,
         }
     }
 }
