@@ -3,9 +3,12 @@
 //! How much was it at most, who held it, what stays, when did it happen, and how well is that
 //! known: each has its place in a [`Report`]. Every share adds up to its whole.
 
+mod copies;
 mod flame;
 mod hues;
 pub mod lines;
+mod native_threads;
+pub mod sizes;
 mod tally;
 mod timeline;
 mod verdict;
@@ -13,11 +16,12 @@ mod verdict;
 pub use flame::{Kind, Node};
 pub use hues::{HUES, Hue};
 pub use lines::{Group, Line, Rest, Row, Table};
+pub use sizes::SizeRow;
 pub use tally::Figures;
 pub use timeline::{Layer, Moment, Run, Timeline};
 pub use verdict::Verdict;
 
-use crate::profile::{Allocator, Estimate, Profile, Recording, Totals};
+use crate::profile::{Allocator, Estimate, LineKey, Profile, Recording, Totals};
 
 /// What the reader asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +59,10 @@ pub struct Report {
     pub collector: Collector,
     /// What could not be measured, each as one sentence.
     pub gaps: Vec<String>,
+    /// By the size of blocks, smallest first; the rows add up to the allocators.
+    pub sizes: Vec<SizeRow>,
+    /// Of a line, what temporaries it made on the way to its result, in words.
+    pub copies: std::collections::BTreeMap<LineKey, String>,
 }
 
 /// What the cyclic garbage collector did.
@@ -86,9 +94,11 @@ impl Report {
             table: Table::new(profile, &tally, &names, &hues, options.top.max(1)),
             timeline: timeline::timeline(profile, &tally, &names, &hues),
             icicle: flame::icicle(profile, &tally, &names, &hues),
-            allocators: by_allocator(profile),
+            allocators: sizes::by_allocator(profile),
             collector: collector(profile),
             gaps: profile.gaps.clone(),
+            sizes: sizes::by_size(profile),
+            copies: copies::words(profile, &tally),
         }
     }
 
@@ -123,22 +133,6 @@ pub fn error_words(figure: Estimate, step: f64) -> String {
         }
         _ => String::new(),
     }
-}
-
-fn by_allocator(profile: &Profile) -> Vec<(Allocator, Figures)> {
-    [Allocator::Pymalloc, Allocator::Malloc, Allocator::Mmap]
-        .into_iter()
-        .map(|allocator| {
-            let mut figures = Figures::default();
-            profile
-                .sites
-                .iter()
-                .filter(|s| s.allocator == allocator)
-                .for_each(|s| figures.add_site(s));
-            (allocator, figures)
-        })
-        .filter(|(_, figures)| !figures.is_empty())
-        .collect()
 }
 
 fn collector(profile: &Profile) -> Collector {

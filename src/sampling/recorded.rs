@@ -68,7 +68,7 @@ impl Recorder {
         let place = points.partition_point(|(p, _)| p.at < self.peak_at);
         let rss_there = points.get(place).or(points.last()).map_or(rss, |(_, rss)| *rss);
         points.insert(place, (peak_point, rss_there));
-        let sites = self.sites.finish();
+        let sites = self.sites.finish(&lines);
         let mut sums = [Estimate::default(); 4];
         for site in &sites {
             sums[0] += site.peak;

@@ -61,6 +61,8 @@ pub struct Origin<'call, F> {
     pub frames: Option<&'call F>,
     /// Whether it is the thread that the recording was started in.
     pub recording_thread: bool,
+    /// Of a thread without a stack: the library that asked, where it is known.
+    pub library: Option<&'static str>,
 }
 
 impl<F> Clone for Origin<'_, F> {
@@ -482,7 +484,7 @@ impl Recorder {
     }
 
     /// The blocks that are live by what is known of them, thinned to a coarser interval.
-    fn coarsen(&mut self, doublings: u32, memory: &mut impl Memory) {
+    pub(super) fn coarsen(&mut self, doublings: u32, memory: &mut impl Memory) {
         let before: Vec<Sample> = self.live.iter().copied().collect();
         let old: Vec<f64> = before.iter().map(|s| self.sampler.probability(s.size)).collect();
         self.sampler.coarsen(doublings);
@@ -508,13 +510,20 @@ impl Recorder {
     fn site(&mut self, allocator: Allocator, origin: Origin<'_, impl Frames>) -> u32 {
         // A thread without a line of the user's own works for the line that runs meanwhile.
         let waiting = if origin.recording_thread { None } else { self.running };
-        let number = self.names.intern(origin.frames, waiting);
+        let number = if origin.frames.is_some() {
+            self.names.intern(origin.frames, waiting)
+        } else {
+            self.names.intern_native(origin.library, waiting)
+        };
         let known = self.names.known(number);
         let index = allocator as usize;
         if known.sites[index] == NO_SITE {
             let thread =
                 if origin.frames.is_some() { ThreadKind::Python } else { ThreadKind::Native };
             known.sites[index] = self.sites.add(known.stack, allocator, thread, known.line);
+            if thread == ThreadKind::Native {
+                self.sites.waits(known.sites[index], waiting);
+            }
         }
         known.sites[index]
     }

@@ -152,6 +152,23 @@ impl Names {
         }
     }
 
+    /// The number of a thread without Python: of a library, while a line runs, as far as both are
+    /// known. Its one row names the library; the line does not answer for it.
+    pub(super) fn intern_native(&mut self, library: Option<&str>, waiting: Option<u32>) -> u32 {
+        let mut hasher = AsIs(1);
+        hasher.write(library.unwrap_or_default().as_bytes());
+        hasher.write_u32(waiting.map_or(0, |line| line + 1));
+        let hash = hasher.finish();
+        if let Some(&number) = self.by_hash.get(&hash) {
+            return number;
+        }
+        let stack = library.map(|library| {
+            let frame = self.marked(library, "<native thread>");
+            self.row(None, frame)
+        });
+        self.add(hash, stack, None)
+    }
+
     fn add(&mut self, hash: u64, stack: Option<StackId>, line: Option<u32>) -> u32 {
         let number = self.known.len() as u32;
         self.known.push(Known { stack, line, sites: [NO_SITE; 3] });
@@ -270,14 +287,18 @@ impl Names {
 
     /// A frame that is no code: it says something about the frames around it.
     fn mark(&mut self, text: &str) -> FrameId {
-        let key = text.bytes().fold(0x6d61_726b, |key: u64, byte| {
+        self.marked(text, "<memprofile>")
+    }
+
+    fn marked(&mut self, text: &str, file: &str) -> FrameId {
+        let key = text.bytes().chain(file.bytes()).fold(0x6d61_726b, |key: u64, byte| {
             (key ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
         match self.frames.get(&key) {
             Some(&id) => id,
             None => {
-                let file = "<memprofile>".to_owned();
-                self.add_frame(key, Place { function: text.to_owned(), file, line: 0 })
+                let place = Place { function: text.to_owned(), file: file.to_owned(), line: 0 };
+                self.add_frame(key, place)
             }
         }
     }
@@ -417,6 +438,25 @@ mod tests {
         let functions: Vec<_> = table.walk(stack).map(|f| f.function.as_str()).collect();
         assert_eq!(functions, ["read", "another thread", "<module>"]);
         assert_eq!(table.user_line(stack).map(|f| f.line), Some(3));
+    }
+
+    #[test]
+    fn a_native_thread_is_named_by_its_library_and_the_line_meanwhile() {
+        let mut names = Names::new(paths());
+        let main = Fixed(vec![(1, "<module>", "/tmp/cell.py", 3)], None);
+        let number = names.intern(Some(&main), None);
+        let line = names.known(number).line;
+        let polars = names.intern_native(Some("polars"), line);
+        assert_eq!(names.intern_native(Some("polars"), line), polars);
+        assert_ne!(names.intern_native(Some("polars"), None), polars);
+        assert_ne!(names.intern_native(Some("numpy"), line), polars);
+        let unknown = names.intern_native(None, line);
+        assert_eq!(names.known(unknown).stack, None);
+        assert_eq!(names.known(polars).line, None);
+        let stack = names.known(polars).stack.expect("it has a row");
+        let (table, _) = names.finish();
+        assert_eq!(table.frame(stack).function, "polars");
+        assert_eq!(table.user_line(stack), None);
     }
 
     #[test]

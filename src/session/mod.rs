@@ -307,7 +307,11 @@ fn block(noted: &Noted) -> Block {
 
 impl Live {
     fn origin<'call, F: Frames>(&self, frames: Option<&'call F>) -> Origin<'call, F> {
-        Origin { frames, recording_thread: hooks::reentrancy::thread() == self.thread }
+        Origin {
+            frames,
+            recording_thread: hooks::reentrancy::thread() == self.thread,
+            library: if frames.is_none() { hooks::asking::library() } else { None },
+        }
     }
 
     /// What the next countdown of this thread is.
