@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import final
 
 __all__ = [
+    "AllocatorFigures",
     "Line",
     "MemprofileError",
     "Profile",
     "Recording",
     "Site",
+    "SizeClass",
     "Timeline",
     "__version__",
     "is_recording",
@@ -90,14 +92,45 @@ class Site:
     """What one whole stack allocated from one allocator."""
 
     stack: list[tuple[str, str, int]]
-    """(function, filename, lineno), innermost first; empty for a thread without Python."""
+    """(function, filename, lineno), innermost first.
+
+    Of a native thread there is at most one row: the library that asked, where it is known.
+    """
     allocator: str
     native_thread: bool
+    waiting: tuple[str, int] | None
+    """(filename, lineno) of your line that ran while a native thread allocated, if known."""
     peak_bytes: int
     surviving_bytes: int
     allocated_bytes: int
     allocation_count: int
     temporary_bytes: int
+
+@final
+class AllocatorFigures:
+    """What one allocator gave."""
+
+    allocator: str
+    peak_bytes: int
+    surviving_bytes: int
+    allocated_bytes: int
+    allocation_count: int
+    temporary_bytes: int
+
+@final
+class SizeClass:
+    """The blocks of one range of sizes."""
+
+    smallest: int | None
+    """None for allocations whose size is not known."""
+    largest: int | None
+    """None where there is no limit."""
+    allocation_count: int
+    allocated_bytes: int
+    relative_error: float
+    """Half the width of the 95% interval of allocated_bytes as a share; 0 when exact."""
+    label: str
+    """The range in words: ``64 to 127 B``."""
 
 @final
 class Timeline:
@@ -133,6 +166,8 @@ class Profile:
     gaps: list[str]
     lines: list[Line]
     sites: list[Site]
+    allocators: list[AllocatorFigures]
+    sizes: list[SizeClass]
     timeline: Timeline
 
     def to_json(self) -> str: ...

@@ -16,6 +16,14 @@ pub enum Allocator {
     Mmap,
 }
 
+impl Allocator {
+    /// Its name in files and in Python, such as `pymalloc`.
+    pub fn name(self) -> String {
+        let name = serde_json::to_value(self).expect("a variant without fields is a string");
+        name.as_str().unwrap_or_default().to_owned()
+    }
+}
+
 /// Which kind of thread allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -29,7 +29,7 @@ pub(super) fn words(profile: &Profile, tally: &Tally) -> BTreeMap<LineKey, Strin
 }
 
 fn sentence(copies: &Copies) -> Option<String> {
-    let Copies { temporaries, temporary, result, sizes: (least, most), .. } = *copies;
+    let Copies { temporaries, temporary, result, most: peak, sizes: (least, most), .. } = *copies;
     if temporaries == 0 || temporary.as_f64() < A_COPY * result.as_f64() {
         return None;
     }
@@ -39,7 +39,7 @@ fn sentence(copies: &Copies) -> Option<String> {
         (n, true) => format!("{n} temporaries of {mean} at once"),
         (n, false) => format!("{n} temporaries at once, {temporary} in all"),
     };
-    let multiple = (temporary.as_f64() + result.as_f64()) / result.as_f64();
+    let multiple = peak.as_f64() / result.as_f64();
     Some(if multiple.is_finite() && multiple <= SMALL_RESULT {
         format!("{made}; the line’s peak is {} its result", times(multiple))
     } else {
@@ -71,6 +71,7 @@ mod tests {
             temporary: Bytes(temporary * MIB),
             sizes: (Bytes(sizes.0 * MIB), Bytes(sizes.1 * MIB)),
             result: Bytes(result * MIB),
+            most: Bytes((temporary + result) * MIB),
         })
     }
 

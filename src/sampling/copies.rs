@@ -6,6 +6,10 @@
 //! of the maximum if it is not younger than that, and no snapshot is needed. It was a temporary
 //! if the line freed it itself and all of it was in use; else it was a result, or too little is known
 //! of it to call it anything else.
+//!
+//! A result may also be born after the maximum, when the temporaries are gone already. What a line
+//! holds after its maximum when somebody else frees a block of it, or at the end, it has made to keep: the
+//! most of that is its result.
 
 use super::large::LargeBlock;
 use crate::profile::{Bytes, Copies, FileId, LineKey};
@@ -29,6 +33,10 @@ struct Line {
     temporaries: u32,
     temporary: u64,
     sizes: (u64, u64),
+    /// Bytes of those that the line freed and that were not in use.
+    idle: u64,
+    /// The most that it held since then when another freed a block.
+    result: u64,
 }
 
 /// See the module.
@@ -70,10 +78,10 @@ impl LineCopies {
         line.touched += block.touched;
     }
 
-    /// More of a line's blocks is in use than was known.
-    pub fn grown(&mut self, line: u32, bytes: u64) {
-        if let Some(line) = self.lines.get_mut(line as usize) {
-            line.touched += bytes;
+    /// More of a block is in use than was known.
+    pub fn grown(&mut self, address: usize, bytes: u64) {
+        if let Some((_, line)) = self.born.get(&address) {
+            self.lines[*line as usize].touched += bytes;
         }
     }
 
@@ -81,16 +89,20 @@ impl LineCopies {
     pub fn freed(&mut self, address: usize, block: LargeBlock) {
         let Some((birth, number)) = self.born.remove(&address) else { return };
         let line = &mut self.lines[number as usize];
-        line.live -= block.size;
-        line.touched -= block.touched;
-        let in_use = block.touched as f64 >= IN_USE * block.size as f64;
-        if birth <= line.most_at && in_use && self.freeing == Some(number) {
+        let by_itself = self.freeing == Some(number);
+        if !by_itself {
+            line.result = line.result.max(line.live);
+        } else if birth <= line.most_at && block.touched as f64 >= IN_USE * block.size as f64 {
             let (least, most) = line.sizes;
             let least = if line.temporaries == 0 { block.size } else { least.min(block.size) };
             line.sizes = (least, most.max(block.size));
             line.temporaries += 1;
             line.temporary += block.size;
+        } else if birth <= line.most_at {
+            line.idle += block.size;
         }
+        line.live -= block.size;
+        line.touched -= block.touched;
     }
 
     /// A block that was said to go is where it was: as if it had gone and another had come.
@@ -104,14 +116,104 @@ impl LineCopies {
             .into_iter()
             .zip(lines)
             .filter(|(line, _)| line.temporaries > 0)
-            .map(|(line, &(file, number))| Copies {
-                line: LineKey { file, line: number },
-                temporaries: line.temporaries,
-                temporary: Bytes(line.temporary),
-                sizes: (Bytes(line.sizes.0), Bytes(line.sizes.1)),
-                // The rest of the maximum: what others freed, and what stays.
-                result: Bytes(line.most - line.temporary + line.smaller as u64),
+            .map(|(line, &(file, number))| {
+                let smaller = line.smaller as u64;
+                Copies {
+                    line: LineKey { file, line: number },
+                    temporaries: line.temporaries,
+                    temporary: Bytes(line.temporary),
+                    sizes: (Bytes(line.sizes.0), Bytes(line.sizes.1)),
+                    result: Bytes(line.result.max(line.live) + smaller),
+                    most: Bytes(line.most - line.idle + smaller),
+                }
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINES: [(FileId, u32); 2] = [(FileId(0), 1), (FileId(0), 2)];
+
+    /// Blocks of some size, all in use, of line 0.
+    #[derive(Default)]
+    struct Cell(LineCopies);
+
+    impl Cell {
+        fn make(&mut self, address: usize, size: u64) {
+            self.0.allocated(address, size, 0, 0.0);
+        }
+
+        fn free(&mut self, address: usize, size: u64, by: Option<u32>) {
+            self.0.grown(address, size);
+            self.0.freeing = by;
+            self.0.freed(address, LargeBlock { size, touched: size, site: 0 });
+            self.0.freeing = None;
+        }
+
+        fn end(self) -> Vec<Copies> {
+            self.0.finish(&LINES)
+        }
+    }
+
+    #[test]
+    fn what_a_line_frees_itself_is_temporary() {
+        let mut cell = Cell::default();
+        (1..=4).for_each(|address| cell.make(address, 100));
+        (1..=3).for_each(|address| cell.free(address, 100, Some(0)));
+        let [copies] = cell.end()[..] else { panic!("there is one line") };
+        assert_eq!((copies.temporaries, copies.temporary), (3, Bytes(300)));
+        assert_eq!((copies.result, copies.most), (Bytes(100), Bytes(400)));
+        assert_eq!(copies.sizes, (Bytes(100), Bytes(100)));
+    }
+
+    #[test]
+    fn a_result_may_come_when_the_temporaries_are_gone() {
+        let mut cell = Cell::default();
+        cell.make(1, 100);
+        cell.make(2, 100);
+        cell.free(1, 100, Some(0));
+        cell.make(3, 100);
+        cell.free(2, 100, Some(0));
+        let [copies] = cell.end()[..] else { panic!("there is one line") };
+        assert_eq!((copies.temporaries, copies.result, copies.most), (2, Bytes(100), Bytes(200)));
+    }
+
+    #[test]
+    fn what_another_line_frees_was_a_result() {
+        for by in [Some(1), None] {
+            let mut cell = Cell::default();
+            cell.make(1, 100);
+            cell.make(2, 100);
+            cell.free(1, 100, by);
+            cell.free(2, 100, by);
+            assert!(cell.end().is_empty());
+        }
+    }
+
+    /// A function that is called again and again: its line holds one result at a time.
+    #[test]
+    fn results_of_many_calls_are_not_added_up() {
+        let mut cell = Cell::default();
+        for call in 0..10 {
+            cell.make(10 * call + 1, 100);
+            cell.make(10 * call + 2, 90);
+            cell.free(10 * call + 2, 90, Some(0));
+            cell.free(10 * call + 1, 100, Some(1));
+        }
+        let [copies] = cell.end()[..] else { panic!("there is one line") };
+        assert_eq!((copies.temporaries, copies.temporary), (1, Bytes(90)));
+        assert_eq!((copies.result, copies.most), (Bytes(100), Bytes(190)));
+    }
+
+    #[test]
+    fn a_block_that_was_not_in_use_is_no_temporary() {
+        let mut copies = LineCopies::default();
+        copies.allocated(1, 100, 0, 0.0);
+        copies.freeing = Some(0);
+        copies.freed(1, LargeBlock { size: 100, touched: 0, site: 0 });
+        assert!(copies.finish(&LINES).is_empty());
     }
 }

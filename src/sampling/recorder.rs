@@ -388,9 +388,7 @@ impl Recorder {
             if let Some((site, growth)) = self.large.measured(address, size, resident) {
                 self.leave_peak_if_below();
                 self.sites.change(site, growth as f64, 0.0);
-                if let Some(line) = self.sites.line(site) {
-                    self.copies.grown(line, growth);
-                }
+                self.copies.grown(address, growth);
                 self.hold(site, growth as f64, 0.0);
             }
         }

@@ -78,6 +78,7 @@ fn copies(result: u64) -> Profile {
         temporary: Bytes(3 * size.0),
         sizes: (size, size),
         result: Bytes(result << 20),
+        most: Bytes(3 * size.0 + (result << 20)),
     }];
     profile
 }
