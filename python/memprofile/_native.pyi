@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import final
 
 __all__ = [
+    "AllocatorFigures",
     "Balance",
     "Ledger",
     "Line",
@@ -11,6 +12,7 @@ __all__ = [
     "Profile",
     "Recording",
     "Site",
+    "SizeClass",
     "Timeline",
     "__version__",
     "is_recording",
@@ -92,9 +94,14 @@ class Site:
     """What one whole stack allocated from one allocator."""
 
     stack: list[tuple[str, str, int]]
-    """(function, filename, lineno), innermost first; empty for a thread without Python."""
+    """(function, filename, lineno), innermost first.
+
+    Of a native thread there is at most one row: the library that asked, where it is known.
+    """
     allocator: str
     native_thread: bool
+    waiting: tuple[str, int] | None
+    """(filename, lineno) of your line that ran while a native thread allocated, if known."""
     peak_bytes: int
     surviving_bytes: int
     allocated_bytes: int
@@ -130,6 +137,32 @@ class Ledger:
     end: Balance
 
 @final
+class AllocatorFigures:
+    """What one allocator gave."""
+
+    allocator: str
+    peak_bytes: int
+    surviving_bytes: int
+    allocated_bytes: int
+    allocation_count: int
+    temporary_bytes: int
+
+@final
+class SizeClass:
+    """The blocks of one range of sizes."""
+
+    smallest: int | None
+    """None for allocations whose size is not known."""
+    largest: int | None
+    """None where there is no limit."""
+    allocation_count: int
+    allocated_bytes: int
+    relative_error: float
+    """Half the width of the 95% interval of allocated_bytes as a share; 0 when exact."""
+    label: str
+    """The range in words: ``64 to 127 B``."""
+
+@final
 class Timeline:
     """Memory over time, as columns of equal length."""
 
@@ -163,6 +196,8 @@ class Profile:
     gaps: list[str]
     lines: list[Line]
     sites: list[Site]
+    allocators: list[AllocatorFigures]
+    sizes: list[SizeClass]
     timeline: Timeline
     ledger: Ledger | None
 

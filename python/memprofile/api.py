@@ -7,7 +7,7 @@ import inspect
 import json
 import os
 import sys
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, cast, overload
@@ -178,9 +178,30 @@ class Profile:
         """Each whole stack that allocated, by allocator, the largest at the peak first.
 
         ``stack`` is (function, filename, lineno), innermost first; ``allocator`` is
-        ``pymalloc``, ``malloc`` or ``mmap``. Bytes as in ``lines``.
+        ``pymalloc``, ``malloc`` or ``mmap``. Bytes as in ``lines``. Of a native thread ``stack``
+        names the library at most, and ``waiting`` is your line that ran meanwhile.
         """
         return self._data.sites
+
+    @property
+    def allocators(self) -> list[_native.AllocatorFigures]:
+        """What each allocator gave, as the sum of its ``sites``; bytes as in ``lines``."""
+        return self._data.allocators
+
+    @property
+    def sizes(self) -> list[_native.SizeClass]:
+        """Allocations by the size of their blocks, in powers of two, smallest first.
+
+        ``smallest`` and ``largest`` are the bounds in bytes; ``allocation_count`` and
+        ``allocated_bytes`` add up to those of all ``sites``.
+
+        >>> import memprofile
+        >>> with memprofile.profile() as p:
+        ...     data = bytearray(3_000_000)
+        >>> [c.allocation_count for c in p.sizes if c.smallest == 2 * 1024 * 1024]
+        [1]
+        """
+        return self._data.sizes
 
     def to_json(self) -> str:
         """The profile as versioned JSON, which this and later versions of memprofile load."""
@@ -209,16 +230,17 @@ class Profile:
         """The report as an HTML fragment without scripts, at most 60 kB."""
         return self._data.to_html(top)
 
-    def to_pandas(self, table: Literal["lines", "sites", "timeline"] = "lines") -> pandas.DataFrame:
+    def to_pandas(
+        self, table: Literal["lines", "sites", "timeline", "allocators", "sizes"] = "lines"
+    ) -> pandas.DataFrame:
         """One table as a pandas DataFrame: bytes and seconds, as in the fields.
 
         Raises MemprofileError for another table, or when pandas is not installed.
         """
         columns = _TABLES.get(table)
         if columns is None:
-            raise MemprofileError(
-                f"there is no table {table!r}; use one of 'lines', 'sites', 'timeline'"
-            )
+            known = ", ".join(map(repr, _TABLES))
+            raise MemprofileError(f"there is no table {table!r}; use one of {known}")
         try:
             import pandas
         except ImportError as error:
@@ -228,7 +250,7 @@ class Profile:
         if table == "timeline":
             timeline = self.timeline
             return pandas.DataFrame({name: getattr(timeline, name) for name in columns})
-        rows = self.lines if table == "lines" else self.sites
+        rows: Sequence[object] = getattr(self, table)
         return pandas.DataFrame(
             {name: [getattr(row, name) for row in rows] for name in columns}, columns=list(columns)
         )
@@ -346,9 +368,14 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
     ),
     "sites": (
         *("stack", "allocator", "native_thread", "peak_bytes", "surviving_bytes"),
-        *("allocated_bytes", "allocation_count", "temporary_bytes"),
+        *("allocated_bytes", "allocation_count", "temporary_bytes", "waiting"),
     ),
     "timeline": ("seconds", "footprint", "rss"),
+    "allocators": (
+        *("allocator", "peak_bytes", "surviving_bytes"),
+        *("allocated_bytes", "allocation_count", "temporary_bytes"),
+    ),
+    "sizes": (*("smallest", "largest", "allocation_count", "allocated_bytes", "relative_error"),),
 }
 
 

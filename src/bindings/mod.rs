@@ -1,5 +1,6 @@
 //! The `_native` Python module: conversions only. `python/memprofile/_native.pyi` is its contract.
 
+mod breakdown;
 mod ledger;
 mod profile;
 mod recording;
@@ -26,6 +27,7 @@ impl From<Error> for PyErr {
 mod _native {
     #[pymodule_export]
     use super::MemprofileError;
+    use super::breakdown::{PyAllocator, PySizeClass};
     #[pymodule_export]
     use super::ledger::{PyBalance, PyLedger};
     #[pymodule_export]

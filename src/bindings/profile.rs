@@ -1,5 +1,6 @@
 //! A finished profile for Python: figures as attributes, tables as lists, drawings as text.
 
+use super::breakdown::{self, PyAllocator, PySizeClass};
 use super::ledger::PyLedger;
 use crate::error::{Error, Result};
 use crate::profile::{Allocator, Bytes, FileKind, Profile, Site, ThreadKind};
@@ -151,6 +152,16 @@ impl PyProfile {
     }
 
     #[getter]
+    fn allocators(&self) -> Vec<PyAllocator> {
+        breakdown::allocators(&self.profile)
+    }
+
+    #[getter]
+    fn sizes(&self) -> Vec<PySizeClass> {
+        breakdown::size_classes(&self.profile)
+    }
+
+    #[getter]
     fn timeline(&self) -> PyTimeline {
         let points = &self.profile.timeline.points;
         PyTimeline {
@@ -239,6 +250,7 @@ pub(super) struct PySite {
     stack: Vec<(String, String, u32)>,
     allocator: &'static str,
     native_thread: bool,
+    waiting: Option<(String, u32)>,
     peak_bytes: u64,
     surviving_bytes: u64,
     allocated_bytes: u64,
@@ -262,6 +274,9 @@ impl PySite {
                 Allocator::Mmap => "mmap",
             },
             native_thread: site.thread == ThreadKind::Native,
+            waiting: site
+                .waiting
+                .map(|line| (stacks.files[line.file.0 as usize].name.clone(), line.line)),
             peak_bytes: Bytes::from_f64(site.peak.value).0,
             surviving_bytes: Bytes::from_f64(site.surviving.value).0,
             allocated_bytes: Bytes::from_f64(site.allocated.value).0,

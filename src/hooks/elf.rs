@@ -32,6 +32,8 @@ impl Target {
 }
 
 #[cfg(native_hooks)]
+pub(super) use imp::{each_library, program_headers};
+#[cfg(native_hooks)]
 pub use imp::{known_lock, libraries_changed, patch, restore};
 
 #[cfg(native_hooks)]
@@ -100,7 +102,7 @@ mod imp {
     }
 
     /// Calls `visit` for each loaded library until it returns false.
-    fn each_library(mut visit: impl FnMut(&dl_phdr_info) -> bool) {
+    pub(in crate::hooks) fn each_library(mut visit: impl FnMut(&dl_phdr_info) -> bool) {
         unsafe extern "C" fn trampoline<F: FnMut(&dl_phdr_info) -> bool>(
             info: *mut dl_phdr_info,
             _size: usize,
@@ -135,7 +137,7 @@ mod imp {
         known.as_ref().is_some_and(|k| k.loads_and_unloads != loads_and_unloads())
     }
 
-    fn program_headers(info: &dl_phdr_info) -> &[Elf64_Phdr] {
+    pub(in crate::hooks) fn program_headers(info: &dl_phdr_info) -> &[Elf64_Phdr] {
         if info.dlpi_phdr.is_null() {
             return &[];
         }

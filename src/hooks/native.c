@@ -3,7 +3,7 @@
  * This is C and not Rust for one reason: each call needs a thread-local variable, and only
  * the initial-exec TLS model makes that one instruction (`-ftls-model=initial-exec` in
  * build.rs). Stable Rust emits general-dynamic TLS, a function call, which costs 12-16% on a
- * loop that does nothing but allocate. The variables are 16 bytes, so that they fit into the
+ * loop that does nothing but allocate. The variables are 40 bytes, so that they fit into the
  * surplus that the dynamic linker keeps for libraries loaded late.
  *
  * What is true here:
@@ -52,6 +52,18 @@ HIDDEN uint32_t memprofile_slots_used;
 
 static __thread struct memprofile_slot *own_slot;
 static __thread uint32_t inside;
+
+/* Where this thread's last hook was entered: its frame and where it returns to; and the end of the
+ * thread's stack, which Rust learns. See hooks/asking.rs. Written only when Rust is called. */
+struct memprofile_entry {
+    const void *frame;
+    const void *caller;
+    uintptr_t stack_end;
+};
+static __thread struct memprofile_entry entry;
+HIDDEN struct memprofile_entry *memprofile_entry(void) { return &entry; }
+/* In the hook itself, or inline in it. */
+#define ENTERED(own_frame, returns_to) (entry.frame = (own_frame), entry.caller = (returns_to))
 
 /* In Rust. They are only called with `inside` set. */
 extern HIDDEN void memprofile_noted(void *block, size_t size, struct memprofile_slot *slot);
@@ -140,25 +152,27 @@ static inline int may_be_sampled(const void *block) {
     return __atomic_load_n(&memprofile_filter[index], __ATOMIC_RELAXED) != 0;
 }
 
-static __attribute__((noinline)) void note(void *block, size_t size, struct memprofile_slot *slot) {
+static __attribute__((noinline)) void note(void *block, size_t size, struct memprofile_slot *slot,
+                                           const void *caller) {
     int saved_errno = errno;
     inside++;
+    ENTERED(__builtin_frame_address(0), caller);
     memprofile_noted(block, size, slot);
     inside--;
     errno = saved_errno;
 }
 
-static inline void allocated(void *block, size_t size, int64_t growth, struct memprofile_slot *slot) {
+static inline __attribute__((always_inline)) void allocated(void *block, size_t size, int64_t growth, struct memprofile_slot *slot) {
     slot->allocated += size;
     slot->count += 1;
     slot->net += growth;
     slot->countdown -= (int64_t)size;
     if (RARE(slot->countdown < 0) || RARE(slot->net > FLUSH_BYTES) ||
         RARE(size >= __atomic_load_n(&memprofile_large, __ATOMIC_RELAXED)))
-        note(block, size, slot);
+        note(block, size, slot, __builtin_return_address(0));
 }
 
-static inline void *fresh(void *block, size_t size) {
+static inline __attribute__((always_inline)) void *fresh(void *block, size_t size) {
     struct memprofile_slot *slot;
     if (block != NULL && (slot = slot_if_recording()) != NULL)
         allocated(block, size, (int64_t)usable_size(block), slot);
@@ -250,6 +264,7 @@ HIDDEN void *memprofile_mmap(void *at, size_t length, int prot, int flags, int f
     if (start != MAP_FAILED && (slot = slot_if_recording()) != NULL) {
         int saved_errno = errno;
         inside++;
+        ENTERED(__builtin_frame_address(0), __builtin_return_address(0));
         /* A fixed mapping replaces what was there. */
         if (flags & MAP_FIXED) memprofile_unmapped(start, length);
         memprofile_mapped(start, length, prot, flags, fd, slot);
@@ -284,6 +299,7 @@ HIDDEN void *memprofile_mremap(void *old, size_t old_length, size_t length, int 
     if (start != MAP_FAILED && (slot = slot_if_recording()) != NULL) {
         int saved_errno = errno;
         inside++;
+        ENTERED(__builtin_frame_address(0), __builtin_return_address(0));
         memprofile_remapped(old, old_length, start, length, slot);
         inside--;
         errno = saved_errno;

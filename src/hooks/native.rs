@@ -3,6 +3,7 @@
 //! `native.c` holds what runs at each call; here is what runs at a sample, and the list of
 //! functions whose slots [`super::elf`] patches.
 
+use super::asking;
 use super::elf::{self, Target};
 use super::{Counted, Draw, Noted, Saved, guarded};
 use crate::profile::Allocator;
@@ -68,7 +69,9 @@ fn targets() -> [Target; 14] {
 /// Patches the slots of every loaded library; returns how many are patched now.
 pub(super) fn patch() -> usize {
     memprofile_learn_header();
-    elf::patch(&targets())
+    let patched = elf::patch(&targets());
+    asking::learn();
+    patched
 }
 
 /// Whether a library was loaded or unloaded since slots were last patched.
@@ -80,7 +83,7 @@ pub fn libraries_changed() -> bool {
 ///
 /// The caller holds the GIL, and so no import is halfway through loading a library.
 pub fn patch_new_libraries() -> bool {
-    elf::libraries_changed() && elf::patch(&targets()) > 0
+    elf::libraries_changed() && patch() > 0
 }
 
 /// Puts back every slot that still holds one of our hooks.

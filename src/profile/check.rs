@@ -13,6 +13,12 @@ impl Profile {
     pub(super) fn check(&self) -> Result<()> {
         self.stacks.check()?;
         self.timeline.check(self.stacks.files.len())?;
+        let files = self.stacks.files.len();
+        let mut lines =
+            self.copies.iter().map(|c| c.line).chain(self.sites.iter().filter_map(|s| s.waiting));
+        if lines.any(|line| line.file.0 as usize >= files) {
+            return Err(refuse("a site or a line with copies names an unknown file"));
+        }
         let stacks = self.stacks.parents.len();
         match self.sites.iter().find(|s| s.stack.is_some_and(|id| id.0 as usize >= stacks)) {
             Some(site) => Err(refuse(format!("a site names stack {:?} of {stacks}", site.stack))),

@@ -13,14 +13,18 @@
 //! says so.
 
 mod check;
+mod copies;
 mod ledger;
 mod site;
+mod size_class;
 mod stack;
 mod timeline;
 mod units;
 
+pub use copies::Copies;
 pub use ledger::{Balance, Ledger};
 pub use site::{Allocator, Estimate, Site, ThreadKind};
+pub use size_class::SizeClass;
 pub use stack::{FileId, FileKind, Frame, FrameId, SourceFile, StackId, StackTable};
 pub use timeline::{Collection, LineKey, Timeline, TimelinePoint};
 pub use units::{Bytes, Nanos, SignedBytes};
@@ -57,6 +61,12 @@ pub struct Profile {
     /// Where the growth of the resident set went; `None` where that was not read.
     #[serde(default)]
     pub ledger: Option<Ledger>,
+    /// Allocations by the size of their blocks, smallest first; only classes that have any.
+    #[serde(default)]
+    pub sizes: Vec<SizeClass>,
+    /// Lines that made large temporaries on the way to their result.
+    #[serde(default)]
+    pub copies: Vec<Copies>,
 }
 
 /// What was recorded, where and how.
@@ -84,6 +94,12 @@ pub struct Recording {
     pub platform: String,
     /// Whether the cell ended by an exception; its type's name.
     pub exception: Option<String>,
+    /// Whether it was asked to record every allocation, however many there are.
+    #[serde(default)]
+    pub exact_asked: bool,
+    /// How many allocations were recorded one by one.
+    #[serde(default)]
+    pub events: u64,
 }
 
 impl Recording {

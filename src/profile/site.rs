@@ -1,7 +1,7 @@
 //! Allocation sites: what each stack allocated, from which allocator, and how well
 //! that is known.
 
-use super::{Bytes, StackId};
+use super::{Bytes, LineKey, StackId};
 use serde::{Deserialize, Serialize};
 
 /// Which allocator gave the memory.
@@ -14,6 +14,14 @@ pub enum Allocator {
     Malloc,
     /// Pages straight from the kernel: anonymous `mmap`.
     Mmap,
+}
+
+impl Allocator {
+    /// Its name in files and in Python, such as `pymalloc`.
+    pub fn name(self) -> String {
+        let name = serde_json::to_value(self).expect("a variant without fields is a string");
+        name.as_str().unwrap_or_default().to_owned()
+    }
 }
 
 /// Which kind of thread allocated.
@@ -73,7 +81,8 @@ impl std::ops::AddAssign for Estimate {
 /// count by what of them was in use (resident).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Site {
-    /// The stack; `None` where the thread has no Python frame.
+    /// The stack; `None` where the thread has no Python frame. That of a native thread has one row,
+    /// which names the library that asked, where it is known.
     pub stack: Option<StackId>,
     /// Where the memory came from.
     pub allocator: Allocator,
@@ -92,4 +101,7 @@ pub struct Site {
     pub untouched: Bytes,
     /// The number of allocations.
     pub count: Estimate,
+    /// Of a native thread: the line of the user's own that ran meanwhile, where it is known.
+    #[serde(default)]
+    pub waiting: Option<LineKey>,
 }

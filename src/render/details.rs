@@ -1,6 +1,7 @@
 //! What is said below the pictures, folded: how it was measured, by allocator, the collector,
 //! and, on a page of its own, the calls to unfold.
 
+use super::breakdown;
 use super::lettering::{clip, escape};
 use super::text::count;
 use super::{ledger, theme};
@@ -30,35 +31,20 @@ fn list(items: impl FnOnce(&mut String)) -> String {
 /// Appends the sections of the fragment.
 pub fn write(out: &mut String, report: &Report) {
     if !report.allocators.is_empty() {
-        allocators(out, report);
+        section(out, "By allocator and size", &breakdown::tables(report));
     }
     ledger::write(out, report);
     collector(out, report);
     measured(out, report);
 }
 
-fn allocators(out: &mut String, report: &Report) {
-    let body = list(|body| {
-        for (allocator, figures) in &report.allocators {
-            let name = match allocator {
-                Allocator::Pymalloc => "small Python objects (pymalloc)",
-                Allocator::Malloc => "the C library’s heap (malloc)",
-                Allocator::Mmap => "pages from the kernel (mmap)",
-            };
-            let size = |value: f64| Bytes::from_f64(value);
-            item(
-                body,
-                &format!(
-                    "{name}: {} at the peak, {} stays, {} allocated in {} blocks",
-                    size(figures.peak.value),
-                    size(figures.surviving.value),
-                    size(figures.allocated.value),
-                    count(figures.count.value)
-                ),
-            );
-        }
-    });
-    section(out, "By allocator", &body);
+/// An allocator in a reader's words.
+pub(super) fn allocator_words(allocator: Allocator) -> &'static str {
+    match allocator {
+        Allocator::Pymalloc => "small Python objects (pymalloc)",
+        Allocator::Malloc => "the C library’s heap (malloc)",
+        Allocator::Mmap => "pages from the kernel (mmap)",
+    }
 }
 
 fn collector(out: &mut String, report: &Report) {
@@ -89,11 +75,16 @@ fn measured(out: &mut String, report: &Report) {
         item(
             body,
             &if r.exact() {
-                "Every allocation was recorded: no figure is an estimate.".to_owned()
+                let asked = if r.exact_asked { ", as --exact asks for" } else { "" };
+                format!(
+                    "Exact: every allocation was recorded{asked}, {} in all; no figure is an estimate.",
+                    count(report.table.total.count.value)
+                )
             } else {
                 format!(
-                    "Allocations were sampled, one every {} on average; ± is half of a 95% interval, left out below 0.5%, and “rough” means that the error may be as large as the figure. The peak and the footprint at the end are exact.",
-                    r.sample_interval
+                    "Sampled: one allocation every {} on average, {} samples; ± beside a line’s figure is half of its 95% interval, left out below 0.5%, and “rough” means that the error may be as large as the figure. The peak and the footprint at the end are exact. --exact records every allocation, for more time and memory.",
+                    r.sample_interval,
+                    count(r.events as f64)
                 )
             },
         );
@@ -101,7 +92,7 @@ fn measured(out: &mut String, report: &Report) {
             item(
                 body,
                 &format!(
-                    "Overhead: {} of {} ({overhead}) were spent in the recorder, which held {} at most.",
+                    "Overhead as measured: {} of {} ({overhead}) were spent in the recorder, which held {} at most; the few instructions that each allocation passes besides are not in it.",
                     r.overhead, r.duration, r.own_memory
                 ),
             );

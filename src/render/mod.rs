@@ -5,6 +5,7 @@
 //! network to be read.
 
 mod axis;
+mod breakdown;
 mod canvas;
 mod chart;
 mod condense;

@@ -217,6 +217,17 @@ impl Writer<'_> {
             ..Cells::of(line.figures.peak.value)
         };
         self.figures(out, &cells);
+        if let Some(words) = self.report.copies.get(&line.key) {
+            let paper = if line.most_at_peak { theme::MARKED } else { theme::CARD };
+            let _ = write!(
+                out,
+                "<tr style=\"background:{}\"><td style=\"border:none\"></td><td colspan=\"{}\" style=\"border:none;padding:0 0 2px 10px;text-align:left;color:{}\">↳ {}</td></tr>",
+                paper.hex(),
+                COLUMNS - 1,
+                theme::QUIET.hex(),
+                escape(words)
+            );
+        }
     }
 
     /// Opens a row: the colour at its left edge, its number, its source.

@@ -1,6 +1,7 @@
 //! The report as plain text: ten to twenty lines with every number that matters.
 
 use super::axis::signed;
+use super::details::allocator_words;
 use super::lettering::{clip, printable};
 use super::theme;
 use crate::profile::{Bytes, Nanos};
@@ -8,6 +9,8 @@ use crate::report::{Figures, Line, Report, Row, error_words};
 
 /// How many lines of the table are listed before the rest is one row.
 const LISTED: usize = 9;
+/// Lines of the whole text.
+const LONGEST: usize = 20;
 /// Columns of the sparkline.
 const SPARK: usize = 56;
 
@@ -25,9 +28,13 @@ pub(super) fn text(report: &Report, color: bool) -> String {
         out.push(String::new());
         out.extend(table(report, &pen));
     }
-    let kept = report.ledger.as_ref().and_then(|ledger| ledger.kept.as_deref());
-    out.extend(kept.map(|kept| pen.dim(kept)));
-    if let Some(gaps) = gaps(report) {
+    let gaps = gaps(report);
+    // What is good to know is left out rather than making the text longer.
+    let room = LONGEST.saturating_sub(out.len() + usize::from(gaps.is_some()));
+    if !report.tiny {
+        out.extend(extras(report).into_iter().take(room).map(|extra| pen.dim(&extra)));
+    }
+    if let Some(gaps) = gaps {
         out.push(pen.dim(&printable(&gaps)));
     }
     out.join("\n") + "\n"
@@ -65,6 +72,25 @@ fn gaps(report: &Report) -> Option<String> {
         [only] => Some(format!("Note: {}", clip(only, 140))),
         [first, more @ ..] => Some(format!("Note: {} (and {} more)", clip(first, 120), more.len())),
     }
+}
+
+/// Lines that made copies, what stays resident after it was freed, and who gave the memory.
+fn extras(report: &Report) -> Vec<String> {
+    let said = report.verdict.advice.as_deref().unwrap_or_default();
+    let copies = report.table.lines().filter_map(|line| {
+        let words = report.copies.get(&line.key).filter(|words| !said.contains(words.as_str()))?;
+        Some(printable(&format!("{}: {words}", line.name)))
+    });
+    let mut extras: Vec<String> = copies.take(2).collect();
+    extras.extend(report.ledger.as_ref().and_then(|ledger| ledger.kept.clone()));
+    if report.allocators.len() > 1 {
+        let parts = report.allocators.iter().map(|(allocator, figures)| {
+            let size = Bytes::from_f64(figures.peak.value);
+            format!("{size} {}", allocator_words(*allocator))
+        });
+        extras.push(format!("at the peak: {}", parts.collect::<Vec<_>>().join(", ")));
+    }
+    extras
 }
 
 struct Pen {

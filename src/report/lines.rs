@@ -5,6 +5,7 @@
 //! its own, so the column "at the peak" always adds up to the peak footprint.
 
 use super::hues::Hue;
+use super::native_threads;
 use super::relative_error;
 use super::tally::{Figures, Names, Tally};
 use crate::profile::{Bytes, LineKey, Profile};
@@ -166,7 +167,7 @@ impl Table {
         }));
         Table {
             groups,
-            rest: rest(profile, tally, &listed),
+            rest: rest(profile, tally, names, &listed),
             total: tally.total,
             peak_footprint: profile.totals.peak_footprint,
         }
@@ -254,7 +255,12 @@ impl Rows<'_> {
     }
 }
 
-fn rest(profile: &Profile, tally: &Tally, listed: &BTreeSet<LineKey>) -> Vec<Rest> {
+fn rest(
+    profile: &Profile,
+    tally: &Tally,
+    names: &Names<'_>,
+    listed: &BTreeSet<LineKey>,
+) -> Vec<Rest> {
     let mut other = Figures::default();
     let mut merged = 0;
     for (figures, _) in
@@ -265,11 +271,12 @@ fn rest(profile: &Profile, tally: &Tally, listed: &BTreeSet<LineKey>) -> Vec<Res
     }
     let plural = if merged == 1 { "line" } else { "lines" };
     let mut rest = Vec::new();
-    for (label, figures) in [
+    let mut parts = vec![
         (format!("other: {merged} {plural}"), other),
         ("libraries without a line of yours".to_owned(), tally.libraries),
-        ("native threads".to_owned(), tally.native),
-    ] {
+    ];
+    parts.extend(native_threads::rows(profile, names));
+    for (label, figures) in parts {
         if !figures.is_empty() {
             rest.push(Rest { label, peak: figures.peak.value, figures: Some(figures) });
         }

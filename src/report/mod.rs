@@ -3,10 +3,13 @@
 //! How much was it at most, who held it, what stays, when did it happen, and how well is that
 //! known: each has its place in a [`Report`]. Every share adds up to its whole.
 
+mod copies;
 mod flame;
 mod hues;
 mod ledger;
 pub mod lines;
+mod native_threads;
+pub mod sizes;
 mod tally;
 mod timeline;
 mod verdict;
@@ -15,11 +18,12 @@ pub use flame::{Kind, Node};
 pub use hues::{HUES, Hue};
 pub use ledger::{Ledger, LedgerRow};
 pub use lines::{Group, Line, Rest, Row, Table};
+pub use sizes::SizeRow;
 pub use tally::Figures;
 pub use timeline::{Layer, Moment, Run, Timeline};
 pub use verdict::Verdict;
 
-use crate::profile::{Allocator, Estimate, Profile, Recording, Totals};
+use crate::profile::{Allocator, Estimate, LineKey, Profile, Recording, Totals};
 
 /// What the reader asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +63,10 @@ pub struct Report {
     pub gaps: Vec<String>,
     /// Where the growth of the resident set went.
     pub ledger: Option<Ledger>,
+    /// By the size of blocks, smallest first; the rows add up to the allocators.
+    pub sizes: Vec<SizeRow>,
+    /// Of a line, what temporaries it made on the way to its result, in words.
+    pub copies: std::collections::BTreeMap<LineKey, String>,
 }
 
 /// What the cyclic garbage collector did.
@@ -90,10 +98,12 @@ impl Report {
             table: Table::new(profile, &tally, &names, &hues, options.top.max(1)),
             timeline: timeline::timeline(profile, &tally, &names, &hues),
             icicle: flame::icicle(profile, &tally, &names, &hues),
-            allocators: by_allocator(profile),
+            allocators: sizes::by_allocator(profile),
             collector: collector(profile),
             gaps: profile.gaps.clone(),
             ledger: ledger::ledger(profile),
+            sizes: sizes::by_size(profile),
+            copies: copies::words(profile, &tally),
         }
     }
 
@@ -128,22 +138,6 @@ pub fn error_words(figure: Estimate, step: f64) -> String {
         }
         _ => String::new(),
     }
-}
-
-fn by_allocator(profile: &Profile) -> Vec<(Allocator, Figures)> {
-    [Allocator::Pymalloc, Allocator::Malloc, Allocator::Mmap]
-        .into_iter()
-        .map(|allocator| {
-            let mut figures = Figures::default();
-            profile
-                .sites
-                .iter()
-                .filter(|s| s.allocator == allocator)
-                .for_each(|s| figures.add_site(s));
-            (allocator, figures)
-        })
-        .filter(|(_, figures)| !figures.is_empty())
-        .collect()
 }
 
 fn collector(profile: &Profile) -> Collector {

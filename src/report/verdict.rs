@@ -4,8 +4,8 @@
 //! figures were held against it and it is true with a margin; no sentence is better than a
 //! guess.
 
-use super::error_words;
 use super::tally::{Names, Tally};
+use super::{copies, error_words};
 use crate::profile::{Bytes, LineKey, Nanos, Profile};
 
 /// The answer in plain words.
@@ -210,6 +210,11 @@ fn advice(profile: &Profile, tally: &Tally, names: &Names<'_>) -> Option<String>
             let held = Bytes::from_f64(held);
             let name = capitalised(&names.line(key));
             return Some(format!("{name} held {held} at the peak and kept {kept}."));
+        }
+        if let Some(words) = copies::words(profile, tally).get(&key)
+            && held >= 0.25 * peak
+        {
+            return Some(format!("{} made {words}.", capitalised(&names.line(key))));
         }
     }
     if let Some((key, surviving)) = most(tally, |f| f.surviving.value) {

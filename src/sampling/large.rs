@@ -36,6 +36,11 @@ impl LargeBlocks {
         self.untouched
     }
 
+    /// Whether a block is at an address.
+    pub fn contains(&self, address: usize) -> bool {
+        self.blocks.contains_key(&address)
+    }
+
     /// Adds a block.
     pub fn insert(&mut self, address: usize, block: LargeBlock) {
         self.untouched += block.size - block.touched;

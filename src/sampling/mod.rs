@@ -11,8 +11,11 @@
 //! - [`stacks`]: the stacks, as a prefix tree;
 //! - [`footprint`]: how much memory the process holds;
 //! - [`large`]: large blocks, by what of them is in use;
-//! - [`curve`]: memory over time.
+//! - [`curve`]: memory over time;
+//! - [`sizes`]: allocations by the size of their blocks;
+//! - [`copies`]: what lines make on the way to their results.
 
+mod copies;
 mod curve;
 mod footprint;
 mod large;
@@ -21,6 +24,7 @@ mod recorded;
 mod recorder;
 mod sampler;
 mod sites;
+mod sizes;
 mod stacks;
 
 pub use curve::Curve;

@@ -4,7 +4,8 @@ use super::curve::Point;
 use super::footprint::Parts;
 use super::recorder::{Memory, Recorder};
 use crate::profile::{
-    Bytes, Estimate, FileId, LineKey, Nanos, SignedBytes, Site, StackTable, Timeline, TimelinePoint,
+    Bytes, Copies, Estimate, FileId, LineKey, Nanos, SignedBytes, Site, SizeClass, StackTable,
+    Timeline, TimelinePoint,
 };
 
 /// What a finished recorder knows.
@@ -28,6 +29,12 @@ pub struct Recorded {
     pub parts: [Parts; 2],
     /// Whether stacks were cut down to their line for want of room.
     pub stacks_cut: bool,
+    /// Allocations by size.
+    pub sizes: Vec<SizeClass>,
+    /// Lines that made temporaries.
+    pub copies: Vec<Copies>,
+    /// How many allocations were recorded one by one.
+    pub events: u64,
 }
 
 impl Recorder {
@@ -65,7 +72,7 @@ impl Recorder {
         let place = points.partition_point(|(p, _)| p.at < self.peak_at);
         let rss_there = points.get(place).or(points.last()).map_or(rss, |(_, rss)| *rss);
         points.insert(place, (peak_point, rss_there));
-        let sites = self.sites.finish();
+        let sites = self.sites.finish(&lines);
         let mut sums = [Estimate::default(); 4];
         for site in &sites {
             sums[0] += site.peak;
@@ -83,6 +90,9 @@ impl Recorder {
             sums,
             parts,
             stacks_cut,
+            sizes: self.sizes.finish(),
+            copies: self.copies.finish(&lines),
+            events: self.events,
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The recorder: everything of a recording while it runs.
 
+use super::copies::LineCopies;
 use super::curve::{Curve, Point};
 use super::footprint::{Footprint, Parts};
 use super::large::{LARGE, LargeBlock, LargeBlocks};
 use super::live_set::{LiveSet, Sample};
 use super::sampler::{Draw, Sampler};
 use super::sites::{Sites, Worth};
+use super::sizes::Sizes;
 use super::stacks::{Frames, NO_SITE, Names, Paths};
 use crate::profile::{Allocator, ThreadKind};
 
@@ -59,6 +61,8 @@ pub struct Origin<'call, F> {
     pub frames: Option<&'call F>,
     /// Whether it is the thread that the recording was started in.
     pub recording_thread: bool,
+    /// Of a thread without a stack: the library that asked, where it is known.
+    pub library: Option<&'static str>,
 }
 
 impl<F> Clone for Origin<'_, F> {
@@ -120,6 +124,8 @@ pub struct Recorder {
     paced: Pace,
     /// By [`Recorder::measure`].
     pub(super) pages_looked_at: u64,
+    pub(super) sizes: Sizes,
+    pub(super) copies: LineCopies,
 }
 
 /// Where the recorder stood when the time was last looked at.
@@ -153,6 +159,8 @@ impl Recorder {
             events: 0,
             paced: Pace::default(),
             pages_looked_at: 0,
+            sizes: Sizes::default(),
+            copies: LineCopies::default(),
             settings,
         }
     }
@@ -223,12 +231,18 @@ impl Recorder {
         if is_large {
             // Nothing of it is in use until it was looked up.
             self.sites.reserved(site);
+            self.sizes.allocated(block.size, Worth::new(block.size, 1.0), 1.0);
+            if let (Allocator::Malloc, Some(line)) = (block.allocator, self.sites.line(site)) {
+                let held = self.line_held.get(line as usize).copied().unwrap_or(0.0);
+                self.copies.allocated(block.address, block.size, line, held);
+            }
             self.large.insert(block.address, LargeBlock { size: block.size, touched: 0, site });
         } else {
             let probability = self.sampler.probability(block.size);
             let worth = Worth::new(block.size, probability);
             self.live.insert(Sample { address: block.address, size: block.size, site });
             self.sites.allocated(site, worth, probability);
+            self.sizes.allocated(block.size, worth, probability);
             self.hold(site, worth.bytes, worth.variance);
         }
     }
@@ -256,6 +270,25 @@ impl Recorder {
             self.look(now);
         }
         freed
+    }
+
+    /// Whether a large block is at an address: of these it is worth while to know who frees them.
+    pub fn is_large(&self, address: usize) -> bool {
+        self.large.contains(address)
+    }
+
+    /// As [`Recorder::freed`], by a thread with this stack.
+    pub fn freed_by(
+        &mut self,
+        frames: Option<&impl Frames>,
+        address: usize,
+        net: i64,
+        now: u64,
+        memory: &mut impl Memory,
+    ) {
+        self.copies.freeing = frames.and_then(|frames| self.names.line_of(frames));
+        self.freed(address, net, now, memory);
+        self.copies.freeing = None;
     }
 
     /// Before native bytes go: is this the peak, by what of the large blocks is in use now?
@@ -296,6 +329,7 @@ impl Recorder {
         memory.unwatch(address);
         self.leave_peak();
         self.moving += block.size - block.touched;
+        self.copies.freed(address, block);
         self.sites.freed(block.site, Worth::new(block.touched, 1.0));
         self.sites.untouched(block.site, block.size - block.touched);
         self.hold(block.site, -(block.touched as f64), 0.0);
@@ -311,7 +345,13 @@ impl Recorder {
             Some(touched) => {
                 self.moving -= size - touched;
                 self.sites.untouched_again(site, size - touched);
-                self.large.insert(address, LargeBlock { size, touched, site });
+                let block = LargeBlock { size, touched, site };
+                if let (Allocator::Malloc, Some(line)) =
+                    (self.sites.allocator(site), self.sites.line(site))
+                {
+                    self.copies.stayed(address, block, line);
+                }
+                self.large.insert(address, block);
                 Worth::new(touched, 1.0)
             }
             None => {
@@ -350,6 +390,7 @@ impl Recorder {
             if let Some((site, growth)) = self.large.measured(address, size, resident) {
                 self.leave_peak_if_below();
                 self.sites.change(site, growth as f64, 0.0);
+                self.copies.grown(address, growth);
                 self.hold(site, growth as f64, 0.0);
             }
         }
@@ -455,7 +496,7 @@ impl Recorder {
     }
 
     /// The blocks that are live by what is known of them, thinned to a coarser interval.
-    fn coarsen(&mut self, doublings: u32, memory: &mut impl Memory) {
+    pub(super) fn coarsen(&mut self, doublings: u32, memory: &mut impl Memory) {
         let before: Vec<Sample> = self.live.iter().copied().collect();
         let old: Vec<f64> = before.iter().map(|s| self.sampler.probability(s.size)).collect();
         self.sampler.coarsen(doublings);
@@ -472,6 +513,7 @@ impl Recorder {
             let (bytes, variance) = (is.bytes - was.bytes, is.variance - was.variance);
             if (bytes, variance) != (0.0, 0.0) {
                 self.sites.change(sample.site, bytes, variance);
+                self.sizes.change(sample.size, bytes, variance);
                 self.hold(sample.site, bytes, variance);
             }
         }
@@ -480,13 +522,20 @@ impl Recorder {
     fn site(&mut self, allocator: Allocator, origin: Origin<'_, impl Frames>) -> u32 {
         // A thread without a line of the user's own works for the line that runs meanwhile.
         let waiting = if origin.recording_thread { None } else { self.running };
-        let number = self.names.intern(origin.frames, waiting);
+        let number = if origin.frames.is_some() {
+            self.names.intern(origin.frames, waiting)
+        } else {
+            self.names.intern_native(origin.library, waiting)
+        };
         let known = self.names.known(number);
         let index = allocator as usize;
         if known.sites[index] == NO_SITE {
             let thread =
                 if origin.frames.is_some() { ThreadKind::Python } else { ThreadKind::Native };
             known.sites[index] = self.sites.add(known.stack, allocator, thread, known.line);
+            if thread == ThreadKind::Native {
+                self.sites.waits(known.sites[index], waiting);
+            }
         }
         known.sites[index]
     }

@@ -5,7 +5,7 @@
 //! what it held at that peak, since it did not change in between; so it is brought up to date then,
 //! and at the end. One comparison an event, whatever the number of sites.
 
-use crate::profile::{Allocator, Bytes, Estimate, Site, StackId, ThreadKind};
+use crate::profile::{Allocator, Bytes, Estimate, FileId, LineKey, Site, StackId, ThreadKind};
 
 #[derive(Debug)]
 struct Entry {
@@ -22,6 +22,8 @@ struct Entry {
     /// Bytes of large blocks that went without ever being in use.
     untouched: f64,
     count: Estimate,
+    /// Of a native thread: the line that ran meanwhile.
+    waiting: Option<u32>,
 }
 
 impl Entry {
@@ -85,8 +87,14 @@ impl Sites {
             temporary: zero,
             untouched: 0.0,
             count: zero,
+            waiting: None,
         });
         self.entries.len() as u32 - 1
+    }
+
+    /// A line runs while a native thread works; its bytes are not the line's.
+    pub fn waits(&mut self, site: u32, line: Option<u32>) {
+        self.entries[site as usize].waiting = line;
     }
 
     /// The line of a site.
@@ -161,11 +169,13 @@ impl Sites {
     }
 
     /// The finished sites. Rounding errors of the sums are taken off at zero.
-    pub fn finish(mut self) -> Vec<Site> {
+    /// `lines` are the recorder's.
+    pub fn finish(mut self, lines: &[(FileId, u32)]) -> Vec<Site> {
         let tidy = |e: Estimate| Estimate {
             value: if e.value.abs() < 0.5 { 0.0 } else { e.value },
             variance: if e.variance < 0.5 { 0.0 } else { e.variance },
         };
+        let key = |&(file, line): &(FileId, u32)| LineKey { file, line };
         let peak = self.peak;
         self.entries.iter_mut().for_each(|e| e.settle(peak));
         self.entries
@@ -184,6 +194,7 @@ impl Sites {
                     temporary: tidy(e.temporary),
                     untouched: Bytes::from_f64(e.untouched),
                     count: e.count,
+                    waiting: e.waiting.and_then(|line| lines.get(line as usize)).map(key),
                 }
             })
             .collect()
@@ -209,7 +220,7 @@ mod tests {
         sites.mark_peak();
         sites.freed(busy, exact(50));
         sites.allocated(busy, exact(20), 1.0);
-        let done = sites.finish();
+        let done = sites.finish(&[]);
         assert_eq!(done[0].peak.value, 100.0);
         assert_eq!(done[1].peak.value, 50.0);
         assert_eq!(done[1].surviving.value, 20.0);
@@ -242,7 +253,7 @@ mod tests {
                 }
             }
             if sites.peak > 0 {
-                let done: Vec<f64> = sites.finish().iter().map(|s| s.peak.value).collect();
+                let done: Vec<f64> = sites.finish(&[]).iter().map(|s| s.peak.value).collect();
                 prop_assert_eq!(done, snapshot);
             }
         }

@@ -152,6 +152,23 @@ impl Names {
         }
     }
 
+    /// The number of a thread without Python: of a library, while a line runs, as far as both are
+    /// known. Its one row names the library; the line does not answer for it.
+    pub(super) fn intern_native(&mut self, library: Option<&str>, waiting: Option<u32>) -> u32 {
+        let mut hasher = AsIs(1);
+        hasher.write(library.unwrap_or_default().as_bytes());
+        hasher.write_u32(waiting.map_or(0, |line| line + 1));
+        let hash = hasher.finish();
+        if let Some(&number) = self.by_hash.get(&hash) {
+            return number;
+        }
+        let stack = library.map(|library| {
+            let frame = self.marked(library, "<native thread>");
+            self.row(None, frame)
+        });
+        self.add(hash, stack, None)
+    }
+
     fn add(&mut self, hash: u64, stack: Option<StackId>, line: Option<u32>) -> u32 {
         let number = self.known.len() as u32;
         self.known.push(Known { stack, line, sites: [NO_SITE; 3] });
@@ -184,6 +201,17 @@ impl Names {
         self.add(hash, stack, Some(waiting))
     }
 
+    /// The line that answers for a stack which allocates nothing, and so is not kept.
+    pub(super) fn line_of(&mut self, frames: &impl Frames) -> Option<u32> {
+        let (file, line) = frames.keys().enumerate().find_map(|(index, key)| {
+            let id = self.frame_of(frames, index, key);
+            let frame = &self.table.frame_table[id.0 as usize];
+            let kind = self.table.files[frame.file.0 as usize].kind;
+            matches!(kind, FileKind::User | FileKind::Cell).then_some((frame.file, frame.line))
+        })?;
+        self.line_numbers.get(&(file.0, line)).copied()
+    }
+
     pub(super) fn known(&mut self, number: u32) -> &mut Known {
         &mut self.known[number as usize]
     }
@@ -207,13 +235,7 @@ impl Names {
         let ids: Vec<FrameId> = frames
             .keys()
             .enumerate()
-            .map(|(index, key)| match self.frames.get(&key) {
-                Some(&id) => id,
-                None => {
-                    let place = frames.place(index);
-                    self.add_frame(key, place)
-                }
-            })
+            .map(|(index, key)| self.frame_of(frames, index, key))
             .collect();
         let line = ids.iter().find_map(|&id| {
             let frame = &self.table.frame_table[id.0 as usize];
@@ -236,6 +258,16 @@ impl Names {
         (stack, line.map(|(_, file, number)| self.line_number(file, number)))
     }
 
+    fn frame_of(&mut self, frames: &impl Frames, index: usize, key: u64) -> FrameId {
+        match self.frames.get(&key) {
+            Some(&id) => id,
+            None => {
+                let place = frames.place(index);
+                self.add_frame(key, place)
+            }
+        }
+    }
+
     fn row(&mut self, parent: Option<StackId>, frame: FrameId) -> StackId {
         let key = (parent.map_or(u32::MAX, |p| p.0), frame.0);
         *self.rows.entry(key).or_insert_with(|| {
@@ -255,14 +287,18 @@ impl Names {
 
     /// A frame that is no code: it says something about the frames around it.
     fn mark(&mut self, text: &str) -> FrameId {
-        let key = text.bytes().fold(0x6d61_726b, |key: u64, byte| {
+        self.marked(text, "<memprofile>")
+    }
+
+    fn marked(&mut self, text: &str, file: &str) -> FrameId {
+        let key = text.bytes().chain(file.bytes()).fold(0x6d61_726b, |key: u64, byte| {
             (key ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
         match self.frames.get(&key) {
             Some(&id) => id,
             None => {
-                let file = "<memprofile>".to_owned();
-                self.add_frame(key, Place { function: text.to_owned(), file, line: 0 })
+                let place = Place { function: text.to_owned(), file: file.to_owned(), line: 0 };
+                self.add_frame(key, place)
             }
         }
     }
@@ -402,6 +438,25 @@ mod tests {
         let functions: Vec<_> = table.walk(stack).map(|f| f.function.as_str()).collect();
         assert_eq!(functions, ["read", "another thread", "<module>"]);
         assert_eq!(table.user_line(stack).map(|f| f.line), Some(3));
+    }
+
+    #[test]
+    fn a_native_thread_is_named_by_its_library_and_the_line_meanwhile() {
+        let mut names = Names::new(paths());
+        let main = Fixed(vec![(1, "<module>", "/tmp/cell.py", 3)], None);
+        let number = names.intern(Some(&main), None);
+        let line = names.known(number).line;
+        let polars = names.intern_native(Some("polars"), line);
+        assert_eq!(names.intern_native(Some("polars"), line), polars);
+        assert_ne!(names.intern_native(Some("polars"), None), polars);
+        assert_ne!(names.intern_native(Some("numpy"), line), polars);
+        let unknown = names.intern_native(None, line);
+        assert_eq!(names.known(unknown).stack, None);
+        assert_eq!(names.known(polars).line, None);
+        let stack = names.known(polars).stack.expect("it has a row");
+        let (table, _) = names.finish();
+        assert_eq!(table.frame(stack).function, "polars");
+        assert_eq!(table.user_line(stack), None);
     }
 
     #[test]

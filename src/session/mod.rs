@@ -229,7 +229,13 @@ const CALLBACKS: Callbacks = Callbacks {
     forgotten: |address, net| {
         let cost = if net == 0 { Cost::OfSampling } else { Cost::OfCounting };
         with_live(net.unsigned_abs(), cost, |live, now| {
-            live.recorder.freed(address, net, now, &mut OwnMemory);
+            if live.recorder.is_large(address) {
+                with_own_stack(|stack| {
+                    live.recorder.freed_by(stack, address, net, now, &mut OwnMemory);
+                });
+            } else {
+                live.recorder.freed(address, net, now, &mut OwnMemory);
+            }
         });
     },
     object_forgotten: |address| {
@@ -302,7 +308,11 @@ fn block(noted: &Noted) -> Block {
 
 impl Live {
     fn origin<'call, F: Frames>(&self, frames: Option<&'call F>) -> Origin<'call, F> {
-        Origin { frames, recording_thread: hooks::reentrancy::thread() == self.thread }
+        Origin {
+            frames,
+            recording_thread: hooks::reentrancy::thread() == self.thread,
+            library: if frames.is_none() { hooks::asking::library() } else { None },
+        }
     }
 
     /// What the next countdown of this thread is.

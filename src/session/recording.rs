@@ -192,6 +192,8 @@ impl Session {
             interpreter: std::mem::take(&mut self.options.interpreter),
             platform: process::name(),
             exception,
+            exact_asked: self.options.exact,
+            events: recorded.events,
         };
         let mut profile = Profile {
             format: "memprofile".to_owned(),
@@ -205,6 +207,8 @@ impl Session {
             collection_count,
             gaps,
             ledger,
+            sizes: recorded.sizes,
+            copies: recorded.copies,
         };
         describe_files(&mut profile, &mut describe);
         Ok(profile)

@@ -3,8 +3,8 @@
 
 use memprofile::profile::{
     Allocator, Bytes, Collection, Estimate, FileId, FileKind, Frame, FrameId, LineKey, Nanos,
-    Profile, Recording, SignedBytes, Site, SourceFile, StackId, StackTable, ThreadKind, Timeline,
-    TimelinePoint, Totals, VERSION,
+    Profile, Recording, SignedBytes, Site, SizeClass, SourceFile, StackId, StackTable, ThreadKind,
+    Timeline, TimelinePoint, Totals, VERSION,
 };
 
 pub const MIB: u64 = 1 << 20;
@@ -40,6 +40,8 @@ impl Builder {
                     interpreter: "CPython 3.13.0".to_owned(),
                     platform: "linux x86_64".to_owned(),
                     exception: None,
+                    exact_asked: false,
+                    events: 0,
                 },
                 totals: Totals {
                     peak_footprint: Bytes(0),
@@ -61,6 +63,8 @@ impl Builder {
                 collection_count: 0,
                 gaps: Vec::new(),
                 ledger: None,
+                sizes: Vec::new(),
+                copies: Vec::new(),
             },
         }
     }
@@ -114,6 +118,7 @@ impl Builder {
             temporary: estimate(allocated - surviving),
             untouched: Bytes(0),
             count: Estimate::exact(count as f64),
+            waiting: None,
         });
     }
 
@@ -158,6 +163,7 @@ impl Builder {
         };
         let (peak, surviving) = (sum(|s| s.peak), sum(|s| s.surviving));
         let (allocated, count) = (sum(|s| s.allocated), sum(|s| s.count));
+        self.profile.sizes = sizes(&self.profile.sites);
         let totals = &mut self.profile.totals;
         totals.live_at_peak = peak;
         totals.surviving = surviving;
@@ -170,6 +176,20 @@ impl Builder {
         totals.end_rss = Bytes(totals.start_rss.0 + surviving.value as u64 + 12 * MIB);
         self.profile
     }
+}
+
+/// Each site as blocks of one size.
+fn sizes(sites: &[Site]) -> Vec<SizeClass> {
+    let mut classes = std::collections::BTreeMap::new();
+    for site in sites {
+        let size = (site.allocated.value / site.count.value.max(1.0)) as u64;
+        let from = SizeClass::from(SizeClass::index(size));
+        let zero = Estimate::default();
+        let class = classes.entry(from).or_insert(SizeClass { from, count: zero, allocated: zero });
+        class.count += site.count;
+        class.allocated += site.allocated;
+    }
+    classes.into_values().collect()
 }
 
 /// A cell that did next to nothing.

@@ -159,6 +159,7 @@ prop_compose! {
             temporary,
             untouched: Bytes(0),
             count,
+            waiting: None,
         }
     }
 }

@@ -1,0 +1,52 @@
+//! Threads that run no Python: their bytes by the library that asked, and the line that ran meanwhile.
+//!
+//! They are rows of their own and no part of that line: a thread may go on from an earlier one.
+
+use super::tally::{Figures, Names};
+use crate::profile::{LineKey, Profile, Site, ThreadKind};
+use std::collections::BTreeMap;
+
+/// Rows at most; the others are one more.
+const ROWS: usize = 5;
+
+/// The rows, as (label, figures), largest first. They add up to all native threads.
+pub(super) fn rows(profile: &Profile, names: &Names<'_>) -> Vec<(String, Figures)> {
+    let mut parts: BTreeMap<(Option<&str>, Option<LineKey>), Figures> = BTreeMap::new();
+    for site in profile.sites.iter().filter(|site| is_native(profile, site)) {
+        let library = site.stack.map(|stack| profile.stacks.frame(stack).function.as_str());
+        parts.entry((library, site.waiting)).or_default().add_site(site);
+    }
+    let mut parts: Vec<_> = parts.into_iter().filter(|(_, f)| !f.is_empty()).collect();
+    let weight = |f: &Figures| f.peak.value.max(f.surviving.value);
+    parts.sort_by(|(a, x), (b, y)| {
+        let by_weight = weight(y).total_cmp(&weight(x));
+        by_weight.then(y.allocated.value.total_cmp(&x.allocated.value)).then(a.cmp(b))
+    });
+    // One alone keeps its name.
+    let kept = if parts.len() == ROWS + 1 { parts.len() } else { ROWS.min(parts.len()) };
+    let others = parts.split_off(kept);
+    let mut rows: Vec<(String, Figures)> = parts
+        .into_iter()
+        .map(|((library, waiting), figures)| (label(library, waiting, names), figures))
+        .collect();
+    if !others.is_empty() {
+        let label = format!("native threads: {} more", others.len());
+        let mut sum = Figures::default();
+        others.into_iter().for_each(|(_, figures)| sum += figures);
+        rows.push((label, sum));
+    }
+    rows
+}
+
+/// As the tally has it: a native thread on whose stack is no line of the user's own.
+fn is_native(profile: &Profile, site: &Site) -> bool {
+    site.thread == ThreadKind::Native
+        && site.stack.and_then(|stack| profile.stacks.user_line(stack)).is_none()
+}
+
+fn label(library: Option<&str>, waiting: Option<LineKey>, names: &Names<'_>) -> String {
+    let of = library.map_or(String::new(), |library| format!(" of {library}"));
+    let meanwhile =
+        waiting.map_or(String::new(), |line| format!(", while {} ran", names.line(line)));
+    format!("native threads{of}{meanwhile}")
+}

@@ -1,0 +1,89 @@
+"""Threads that allocate at once, with and without Python: nothing is lost, and each is named."""
+
+import ctypes
+import subprocess
+import sysconfig
+import threading
+from pathlib import Path
+
+import memprofile
+import pytest
+
+SOURCE = Path(__file__).parent / "native_threads.c"
+BLOCK, COUNT, THREADS = 10_000, 500, 8
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    """A C library that has threads of its own."""
+    target = tmp_path_factory.mktemp("library") / "libworkers.so.1"
+    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
+    command = [compiler, "-O2", "-shared", "-fPIC", "-pthread", "-o", target, SOURCE]
+    subprocess.run(command, check=True)
+    library = ctypes.CDLL(str(target))
+    library.allocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_size_t]
+    yield library
+    library.release()
+
+
+def test_eight_python_and_eight_native_threads_lose_nothing(library):
+    kept = [[] for _ in range(THREADS)]
+    ready = threading.Barrier(THREADS + 1)
+
+    def fill(blocks):
+        ready.wait()
+        for _ in range(COUNT):
+            blocks.append(bytes(BLOCK))
+
+    threads = [threading.Thread(target=fill, args=(blocks,)) for blocks in kept]
+    for thread in threads:
+        thread.start()
+    with memprofile.profile(exact=True) as profile:
+        ready.wait()
+        assert library.allocate(THREADS, COUNT, BLOCK) == 0
+        for thread in threads:
+            thread.join()
+    assert profile.exact
+    (line,) = [line for line in profile.lines if "blocks.append(bytes(BLOCK))" in line.source]
+    # Beside the blocks, the lists' own arrays.
+    block = BLOCK + b"".__sizeof__()
+    assert all(len(blocks) == COUNT for blocks in kept)
+    arrays = sum(blocks.__sizeof__() - [].__sizeof__() for blocks in kept)
+    assert line.surviving_bytes == THREADS * COUNT * block + arrays
+    native = [site for site in profile.sites if site.native_thread]
+    of_workers = [site for site in native if site.allocated_bytes >= BLOCK]
+    assert sum(site.surviving_bytes for site in of_workers) == THREADS * COUNT * BLOCK
+    assert sum(site.allocation_count for site in of_workers) == THREADS * COUNT
+    library.release()
+
+
+def test_a_native_thread_is_named_by_its_library_and_the_line_that_waited(library):
+    with memprofile.profile() as profile:
+        library.allocate(2, 100, 20_000)
+    sites = [site for site in profile.sites if site.native_thread]
+    (site,) = [site for site in sites if site.allocated_bytes >= 20_000]
+    assert [function for function, _, _ in site.stack] == ["libworkers"]
+    assert site.surviving_bytes == site.peak_bytes == 2 * 100 * 20_000
+    filename, lineno = site.waiting
+    assert filename == __file__
+    source = Path(__file__).read_text().splitlines()[lineno - 1]
+    assert "library.allocate(2, 100" in source
+    html = profile.to_html()
+    assert f"native threads of libworkers, while line {lineno} ran" in html
+    # They are a row of their own and no part of the line's.
+    (line,) = [line for line in profile.lines if line.lineno == lineno]
+    assert line.allocated_bytes < 20_000
+    library.release()
+
+
+def test_a_library_that_asks_through_another_is_named_itself(library):
+    """``operator new`` asks malloc for it."""
+    sklearn = pytest.importorskip("sklearn.neighbors")
+    import numpy as np
+
+    points = np.random.default_rng(1).random((3000, 3))
+    with memprofile.profile(exact=True) as profile:
+        sklearn.NearestNeighbors(n_jobs=2, algorithm="brute").fit(points).kneighbors(points)
+    names = {site.stack[0][0] for site in profile.sites if site.native_thread and site.stack}
+    assert not names & {"libc", "libstdc++", "libgcc_s", "memprofile"}
+    assert names
