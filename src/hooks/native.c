@@ -104,7 +104,8 @@ static int header_known;
  * anyway; malloc_usable_size also reads the header of the neighbour, which misses the cache. */
 static inline size_t usable_size(void *block) {
     if (header_known > 0) {
-        size_t head = ((const size_t *)block)[-1];
+        /* By a number: a compiler that knows where malloc's blocks begin warns of what is before. */
+        size_t head = *(const size_t *)((uintptr_t)block - sizeof(size_t));
         if (!(head & 2)) return (head & ~(size_t)7) - sizeof(size_t);
     }
     return malloc_usable_size(block);
@@ -120,7 +121,7 @@ HIDDEN void memprofile_learn_header(void) {
         void *blocks[] = {malloc(sizes[i]), memalign(256, sizes[i])};
         for (size_t kind = 0; kind < 2; kind++) {
             if (blocks[kind] == NULL) continue;
-            size_t head = ((const size_t *)blocks[kind])[-1];
+            size_t head = *(const size_t *)((uintptr_t)blocks[kind] - sizeof(size_t));
             if ((head & ~(size_t)7) - sizeof(size_t) != malloc_usable_size(blocks[kind])) known = -1;
             free(blocks[kind]);
         }
