@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo lab test check rust-test python-test test-cpythons conformance bench requirements clean
+.PHONY: help demo lab test check rust-test python-test test-cpythons conformance fuzz bench requirements clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -29,6 +29,7 @@ help:
 	@echo 'make test           every test there is'
 	@echo 'make test-cpythons  the engine on every CPython that it serves, 3.11 to 3.15'
 	@echo 'make conformance    parts of the test suite of CPython itself, with the hooks on'
+	@echo 'make fuzz           changed profiles for the reader: FUZZ_SECONDS=600 for each target'
 	@echo 'make bench          the overhead, beside memray and tracemalloc: BENCH="--pairs 3 --cells fib"'
 	@echo 'make requirements   new pins for requirements/*.in'
 	@echo 'make clean          removes all that the others made here'
@@ -71,6 +72,25 @@ conformance: $(VENV)/.dev $(VENV)/.memprofile
 	$(call say,'The test suite of CPython with the hooks on')
 	$(PY) -m pytest tests/conformance
 
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+
+# No sanitizer: the reader has no unsafe code, and a stable compiler has none.
+fuzz: build/fuzz/bin/cargo-fuzz $(VENV)/.memprofile
+	$(call say,'Fuzzing for $(FUZZ_SECONDS) s a target')
+	@$(PY) fuzz/seeds.py build/fuzz/seeds
+	@cargo fetch --quiet --locked --manifest-path fuzz/Cargo.toml
+	@for target in $(FUZZ_TARGETS); do \
+	  mkdir -p build/fuzz/corpus/$$target; \
+	  PATH=$(CURDIR)/build/fuzz/bin:$$PATH cargo fuzz run --sanitizer none --target-dir build/fuzz/target \
+	    $$target build/fuzz/corpus/$$target build/fuzz/seeds \
+	    -- -max_total_time=$(FUZZ_SECONDS) -max_len=16000 -timeout=120 -verbosity=0 -print_final_stats=1; \
+	done
+
+build/fuzz/bin/cargo-fuzz:
+	$(call say,'Installing cargo-fuzz')
+	cargo install --quiet --locked --version 0.13.2 --root build/fuzz cargo-fuzz
+
 bench: $(VENV)/.bench $(VENV)/.memprofile
 	@$(PY) benches/run.py $(BENCH)
 
@@ -89,15 +109,15 @@ $(VENV)/.made:
 	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-$(VENV)/.demo $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: requirements/%.txt $(VENV)/.made
+$(VENV)/.demo $(VENV)/.dev $(VENV)/.bench $(VENV)/.conformance: $(VENV)/.%: requirements/%.txt $(VENV)/.made
 	$(call say,'Installing $<')
 	$(PY) -m pip install --disable-pip-version-check --no-input --require-hashes -r $< | { grep -v 'already satisfied' || true; }
 	@touch $@
 
 requirements: $(VENV)/.made
 	$(PY) -m pip install --quiet --disable-pip-version-check uv
-	for set in bench dev demo; do \
-	  pins=$$([ $$set = bench ] || echo '-c requirements/bench.txt'); \
+	for set in bench dev demo conformance oldest; do \
+	  pins=$$([[ $$set == @(bench|oldest) ]] || echo '-c requirements/bench.txt'); \
 	  $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-annotate --custom-compile-command 'make requirements' \
 	    $$pins requirements/$$set.in -o requirements/$$set.txt; \

@@ -50,6 +50,9 @@ const TOO_SMALL: f64 = 0.004;
 const DEEPEST: usize = 6;
 /// A child with this share of its parent says nothing that the parent does not.
 const ALIKE: f64 = 0.97;
+/// The most frames of a path that are told apart: a branch is dropped by recursion, and its depth
+/// comes from the profile, which may be anybody's file.
+const LONGEST: usize = 256;
 
 type Key = (String, FileId);
 
@@ -156,7 +159,8 @@ fn outermost(profile: &Profile, site: &Site) -> Option<LineKey> {
     Some(LineKey { file: frame.file, line: frame.line })
 }
 
-/// The library frames of a stack below the user's line, outermost first, recursion folded.
+/// The library frames of a stack below the user's line, outermost first, recursion folded; of more
+/// than [`LONGEST`] the outermost ones and the last.
 fn path(profile: &Profile, site: &Site) -> Vec<Key> {
     let Some(stack) = site.stack else { return Vec::new() };
     let mut inward: Vec<Key> = Vec::new();
@@ -171,7 +175,8 @@ fn path(profile: &Profile, site: &Site) -> Vec<Key> {
     for key in inward.into_iter().rev() {
         match path.iter().position(|seen| *seen == key) {
             Some(first) => path.truncate(first + 1),
-            None => path.push(key),
+            None if path.len() < LONGEST => path.push(key),
+            None => path[LONGEST - 1] = key,
         }
     }
     path
