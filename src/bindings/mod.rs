@@ -27,6 +27,7 @@ impl From<Error> for PyErr {
 mod _native {
     #[pymodule_export]
     use super::MemprofileError;
+    #[pymodule_export]
     use super::breakdown::{PyAllocator, PySizeClass};
     #[pymodule_export]
     use super::ledger::{PyBalance, PyLedger};
