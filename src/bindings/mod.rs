@@ -1,5 +1,6 @@
 //! The `_native` Python module: conversions only. `python/memprofile/_native.pyi` is its contract.
 
+mod pools;
 mod profile;
 mod recording;
 mod self_test;

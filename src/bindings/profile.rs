@@ -254,6 +254,8 @@ impl PySite {
                 Allocator::Pymalloc => "pymalloc",
                 Allocator::Malloc => "malloc",
                 Allocator::Mmap => "mmap",
+                Allocator::Arrow => "arrow",
+                Allocator::Polars => "polars",
             },
             native_thread: site.thread == ThreadKind::Native,
             peak_bytes: Bytes::from_f64(site.peak.value).0,

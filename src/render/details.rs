@@ -43,6 +43,8 @@ fn allocators(out: &mut String, report: &Report) {
                 Allocator::Pymalloc => "small Python objects (pymalloc)",
                 Allocator::Malloc => "the C library’s heap (malloc)",
                 Allocator::Mmap => "pages from the kernel (mmap)",
+                Allocator::Arrow => "Arrow’s memory pools",
+                Allocator::Polars => "the allocator of polars",
             };
             let size = |value: f64| Bytes::from_f64(value);
             item(

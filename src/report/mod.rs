@@ -126,7 +126,7 @@ pub fn error_words(figure: Estimate, step: f64) -> String {
 }
 
 fn by_allocator(profile: &Profile) -> Vec<(Allocator, Figures)> {
-    [Allocator::Pymalloc, Allocator::Malloc, Allocator::Mmap]
+    Allocator::ALL
         .into_iter()
         .map(|allocator| {
             let mut figures = Figures::default();

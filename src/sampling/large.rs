@@ -66,6 +66,21 @@ impl LargeBlocks {
         partial.map(|(&at, b)| (at, b.size)).collect()
     }
 
+    /// The size of the block at an address.
+    pub fn size(&self, address: usize) -> Option<u64> {
+        self.blocks.get(&address).map(|b| b.size)
+    }
+
+    /// Pages of a block were given back, and so many bytes of it are resident still. Returns its site
+    /// and how many it has lost.
+    pub fn given_back(&mut self, address: usize, resident: u64) -> Option<(u32, u64)> {
+        let block = self.blocks.get_mut(&address)?;
+        let lost = block.touched.checked_sub(resident).filter(|&lost| lost > 0)?;
+        block.touched -= lost;
+        self.untouched += lost;
+        Some((block.site, lost))
+    }
+
     /// What of the blocks is not in use, by site.
     pub fn untouched_by_site(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
         self.blocks.values().map(|b| (b.site, b.size - b.touched))

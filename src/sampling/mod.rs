@@ -11,24 +11,29 @@
 //! - [`stacks`]: the stacks, as a prefix tree;
 //! - [`footprint`]: how much memory the process holds;
 //! - [`large`]: large blocks, by what of them is in use;
+//! - [`regions`] and [`foreign`]: allocators that no hook sees;
 //! - [`curve`]: memory over time.
 
 mod curve;
 mod footprint;
+mod foreign;
 mod large;
 mod live_set;
 mod recorded;
 mod recorder;
+mod regions;
 mod sampler;
 mod sites;
 mod stacks;
 
 pub use curve::Curve;
 pub use footprint::Footprint;
+pub use foreign::Reading;
 pub use large::LargeBlocks;
 pub use live_set::{LiveSet, Sample};
 pub use recorded::Recorded;
 pub use recorder::{Block, Freed, Memory, Origin, Recorder, Settings};
+pub use regions::{Owner, Region, Regions};
 pub use sampler::{Draw, Sampler};
 pub use sites::Sites;
 pub use stacks::{Frames, Names, Paths, Place};

@@ -31,6 +31,7 @@ impl Recorder {
     /// Ends the recording.
     pub fn finish(mut self, now: u64, rss: u64, memory: &mut impl Memory) -> Recorded {
         self.measure(now, memory);
+        self.measure_regions(now, memory);
         for (site, bytes) in self.large.untouched_by_site() {
             self.sites.untouched(site, bytes);
         }

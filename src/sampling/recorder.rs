@@ -2,6 +2,7 @@
 
 use super::curve::{Curve, Point};
 use super::footprint::Footprint;
+use super::foreign::Foreign;
 use super::large::{LARGE, LargeBlock, LargeBlocks};
 use super::live_set::{LiveSet, Sample};
 use super::sampler::{Draw, Sampler};
@@ -28,6 +29,10 @@ pub trait Memory {
     fn unwatch(&mut self, address: usize);
     /// How many bytes of a range are resident.
     fn resident(&mut self, start: usize, length: u64) -> u64;
+    /// How many bytes of the process are resident and of no file; `None` where that is not known.
+    fn anonymous(&mut self) -> Option<u64> {
+        None
+    }
 }
 
 /// A block that was taken out of the books: enough to put it back.
@@ -119,6 +124,9 @@ pub struct Recorder {
     paced: Pace,
     /// By [`Recorder::measure`].
     pub(super) pages_looked_at: u64,
+    pub(super) foreign: Foreign,
+    /// The last stack of the recording thread with a line of the user's own, as [`Names`] numbers it.
+    pub(super) last_stack: Option<u32>,
 }
 
 /// Where the recorder stood when the time was last looked at.
@@ -151,6 +159,8 @@ impl Recorder {
             events: 0,
             paced: Pace::default(),
             pages_looked_at: 0,
+            foreign: Foreign::default(),
+            last_stack: None,
             settings,
         }
     }
@@ -412,6 +422,7 @@ impl Recorder {
         }
         self.leave_peak();
         self.moving = 0;
+        self.unmapped_regions(start, length, now, memory);
         let ours = self.footprint.unmap(start, length);
         self.look(now);
         ours
@@ -467,18 +478,24 @@ impl Recorder {
         // A thread without a line of the user's own works for the line that runs meanwhile.
         let waiting = if origin.recording_thread { None } else { self.running };
         let number = self.names.intern(origin.frames, waiting);
+        if origin.recording_thread && self.names.known(number).line.is_some() {
+            self.last_stack = Some(number);
+        }
+        let thread = if origin.frames.is_some() { ThreadKind::Python } else { ThreadKind::Native };
+        self.site_of(number, allocator, thread)
+    }
+
+    pub(super) fn site_of(&mut self, number: u32, from: Allocator, thread: ThreadKind) -> u32 {
         let known = self.names.known(number);
-        let index = allocator as usize;
+        let index = from as usize;
         if known.sites[index] == NO_SITE {
-            let thread =
-                if origin.frames.is_some() { ThreadKind::Python } else { ThreadKind::Native };
-            known.sites[index] = self.sites.add(known.stack, allocator, thread, known.line);
+            known.sites[index] = self.sites.add(known.stack, from, thread, known.line);
         }
         known.sites[index]
     }
 
     /// A site holds more or less.
-    fn hold(&mut self, site: u32, bytes: f64, variance: f64) {
+    pub(super) fn hold(&mut self, site: u32, bytes: f64, variance: f64) {
         if self.sites.allocator(site) == Allocator::Pymalloc {
             self.footprint.add_objects(bytes, variance);
         }
@@ -506,7 +523,7 @@ impl Recorder {
     }
 
     /// To be called after every change of the footprint.
-    fn look(&mut self, now: u64) {
+    pub(super) fn look(&mut self, now: u64) {
         let footprint = self.bytes();
         if footprint > self.peak || (self.at_peak && footprint == self.peak) {
             self.peak = footprint;

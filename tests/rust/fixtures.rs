@@ -3,7 +3,7 @@
 
 use memprofile::profile::{
     Allocator, Bytes, Collection, Estimate, FileId, FileKind, Frame, FrameId, LineKey, Nanos,
-    Profile, Recording, SignedBytes, Site, SourceFile, StackId, StackTable, ThreadKind, Timeline,
+    OfFiles, Profile, Recording, SignedBytes, Site, SourceFile, StackId, StackTable, ThreadKind, Timeline,
     TimelinePoint, Totals, VERSION,
 };
 
@@ -53,6 +53,7 @@ impl Builder {
                     allocation_count: Estimate::default(),
                     surviving: Estimate::default(),
                     live_at_peak: Estimate::default(),
+                    of_files: OfFiles::default(),
                 },
                 stacks: StackTable { files: vec![file], ..StackTable::default() },
                 sites: Vec::new(),
