@@ -84,6 +84,7 @@ class Line:
     allocation_count: int
     temporary_bytes: int
     relative_error: float
+    touched_bytes: int
 
 @final
 class Site:
@@ -125,6 +126,8 @@ class Profile:
     peak_rss_exact: bool
     rss_delta: int
     total_allocated: int
+    touched_bytes: int
+    file_backed_bytes: int
     allocation_count: int
     surviving_bytes: int
     duration: float

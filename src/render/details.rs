@@ -4,7 +4,7 @@
 use super::lettering::{clip, escape};
 use super::text::count;
 use super::theme;
-use crate::profile::{Allocator, Bytes, Nanos};
+use crate::profile::{Allocator, Bytes, Nanos, SignedBytes, Totals};
 use crate::report::{Kind, Node, Report};
 use std::fmt::Write as _;
 
@@ -47,19 +47,37 @@ fn allocators(out: &mut String, report: &Report) {
                 Allocator::Polars => "the allocator of polars",
             };
             let size = |value: f64| Bytes::from_f64(value);
+            // Of a library's own allocator only sums are known.
+            let blocks = match figures.count.value {
+                0.0 => String::new(),
+                number => format!(" in {} blocks", count(number)),
+            };
             item(
                 body,
                 &format!(
-                    "{name}: {} at the peak, {} stays, {} allocated in {} blocks",
+                    "{name}: {} at the peak, {} stays, {} allocated{blocks}",
                     size(figures.peak.value),
                     size(figures.surviving.value),
                     size(figures.allocated.value),
-                    count(figures.count.value)
                 ),
             );
         }
     });
     section(out, "By allocator", &body);
+}
+
+/// Growth of files in memory that is worth a sentence.
+const WORTH_SAYING: u64 = 1 << 20;
+
+fn of_files(totals: &Totals) -> Option<String> {
+    let files = &totals.of_files;
+    (files.grown().0 >= WORTH_SAYING).then(|| {
+        let stays = SignedBytes(files.end.0 as i64 - files.start.0 as i64);
+        format!(
+            "Of the resident set, files mapped into memory (data, libraries): {} at most, {stays} at the end, above the start. They are not in the footprint: the kernel can drop their pages.",
+            files.grown()
+        )
+    })
 }
 
 fn collector(out: &mut String, report: &Report) {
@@ -120,6 +138,9 @@ fn measured(out: &mut String, report: &Report) {
                 t.start_rss, t.peak_rss, t.end_rss
             ),
         );
+        if let Some(sentence) = of_files(t) {
+            item(body, &sentence);
+        }
         item(
             body,
             &format!(

@@ -97,6 +97,8 @@ struct Look {
 #[derive(Debug, Default)]
 pub(super) struct Foreign {
     regions: Regions,
+    /// Whose code it is that reserves them, as far as it was looked up.
+    callers: Vec<(usize, Owner)>,
     accounts: [Account; OWNERS],
     look: Option<Look>,
     /// Whose regions grew last.
@@ -117,6 +119,10 @@ const MOST_LOOKED_AT: usize = 1 << 40;
 impl Foreign {
     fn footprint(&self) -> i64 {
         self.accounts.iter().map(Account::footprint).sum()
+    }
+
+    fn owner_of(&self, caller: usize) -> Option<Owner> {
+        self.callers.iter().find(|known| known.0 == caller).map(|known| known.1)
     }
 
     fn resident(&self) -> u64 {
@@ -140,6 +146,8 @@ impl Recorder {
         account.before += resident;
         account.resident_then += resident;
         self.foreign.regions.insert(region);
+        let most = |owner: &usize| self.foreign.accounts[*owner].resident;
+        self.foreign.growing = (0..OWNERS).max_by_key(most).unwrap_or_default();
     }
 
     /// Before the start: what a pool has in use. A pool that is not there yet has nothing.
@@ -148,8 +156,11 @@ impl Recorder {
     }
 
     /// Addresses were reserved.
-    pub fn reserved(&mut self, region: Region) {
+    pub fn reserved(&mut self, mut region: Region) {
         self.foreign.regions.cut(region.start, region.length);
+        if let Some(owner) = self.foreign.owner_of(region.caller) {
+            region = Region { owner, caller: 0, ..region };
+        }
         self.foreign.growing = region.owner as usize;
         self.foreign.regions.insert(region);
     }
@@ -165,6 +176,7 @@ impl Recorder {
     /// Whose that code is.
     pub fn resolve_caller(&mut self, caller: usize, owner: Owner) {
         self.foreign.regions.resolve(caller, owner);
+        self.foreign.callers.push((caller, owner));
         self.foreign.growing = owner as usize;
     }
 
@@ -227,7 +239,8 @@ impl Recorder {
             known_at_most: known,
             resident,
         });
-        look.known_at_most = look.known_at_most.max(known);
+        // A large block may have been filled since it was last looked up.
+        look.known_at_most = look.known_at_most.max(self.footprint.of_the_kernel());
         let others = look.known_at_most - look.known;
         let now_resident = look.resident as i64 + anonymous as i64 - look.anonymous as i64 - others;
         let growth = now_resident - resident as i64;
@@ -295,7 +308,10 @@ impl Recorder {
     }
 
     /// What regions have grown by until now may be the peak.
-    fn grow_before_a_loss(&mut self, now: u64, memory: &mut impl Memory) {
+    pub(super) fn grow_before_a_loss(&mut self, now: u64, memory: &mut impl Memory) {
+        if self.foreign.regions.is_empty() {
+            return;
+        }
         if let Some(anonymous) = memory.anonymous() {
             self.anonymous(anonymous, now);
         }
@@ -414,6 +430,12 @@ impl Recorder {
         if let Some((losses, regions)) = self.regions() {
             let look = |region: Region| (region, memory.resident(region.start, region.length as u64));
             let found: Vec<(Region, u64)> = regions.into_iter().map(look).collect();
+            // Pools were read just now: what is found above the estimate is no growth since then.
+            let mut sums = [0; OWNERS];
+            found.iter().for_each(|(region, bytes)| sums[region.owner as usize] += bytes);
+            for (account, sum) in self.foreign.accounts.iter_mut().zip(sums) {
+                account.resident_then = sum.saturating_sub(account.lead);
+            }
             self.regions_looked_at(losses, &found, None, now);
         }
     }

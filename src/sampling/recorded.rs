@@ -32,7 +32,7 @@ impl Recorder {
     pub fn finish(mut self, now: u64, rss: u64, memory: &mut impl Memory) -> Recorded {
         self.measure(now, memory);
         self.measure_regions(now, memory);
-        for (site, bytes) in self.large.untouched_by_site() {
+        for (site, bytes) in self.large.never_touched_by_site() {
             self.sites.untouched(site, bytes);
         }
         // A peak that nothing has come down from yet is the present.

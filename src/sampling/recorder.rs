@@ -231,7 +231,7 @@ impl Recorder {
         if is_large {
             // Nothing of it is in use until it was looked up.
             self.sites.reserved(site);
-            self.large.insert(block.address, LargeBlock { size: block.size, touched: 0, site });
+            self.large.insert(block.address, LargeBlock::new(block.size, 0, site));
         } else {
             let probability = self.sampler.probability(block.size);
             let worth = Worth::new(block.size, probability);
@@ -252,6 +252,9 @@ impl Recorder {
     ) -> Option<Freed> {
         if net < 0 {
             self.look_before_a_decrease(now, memory);
+        }
+        if net <= -(LARGE as i64) {
+            self.grow_before_a_loss(now, memory);
         }
         let freed = self.take_out(address, memory);
         if net < 0 {
@@ -305,7 +308,7 @@ impl Recorder {
         self.leave_peak();
         self.moving += block.size - block.touched;
         self.sites.freed(block.site, Worth::new(block.touched, 1.0));
-        self.sites.untouched(block.site, block.size - block.touched);
+        self.sites.untouched(block.site, block.never_touched());
         self.hold(block.site, -(block.touched as f64), 0.0);
         let sample = Sample { address, size: block.size, site: block.site };
         Some(Freed { sample, touched: Some(block.touched) })
@@ -319,7 +322,7 @@ impl Recorder {
             Some(touched) => {
                 self.moving -= size - touched;
                 self.sites.untouched_again(site, size - touched);
-                self.large.insert(address, LargeBlock { size, touched, site });
+                self.large.insert(address, LargeBlock::new(size, touched, site));
                 Worth::new(touched, 1.0)
             }
             None => {

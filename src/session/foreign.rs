@@ -149,6 +149,7 @@ pub(super) fn tell(recorder: &mut Recorder, found: Option<Found>, resident: Resi
 pub fn read_pools(readings: &[Reading], here: bool) {
     let entered = Instant::now();
     let resident = read();
+    name_owners();
     with_own_stack(|stack| {
         let mut lock = live();
         let Some(live) = lock.as_mut() else { return };
