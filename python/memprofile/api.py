@@ -104,7 +104,7 @@ class Profile:
 
     @property
     def touched_bytes(self) -> int:
-        """Of ``total_allocated`` what was in use at some time: a large block counts by its pages."""
+        """Of ``total_allocated``, what was in use at some time: of large blocks, resident pages."""
         return self._data.touched_bytes
 
     @property

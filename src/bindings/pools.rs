@@ -91,42 +91,37 @@ fn hold(py: Python<'_>, calls: &[Py<PyAny>]) -> PyResult<u64> {
     calls.iter().map(|call| call.bind(py).call0()?.extract::<u64>()).sum()
 }
 
-/// What each pool that is there holds now. Looks for libraries that were imported since.
-fn readings(py: Python<'_>, libraries: &mut [Library; 2]) -> PyResult<Vec<Reading>> {
-    let modules = PyModule::import(py, intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
-    let Ok(modules) = modules.cast_into::<PyDict>() else { return Ok(Vec::new()) };
-    let mut found = Vec::with_capacity(2);
-    for (library, owner) in libraries.iter_mut().zip(OWNERS) {
-        if matches!(library, Library::Absent) {
-            *library = find(&modules, owner)?;
-        }
-        if let Library::Known(calls) = library {
-            match hold(py, calls) {
-                Ok(bytes) => found.push(Reading { owner, bytes }),
-                Err(error) => {
-                    let (package, _) = names(owner);
-                    *library = Library::Silent(format!(
-                        "What {package}’s own allocator holds could not be read ({error}), and is taken from its resident pages."
-                    ));
-                }
-            }
-        }
-    }
-    Ok(found)
+fn unreadable(owner: Owner, error: &PyErr) -> Library {
+    let (package, _) = names(owner);
+    Library::Silent(format!(
+        "What {package}’s own allocator holds could not be read ({error}), and is taken from its resident pages."
+    ))
 }
 
-/// What each pool holds now; nothing where that cannot be told.
+/// What each pool that is there holds now; nothing where that cannot be told. Looks for libraries that
+/// were imported since.
 fn read(py: Python<'_>) -> Vec<Reading> {
     let _pause = Pause::new();
     // It is held only with the GIL; a reading within a reading (a signal's handler) is left out.
     let Ok(mut libraries) = LIBRARIES.try_lock() else { return Vec::new() };
-    match readings(py, &mut libraries) {
-        Ok(found) => found,
-        Err(error) => {
-            error.write_unraisable(py, None);
-            Vec::new()
+    let modules = PyModule::import(py, intern!(py, "sys"))
+        .and_then(|sys| sys.getattr(intern!(py, "modules")))
+        .map(|modules| modules.cast_into::<PyDict>());
+    // A program may put anything there; then no library is found.
+    let Ok(Ok(modules)) = modules else { return Vec::new() };
+    let mut found = Vec::with_capacity(OWNERS.len());
+    for (library, owner) in libraries.iter_mut().zip(OWNERS) {
+        if matches!(library, Library::Absent) {
+            *library = find(&modules, owner).unwrap_or_else(|error| unreadable(owner, &error));
+        }
+        if let Library::Known(calls) = library {
+            match hold(py, calls) {
+                Ok(bytes) => found.push(Reading { owner, bytes }),
+                Err(error) => *library = unreadable(owner, &error),
+            }
         }
     }
+    found
 }
 
 /// A recording begins: what there is. Libraries are looked up anew, since one may have been reloaded.
@@ -139,7 +134,9 @@ pub(super) fn begin(py: Python<'_>) -> Vec<Reading> {
 
 /// A recording is about to end: the last reading. Returns why pools were not read, if some were not.
 pub(super) fn end(py: Python<'_>) -> Vec<String> {
-    session::read_pools(&read(py), false);
+    let found = read(py);
+    let _pause = Pause::new();
+    session::read_pools(&found, false);
     let Ok(libraries) = LIBRARIES.try_lock() else { return Vec::new() };
     let silent = |library: &Library| match library {
         Library::Silent(why) => Some(why.clone()),
@@ -154,8 +151,10 @@ pub(super) fn ask() {
         if session::is_recording() {
             Python::attach(|py| {
                 let found = read(py);
-                let _pause = Pause::new();
-                session::read_pools(&found, true);
+                if !found.is_empty() {
+                    let _pause = Pause::new();
+                    session::read_pools(&found, true);
+                }
             });
         }
     });

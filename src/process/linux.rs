@@ -74,7 +74,7 @@ fn reserve_closed(found: &mut Vec<Reserved>, start: usize, end: usize) {
     let heap = end.wrapping_sub(HEAP);
     let last = found.last_mut().filter(|last| last.start + last.length == start);
     match last {
-        Some(last) if end % HEAP == 0 && (last.start..start).contains(&heap) => {
+        Some(last) if end.is_multiple_of(HEAP) && (last.start..start).contains(&heap) => {
             last.length = heap - last.start;
             if last.length == 0 {
                 found.pop();

@@ -64,7 +64,8 @@ impl Account {
         let mut taken = Vec::new();
         while bytes > 0 {
             let own = self.held.iter().rposition(|&(held_by, _)| Some(held_by) == site);
-            let alike = || self.held.iter().rposition(|&(_, held)| held.abs_diff(bytes) <= bytes / 32);
+            let alike =
+                || self.held.iter().rposition(|&(_, held)| held.abs_diff(bytes) <= bytes / 32);
             let Some(index) = own.or_else(alike).or(self.held.len().checked_sub(1)) else { break };
             let (from, held) = self.held[index];
             let part = bytes.min(held);
@@ -146,8 +147,10 @@ impl Recorder {
         account.before += resident;
         account.resident_then += resident;
         self.foreign.regions.insert(region);
-        let most = |owner: &usize| self.foreign.accounts[*owner].resident;
-        self.foreign.growing = (0..OWNERS).max_by_key(most).unwrap_or_default();
+        let of = |owner: usize| self.foreign.accounts[owner].resident;
+        if of(region.owner as usize) >= of(self.foreign.growing) {
+            self.foreign.growing = region.owner as usize;
+        }
     }
 
     /// Before the start: what a pool has in use. A pool that is not there yet has nothing.
@@ -380,11 +383,8 @@ impl Recorder {
     fn follow_regions(&mut self, now: u64) {
         for owner in 0..OWNERS {
             let account = &mut self.foreign.accounts[owner];
-            let from = if account.pool_before.is_some() {
-                account.resident_then
-            } else {
-                account.before
-            };
+            let from =
+                if account.pool_before.is_some() { account.resident_then } else { account.before };
             let lead = account.resident.saturating_sub(from);
             let change = lead as i64 - account.lead as i64;
             account.lead = lead;
@@ -398,8 +398,7 @@ impl Recorder {
         if change == 0 {
             return;
         }
-        let number =
-            self.last_stack.unwrap_or_else(|| self.names.intern(None::<&NoFrames>, None));
+        let number = self.last_stack.unwrap_or_else(|| self.names.intern(None::<&NoFrames>, None));
         let thread =
             if self.last_stack.is_some() { ThreadKind::Python } else { ThreadKind::Native };
         let site = self.site_of(number, allocator(owner), thread);
@@ -428,7 +427,8 @@ impl Recorder {
     /// At the end: every region is looked at once more.
     pub(super) fn measure_regions(&mut self, now: u64, memory: &mut impl Memory) {
         if let Some((losses, regions)) = self.regions() {
-            let look = |region: Region| (region, memory.resident(region.start, region.length as u64));
+            let look =
+                |region: Region| (region, memory.resident(region.start, region.length as u64));
             let found: Vec<(Region, u64)> = regions.into_iter().map(look).collect();
             // Pools were read just now: what is found above the estimate is no growth since then.
             let mut sums = [0; OWNERS];

@@ -4,7 +4,9 @@
 //! seen before is taken apart, and only a frame that was not seen before is named. So the usual
 //! sample costs one pass over its frames and one look into a table.
 
-use crate::profile::{Allocator, FileId, FileKind, Frame, FrameId, SourceFile, StackId, StackTable};
+use crate::profile::{
+    Allocator, FileId, FileKind, Frame, FrameId, SourceFile, StackId, StackTable,
+};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 

@@ -1,8 +1,8 @@
 """A reservation is not use: footprints against the kernel's own high-water mark.
 
-Each program runs in a process of its own, where only the lines after ``# recorded`` are recorded, and
-in another one without memprofile, whose mark is the truth. By what that has grown is the footprint and
-the files that were mapped, libraries among them.
+Each program runs in a process of its own, where only the lines after ``# recorded`` are recorded,
+and in another one without memprofile, whose mark is the truth. By what that has grown is the
+footprint and the files that were mapped, libraries among them.
 """
 
 import json
@@ -118,7 +118,8 @@ TABLE = {
     "polars lazy": """
         import numpy as np, polars as pl
         draw = np.random.default_rng(0)
-        frame = pl.DataFrame({"group": draw.integers(0, 50, 3_000_000), "v": draw.random(3_000_000)})
+        group, v = draw.integers(0, 50, 3_000_000), draw.random(3_000_000)
+        frame = pl.DataFrame({"group": group, "v": v})
         # recorded
         query = frame.lazy().with_columns(twice=pl.col("v") * 2, thrice=pl.col("v") * 3)
         out = query.sort("twice").collect()

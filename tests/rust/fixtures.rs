@@ -3,8 +3,8 @@
 
 use memprofile::profile::{
     Allocator, Bytes, Collection, Estimate, FileId, FileKind, Frame, FrameId, LineKey, Nanos,
-    OfFiles, Profile, Recording, SignedBytes, Site, SourceFile, StackId, StackTable, ThreadKind, Timeline,
-    TimelinePoint, Totals, VERSION,
+    OfFiles, Profile, Recording, SignedBytes, Site, SourceFile, StackId, StackTable, ThreadKind,
+    Timeline, TimelinePoint, Totals, VERSION,
 };
 
 pub const MIB: u64 = 1 << 20;

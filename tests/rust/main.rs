@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one module a subject.
 
 mod fixtures;
+mod foreign;
 mod layers;
 mod profile_file;
 mod rendering;
