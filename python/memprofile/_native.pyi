@@ -88,6 +88,7 @@ class Line:
     allocation_count: int
     temporary_bytes: int
     relative_error: float
+    touched_bytes: int
 
 @final
 class Site:
@@ -122,6 +123,10 @@ class Balance:
     """What of these arenas holds none of them."""
     blocks: int
     """Native blocks and anonymous mappings, the large ones by what is in use."""
+    pools: int
+    """Allocators of libraries' own, as those of Arrow and polars."""
+    files: int
+    """Files mapped into memory: data, and the libraries that were loaded."""
     recorder: int
     """The recorder's own tables."""
     malloc_free: int
@@ -188,6 +193,8 @@ class Profile:
     peak_rss_exact: bool
     rss_delta: int
     total_allocated: int
+    touched_bytes: int
+    file_backed_bytes: int
     allocation_count: int
     surviving_bytes: int
     duration: float

@@ -103,6 +103,19 @@ class Profile:
         return self._data.total_allocated
 
     @property
+    def touched_bytes(self) -> int:
+        """Of ``total_allocated``, what was in use at some time: of large blocks, resident pages."""
+        return self._data.touched_bytes
+
+    @property
+    def file_backed_bytes(self) -> int:
+        """Resident pages of files (``np.memmap``, libraries) at most, in bytes above the start.
+
+        They are part of ``peak_rss`` and not of the footprint: the kernel can drop them.
+        """
+        return self._data.file_backed_bytes
+
+    @property
     def allocation_count(self) -> int:
         """The number of allocations."""
         return self._data.allocation_count
@@ -146,9 +159,9 @@ class Profile:
     def ledger(self) -> _native.Ledger | None:
         """Where the growth of the resident set went: ``ledger.peak`` and ``ledger.end``, in bytes.
 
-        ``objects``, ``arenas``, ``blocks``, ``recorder``, ``malloc_free`` (freed, and kept by
-        malloc) and ``rest`` (not attributed) add up to ``resident``. None where the platform
-        does not tell the resident set size.
+        ``objects``, ``arenas``, ``blocks``, ``pools``, ``files``, ``recorder``, ``malloc_free``
+        (freed, and kept by malloc) and ``rest`` (not attributed) add up to ``resident``. None
+        where the platform does not tell the resident set size.
 
         >>> import memprofile
         >>> with memprofile.profile() as p:
@@ -162,8 +175,9 @@ class Profile:
     def lines(self) -> list[_native.Line]:
         """Each line of your own code that allocated, the profiled code first, in reading order.
 
-        Bytes: ``peak_bytes`` (held at the peak), ``surviving_bytes``, ``allocated_bytes`` and
-        ``temporary_bytes``; ``relative_error`` is half the width of the 95% interval as a share.
+        Bytes: ``peak_bytes`` (held at the peak), ``surviving_bytes``, ``allocated_bytes``,
+        ``touched_bytes`` (what of these was in use at some time) and ``temporary_bytes``;
+        ``relative_error`` is half the width of the 95% interval as a share.
 
         >>> import memprofile
         >>> with memprofile.profile() as p:
@@ -178,8 +192,9 @@ class Profile:
         """Each whole stack that allocated, by allocator, the largest at the peak first.
 
         ``stack`` is (function, filename, lineno), innermost first; ``allocator`` is
-        ``pymalloc``, ``malloc`` or ``mmap``. Bytes as in ``lines``. Of a native thread ``stack``
-        names the library at most, and ``waiting`` is your line that ran meanwhile.
+        ``pymalloc``, ``malloc``, ``mmap``, ``arrow`` or ``polars``. Bytes as in ``lines``. Of the
+        last two only sums are known, so their ``allocation_count`` is 0. Of a native thread
+        ``stack`` names the library at most, and ``waiting`` is your line that ran meanwhile.
         """
         return self._data.sites
 

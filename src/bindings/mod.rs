@@ -2,6 +2,7 @@
 
 mod breakdown;
 mod ledger;
+mod pools;
 mod profile;
 mod recording;
 mod self_test;

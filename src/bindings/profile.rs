@@ -96,6 +96,17 @@ impl PyProfile {
     }
 
     #[getter]
+    fn touched_bytes(&self) -> u64 {
+        let untouched: u64 = self.profile.sites.iter().map(|site| site.untouched.0).sum();
+        self.total_allocated().saturating_sub(untouched)
+    }
+
+    #[getter]
+    fn file_backed_bytes(&self) -> u64 {
+        self.profile.totals.of_files.grown().0
+    }
+
+    #[getter]
     fn allocation_count(&self) -> u64 {
         Bytes::from_f64(self.profile.totals.allocation_count.value).0
     }
@@ -139,6 +150,7 @@ impl PyProfile {
                 allocation_count: row.count,
                 temporary_bytes: row.temporary.0,
                 relative_error: row.relative_error,
+                touched_bytes: row.touched.0,
             })
             .collect()
     }
@@ -229,6 +241,7 @@ pub(super) struct PyLine {
     allocation_count: u64,
     temporary_bytes: u64,
     relative_error: f64,
+    touched_bytes: u64,
 }
 
 #[pymethods]
@@ -272,6 +285,8 @@ impl PySite {
                 Allocator::Pymalloc => "pymalloc",
                 Allocator::Malloc => "malloc",
                 Allocator::Mmap => "mmap",
+                Allocator::Arrow => "arrow",
+                Allocator::Polars => "polars",
             },
             native_thread: site.thread == ThreadKind::Native,
             waiting: site

@@ -1,7 +1,7 @@
 //! Starting and stopping a recording.
 
 use super::profile::PyProfile;
-use super::self_test;
+use super::{pools, self_test};
 use crate::error::Error;
 use crate::interpreter::frames;
 use crate::profile::FileKind;
@@ -47,7 +47,8 @@ pub(super) fn start(
     }
     let paths =
         Paths { library: library_paths, machinery: machinery_paths, profiled: main_file.clone() };
-    let options = Options { title, main_file, exact, paths, interpreter, no_stacks };
+    let (pools, ask) = (pools::begin(py), Some(pools::ask as fn()));
+    let options = Options { title, main_file, exact, paths, interpreter, no_stacks, pools, ask };
     match Session::start(options) {
         Ok(session) => Ok(PyRecording { session, collector }),
         Err(error) => {
@@ -81,6 +82,9 @@ impl PyRecording {
         exception: Option<String>,
     ) -> PyResult<PyProfile> {
         let mut failed = None;
+        if session::is_recording() {
+            self.session.say(pools::end(py));
+        }
         let profile = self.session.stop(exception, |file, lines| {
             describe_file(describe, file, lines).map_err(|error| failed = Some(error)).ok()
         })?;

@@ -34,7 +34,7 @@ impl Target {
 #[cfg(native_hooks)]
 pub(super) use imp::{each_library, program_headers};
 #[cfg(native_hooks)]
-pub use imp::{known_lock, libraries_changed, patch, restore};
+pub use imp::{known_lock, libraries_changed, library_at, patch, restore};
 
 #[cfg(native_hooks)]
 mod imp {
@@ -135,6 +135,27 @@ mod imp {
     pub fn libraries_changed() -> bool {
         let known = KNOWN.lock();
         known.as_ref().is_some_and(|k| k.loads_and_unloads != loads_and_unloads())
+    }
+
+    /// The file name of the library that an address lies in. Not for a hook: it waits for the linker.
+    pub fn library_at(address: usize) -> Option<String> {
+        let mut found = None;
+        each_library(|info| {
+            let base = info.dlpi_addr as usize;
+            let holds = program_headers(info).iter().any(|header| {
+                let start = base + header.p_vaddr as usize;
+                header.p_type == libc::PT_LOAD
+                    && (start..start + header.p_memsz as usize).contains(&address)
+            });
+            if holds && !info.dlpi_name.is_null() {
+                // SAFETY: the linker keeps the name while the library is loaded, which it is during
+                // the iteration.
+                let name = unsafe { CStr::from_ptr(info.dlpi_name) };
+                found = Some(name.to_string_lossy().into_owned());
+            }
+            !holds
+        });
+        found
     }
 
     pub(in crate::hooks) fn program_headers(info: &dl_phdr_info) -> &[Elf64_Phdr] {

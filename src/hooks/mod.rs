@@ -86,6 +86,13 @@ pub struct Callbacks {
     pub unmapped: fn(start: usize, length: usize),
     /// A mapping moved or changed its length.
     pub remapped: fn(old: usize, old_length: usize, Noted) -> Option<Draw>,
+    /// Anonymous addresses were reserved, to be used bit by bit; `caller` lies in the code that asked.
+    pub reserved: fn(start: usize, length: usize, caller: usize),
+    /// The pages of a range are about to be given back, and the range kept (`MADV_DONTNEED`). Returns
+    /// how many bytes of it are resident, 0 where nothing of it matters.
+    pub going_back: fn(start: usize, length: usize) -> usize,
+    /// They were given back; `resident` as it was returned by `going_back`.
+    pub gone_back: fn(start: usize, length: usize, resident: usize),
 }
 
 static CALLBACKS: OnceLock<Callbacks> = OnceLock::new();

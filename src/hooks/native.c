@@ -70,8 +70,10 @@ extern HIDDEN void memprofile_noted(void *block, size_t size, struct memprofile_
 extern HIDDEN void memprofile_forgotten(void *block, struct memprofile_slot *slot);
 extern HIDDEN void memprofile_moving(void *block, uint64_t saved[4]);
 extern HIDDEN void memprofile_stayed(void *block, const uint64_t saved[4]);
-extern HIDDEN void memprofile_mapped(void *start, size_t length, int prot, int flags, int fd,
-                                     struct memprofile_slot *slot);
+extern HIDDEN void memprofile_mapped(void *start, size_t length, int prot, int flags,
+                                     const void *caller, struct memprofile_slot *slot);
+extern HIDDEN size_t memprofile_going_back(void *start, size_t length);
+extern HIDDEN void memprofile_gone_back(void *start, size_t length, size_t resident);
 extern HIDDEN void memprofile_unmapped(void *start, size_t length);
 extern HIDDEN void memprofile_remapped(void *old, size_t old_length, void *start, size_t length,
                                        struct memprofile_slot *slot);
@@ -258,7 +260,8 @@ HIDDEN void *memprofile_reallocarray(void *old, size_t count, size_t size) {
     return memprofile_realloc(old, bytes);
 }
 
-HIDDEN void *memprofile_mmap(void *at, size_t length, int prot, int flags, int fd, off_t offset) {
+static inline void *map(void *at, size_t length, int prot, int flags, int fd, off_t offset,
+                        const void *caller) {
     void *start = mmap(at, length, prot, flags, fd, offset);
     struct memprofile_slot *slot;
     if (start != MAP_FAILED && (slot = slot_if_recording()) != NULL) {
@@ -267,15 +270,39 @@ HIDDEN void *memprofile_mmap(void *at, size_t length, int prot, int flags, int f
         ENTERED(__builtin_frame_address(0), __builtin_return_address(0));
         /* A fixed mapping replaces what was there. */
         if (flags & MAP_FIXED) memprofile_unmapped(start, length);
-        memprofile_mapped(start, length, prot, flags, fd, slot);
+        memprofile_mapped(start, length, prot, flags, caller, slot);
         inside--;
         errno = saved_errno;
     }
     return start;
 }
 
+HIDDEN void *memprofile_mmap(void *at, size_t length, int prot, int flags, int fd, off_t offset) {
+    return map(at, length, prot, flags, fd, offset, __builtin_return_address(0));
+}
+
 HIDDEN void *memprofile_mmap64(void *at, size_t length, int prot, int flags, int fd, off64_t offset) {
-    return memprofile_mmap(at, length, prot, flags, fd, offset);
+    return map(at, length, prot, flags, fd, offset, __builtin_return_address(0));
+}
+
+/* Allocators give small ranges back all the time: these show at the next look at a region. */
+#define WORTH_TELLING (256 * 1024)
+
+/* Only MADV_DONTNEED takes the pages now. MADV_FREE lets the kernel take them when it needs some, and
+ * until then they are in the resident set. */
+HIDDEN int memprofile_madvise(void *start, size_t length, int advice) {
+    if (advice != MADV_DONTNEED || length < WORTH_TELLING || slot_if_recording() == NULL)
+        return madvise(start, length, advice);
+    int saved_errno = errno;
+    inside++;
+    size_t resident = memprofile_going_back(start, length);
+    errno = saved_errno;
+    int status = madvise(start, length, advice);
+    saved_errno = errno;
+    if (status == 0 && resident > 0) memprofile_gone_back(start, length, resident);
+    inside--;
+    errno = saved_errno;
+    return status;
 }
 
 HIDDEN int memprofile_munmap(void *start, size_t length) {

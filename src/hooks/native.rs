@@ -41,13 +41,14 @@ unsafe extern "C" {
     fn memprofile_mmap64();
     fn memprofile_munmap();
     fn memprofile_mremap();
+    fn memprofile_madvise(start: *mut c_void, length: usize, advice: c_int) -> c_int;
     safe fn memprofile_learn_header();
     #[cfg(feature = "python")]
     safe fn memprofile_own_slot() -> *const Slot;
 }
 
 /// Symbol names and what their slots are made to point to.
-fn targets() -> [Target; 14] {
+fn targets() -> [Target; 15] {
     [
         Target::new(c"malloc", memprofile_malloc as *const () as usize),
         Target::new(c"calloc", memprofile_calloc as *const () as usize),
@@ -63,6 +64,7 @@ fn targets() -> [Target; 14] {
         Target::new(c"mmap64", memprofile_mmap64 as *const () as usize),
         Target::new(c"munmap", memprofile_munmap as *const () as usize),
         Target::new(c"mremap", memprofile_mremap as *const () as usize),
+        Target::new(c"madvise", memprofile_madvise as *const () as usize),
     ]
 }
 
@@ -132,7 +134,7 @@ impl Slot {
     }
 }
 
-// The five functions below are called by `native.c` alone, on the thread whose slot it is, with
+// The functions below are called by `native.c` alone, on the thread whose slot it is, with
 // the reentrancy mark set.
 
 #[unsafe(no_mangle)]
@@ -164,11 +166,25 @@ extern "C" fn memprofile_stayed(block: *mut c_void, saved: &Saved) {
     guarded((), |c| (c.stayed)(block as usize, *saved));
 }
 
-/// Whether a mapping is memory in use: private, writable, and not a mere reservation.
-fn in_use(prot: c_int, flags: c_int) -> bool {
-    prot & libc::PROT_WRITE != 0
-        && flags & libc::MAP_ANONYMOUS != 0
-        && flags & (libc::MAP_NORESERVE | libc::MAP_STACK) == 0
+/// What a mapping is to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mapping {
+    /// Memory to be used at once.
+    InUse,
+    /// Room that an allocator of a library's own keeps for later: it counts by its resident pages.
+    Reserved,
+    /// A file, or a thread's stack.
+    Other,
+}
+
+fn mapping(prot: c_int, flags: c_int) -> Mapping {
+    if flags & libc::MAP_ANONYMOUS == 0 || flags & libc::MAP_STACK != 0 {
+        Mapping::Other
+    } else if prot & libc::PROT_WRITE == 0 || flags & libc::MAP_NORESERVE != 0 {
+        Mapping::Reserved
+    } else {
+        Mapping::InUse
+    }
 }
 
 fn noted_mapping(start: *mut c_void, length: usize, slot: &Slot) -> Noted {
@@ -188,13 +204,29 @@ extern "C" fn memprofile_mapped(
     length: usize,
     prot: c_int,
     flags: c_int,
-    _fd: c_int,
+    caller: *const c_void,
     slot: &Slot,
 ) {
-    if in_use(prot, flags) {
-        let noted = noted_mapping(start, length, slot);
-        slot.redraw(guarded(None, |c| (c.mapped)(noted)));
+    match mapping(prot, flags) {
+        Mapping::InUse => {
+            let noted = noted_mapping(start, length, slot);
+            slot.redraw(guarded(None, |c| (c.mapped)(noted)));
+        }
+        Mapping::Reserved => {
+            guarded((), |c| (c.reserved)(start as usize, length, caller as usize));
+        }
+        Mapping::Other => {}
     }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn memprofile_going_back(start: *mut c_void, length: usize) -> usize {
+    guarded(0, |c| (c.going_back)(start as usize, length))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn memprofile_gone_back(start: *mut c_void, length: usize, resident: usize) {
+    guarded((), |c| (c.gone_back)(start as usize, length, resident));
 }
 
 #[unsafe(no_mangle)]
@@ -228,9 +260,11 @@ mod tests {
     #[test]
     fn a_reservation_is_not_use() {
         let anonymous = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        assert!(in_use(libc::PROT_READ | libc::PROT_WRITE, anonymous));
-        assert!(!in_use(libc::PROT_NONE, anonymous));
-        assert!(!in_use(libc::PROT_READ | libc::PROT_WRITE, anonymous | libc::MAP_NORESERVE));
-        assert!(!in_use(libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE));
+        let writable = libc::PROT_READ | libc::PROT_WRITE;
+        assert_eq!(mapping(writable, anonymous), Mapping::InUse);
+        assert_eq!(mapping(libc::PROT_NONE, anonymous), Mapping::Reserved);
+        assert_eq!(mapping(writable, anonymous | libc::MAP_NORESERVE), Mapping::Reserved);
+        assert_eq!(mapping(writable, libc::MAP_PRIVATE), Mapping::Other);
+        assert_eq!(mapping(writable, anonymous | libc::MAP_STACK), Mapping::Other);
     }
 }

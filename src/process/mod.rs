@@ -24,8 +24,44 @@ impl RssReader {
 
     /// The resident set size now; `None` when it cannot be read.
     pub fn read(&self) -> Option<Bytes> {
+        self.read_parts().map(|resident| resident.all)
+    }
+
+    /// The same, with what of it is of files.
+    pub fn read_parts(&self) -> Option<Resident> {
         self.0.read()
     }
+}
+
+/// The resident set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Resident {
+    /// All of it.
+    pub all: Bytes,
+    /// Pages of files and of shared memory.
+    pub of_files: Bytes,
+}
+
+impl Resident {
+    /// What is of no file.
+    pub fn anonymous(&self) -> Bytes {
+        Bytes(self.all.0.saturating_sub(self.of_files.0))
+    }
+}
+
+/// Addresses that were reserved, to be used bit by bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reserved {
+    /// The first.
+    pub start: usize,
+    /// Bytes.
+    pub length: usize,
+}
+
+/// The reservations (`MAP_NORESERVE`) of this process that are not the C library's own. It takes
+/// milliseconds: the kernel looks at every page.
+pub fn reserved() -> Vec<Reserved> {
+    platform::reserved()
 }
 
 /// The kernel's high-water mark of the resident set size.

@@ -1,5 +1,6 @@
 //! Other platforms: nothing is read yet, and the report says so.
 
+use super::{Reserved, Resident};
 use crate::profile::Bytes;
 
 #[derive(Debug)]
@@ -10,7 +11,7 @@ impl RssReader {
         None
     }
 
-    pub(super) fn read(&self) -> Option<Bytes> {
+    pub(super) fn read(&self) -> Option<Resident> {
         None
     }
 }
@@ -21,4 +22,8 @@ pub(super) fn reset_peak() -> bool {
 
 pub(super) fn peak() -> Option<Bytes> {
     None
+}
+
+pub(super) fn reserved() -> Vec<Reserved> {
+    Vec::new()
 }

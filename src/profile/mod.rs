@@ -134,6 +134,28 @@ pub struct Totals {
     pub surviving: Estimate,
     /// Bytes of the allocations live at the peak; with the slack it makes `peak_footprint`.
     pub live_at_peak: Estimate,
+    /// What of the resident set is pages of files; no part of the footprint.
+    #[serde(default)]
+    pub of_files: OfFiles,
+}
+
+/// Resident pages of files (mapped data, libraries) and of shared memory, absolute. The kernel can drop
+/// a file's pages whenever it needs room.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfFiles {
+    /// At the start.
+    pub start: Bytes,
+    /// The largest reading.
+    pub peak: Bytes,
+    /// At the end.
+    pub end: Bytes,
+}
+
+impl OfFiles {
+    /// The largest reading, above the start.
+    pub fn grown(&self) -> Bytes {
+        Bytes(self.peak.0.saturating_sub(self.start.0))
+    }
 }
 
 impl Profile {

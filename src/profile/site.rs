@@ -12,8 +12,23 @@ pub enum Allocator {
     Pymalloc,
     /// The C library's heap: `malloc` and its family.
     Malloc,
-    /// Pages straight from the kernel: anonymous `mmap`.
+    /// Pages straight from the kernel: anonymous `mmap`, and regions that a library reserved.
     Mmap,
+    /// Arrow's memory pools.
+    Arrow,
+    /// The allocator of polars.
+    Polars,
+}
+
+impl Allocator {
+    /// All of them, in their order.
+    pub const ALL: [Allocator; 5] = [
+        Allocator::Pymalloc,
+        Allocator::Malloc,
+        Allocator::Mmap,
+        Allocator::Arrow,
+        Allocator::Polars,
+    ];
 }
 
 impl Allocator {

@@ -5,7 +5,7 @@ use super::breakdown;
 use super::lettering::{clip, escape};
 use super::text::count;
 use super::{ledger, theme};
-use crate::profile::{Allocator, Bytes, Nanos};
+use crate::profile::{Allocator, Bytes, Nanos, SignedBytes, Totals};
 use crate::report::{Kind, Node, Report};
 use std::fmt::Write as _;
 
@@ -44,7 +44,23 @@ pub(super) fn allocator_words(allocator: Allocator) -> &'static str {
         Allocator::Pymalloc => "small Python objects (pymalloc)",
         Allocator::Malloc => "the C library’s heap (malloc)",
         Allocator::Mmap => "pages from the kernel (mmap)",
+        Allocator::Arrow => "Arrow’s memory pools",
+        Allocator::Polars => "the allocator of polars",
     }
+}
+
+/// Growth of files in memory that is worth a sentence.
+const WORTH_SAYING: u64 = 1 << 20;
+
+fn of_files(totals: &Totals) -> Option<String> {
+    let files = &totals.of_files;
+    (files.grown().0 >= WORTH_SAYING).then(|| {
+        let stays = SignedBytes(files.end.0 as i64 - files.start.0 as i64);
+        format!(
+            "Of the resident set, files mapped into memory (data, libraries): {} at most, {stays} at the end, above the start. They are not in the footprint: the kernel can drop their pages.",
+            files.grown()
+        )
+    })
 }
 
 fn collector(out: &mut String, report: &Report) {
@@ -110,6 +126,9 @@ fn measured(out: &mut String, report: &Report) {
                 t.start_rss, t.peak_rss, t.end_rss
             ),
         );
+        if let Some(sentence) = of_files(t) {
+            item(body, &sentence);
+        }
         item(
             body,
             &format!(

@@ -24,10 +24,12 @@ pub struct LedgerRow {
 
 type Part = (&'static str, fn(&Balance) -> SignedBytes);
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 8] = [
     ("Python’s small objects", |b| b.objects),
     ("free places in Python’s arenas", |b| b.arenas),
     ("native blocks and mappings in use", |b| b.blocks),
+    ("libraries with allocators of their own", |b| b.pools),
+    ("files mapped into memory", |b| b.files),
     ("memprofile’s own tables", |b| b.recorder),
     ("freed, and kept by malloc", |b| b.malloc_free),
     ("not attributed", |b| b.rest),
@@ -64,7 +66,9 @@ fn kept(end: &Balance) -> Option<String> {
             "{idle} that was freed stays in the resident set: the allocators keep it for later requests."
         ));
     }
-    let held = end.objects.0.max(0).saturating_add(end.blocks.0.max(0));
+    let held = [end.objects, end.blocks, end.pools]
+        .iter()
+        .fold(0i64, |sum, part| sum.saturating_add(part.0.max(0)));
     let mut said: Vec<String> = [
         (malloc, "is free and kept by malloc for later requests"),
         (arenas, "is free in Python’s arenas"),

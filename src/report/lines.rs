@@ -34,6 +34,8 @@ pub struct LineRow {
     pub temporary: Bytes,
     /// See [`line_error`].
     pub relative_error: f64,
+    /// What of `allocated` was in use at some time.
+    pub touched: Bytes,
 }
 
 /// Every line that allocated, unmerged: the profiled code first, by file and number.
@@ -57,6 +59,7 @@ pub fn all_lines(profile: &Profile) -> Vec<LineRow> {
                 count: Bytes::from_f64(figures.count.value).0,
                 temporary: Bytes::from_f64(figures.temporary.value),
                 relative_error: line_error(figures, step),
+                touched: Bytes::from_f64(figures.touched()),
             }
         })
         .collect()

@@ -19,6 +19,8 @@ pub struct Figures {
     pub temporary: Estimate,
     /// The number of allocations.
     pub count: Estimate,
+    /// What of `allocated` was asked for and never in use.
+    pub untouched: f64,
 }
 
 impl Figures {
@@ -29,6 +31,12 @@ impl Figures {
         self.allocated += site.allocated;
         self.temporary += site.temporary;
         self.count += site.count;
+        self.untouched += site.untouched.as_f64();
+    }
+
+    /// What of `allocated` was in use at some time.
+    pub fn touched(&self) -> f64 {
+        self.allocated.value - self.untouched
     }
 
     /// Whether nothing at all was allocated.
@@ -44,6 +52,7 @@ impl std::ops::AddAssign for Figures {
         self.allocated += other.allocated;
         self.temporary += other.temporary;
         self.count += other.count;
+        self.untouched += other.untouched;
     }
 }
 

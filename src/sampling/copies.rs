@@ -53,7 +53,7 @@ pub struct LineCopies {
 impl LineCopies {
     /// A block was allocated by a line that holds so many bytes beside it.
     pub fn allocated(&mut self, address: usize, size: u64, line: u32, held: f64) {
-        self.insert(address, LargeBlock { size, touched: 0, site: 0 }, line);
+        self.insert(address, LargeBlock::new(size, 0, 0), line);
         let line = &mut self.lines[line as usize];
         if line.live > line.most {
             *line = Line {
@@ -149,7 +149,7 @@ mod tests {
         fn free(&mut self, address: usize, size: u64, by: Option<u32>) {
             self.0.grown(address, size);
             self.0.freeing = by;
-            self.0.freed(address, LargeBlock { size, touched: size, site: 0 });
+            self.0.freed(address, LargeBlock::new(size, size, 0));
             self.0.freeing = None;
         }
 
@@ -213,7 +213,7 @@ mod tests {
         let mut copies = LineCopies::default();
         copies.allocated(1, 100, 0, 0.0);
         copies.freeing = Some(0);
-        copies.freed(1, LargeBlock { size: 100, touched: 0, site: 0 });
+        copies.freed(1, LargeBlock::new(100, 0, 0));
         assert!(copies.finish(&LINES).is_empty());
     }
 }

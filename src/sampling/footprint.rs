@@ -2,6 +2,7 @@
 //!
 //! footprint = native blocks by usable size
 //!           + anonymous mappings that are in use
+//!           + what allocators have that no hook sees (`foreign`)
 //!           + Python's small objects: the arenas they are in, or the objects themselves where these
 //!             fit into arenas that were there before.
 //!
@@ -19,6 +20,8 @@ pub struct Footprint {
     native: i64,
     arenas: i64,
     mapped: i64,
+    /// Of allocators that no hook sees.
+    foreign: i64,
     /// Live bytes of small objects allocated since the start.
     objects: Estimate,
     /// The anonymous mappings made since the start: length by address.
@@ -34,6 +37,8 @@ pub struct Parts {
     pub arenas: i64,
     /// Native blocks and anonymous mappings.
     pub blocks: i64,
+    /// Of allocators that no hook sees.
+    pub foreign: i64,
 }
 
 impl Footprint {
@@ -45,6 +50,16 @@ impl Footprint {
     /// CPython took or gave back an arena.
     pub fn add_arena(&mut self, bytes: i64) {
         self.arenas += bytes;
+    }
+
+    /// What the allocators have that no hook sees.
+    pub fn set_foreign(&mut self, bytes: i64) {
+        self.foreign = bytes;
+    }
+
+    /// What was taken from the kernel, beside [`Footprint::set_foreign`].
+    pub fn of_the_kernel(&self) -> i64 {
+        self.native + self.mapped + self.arenas
     }
 
     /// Small objects that are recorded came (positive) or went.
@@ -88,13 +103,18 @@ impl Footprint {
     /// The footprint now.
     pub fn bytes(&self) -> i64 {
         let certain = self.objects.value - self.doubt();
-        self.native + self.mapped + self.arenas.max(certain as i64)
+        self.native + self.mapped + self.foreign + self.arenas.max(certain as i64)
     }
 
     /// What it is made of now.
     pub fn parts(&self) -> Parts {
         let objects = (self.objects.value as i64).clamp(0, self.arenas.max(0));
-        Parts { objects, arenas: self.arenas - objects, blocks: self.native + self.mapped }
+        Parts {
+            objects,
+            arenas: self.arenas - objects,
+            blocks: self.native + self.mapped,
+            foreign: self.foreign,
+        }
     }
 
     /// Half of the 95% interval of the small objects, in bytes; 0 while everything is recorded.

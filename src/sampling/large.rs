@@ -20,6 +20,20 @@ pub struct LargeBlock {
     pub touched: u64,
     /// The site that allocated it.
     pub site: u32,
+    /// How many were resident once and given back since.
+    pub returned: u64,
+}
+
+impl LargeBlock {
+    /// A block of which so many bytes are in use.
+    pub fn new(size: u64, touched: u64, site: u32) -> LargeBlock {
+        LargeBlock { size, touched, site, returned: 0 }
+    }
+
+    /// Bytes that were never in use, as far as is known.
+    pub fn never_touched(&self) -> u64 {
+        self.size.saturating_sub(self.touched + self.returned)
+    }
 }
 
 /// The live large blocks by address.
@@ -71,9 +85,25 @@ impl LargeBlocks {
         partial.map(|(&at, b)| (at, b.size)).collect()
     }
 
-    /// What of the blocks is not in use, by site.
-    pub fn untouched_by_site(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
-        self.blocks.values().map(|b| (b.site, b.size - b.touched))
+    /// The size of the block at an address.
+    pub fn size(&self, address: usize) -> Option<u64> {
+        self.blocks.get(&address).map(|b| b.size)
+    }
+
+    /// Pages of a block were given back, and so many bytes of it are resident still. Returns its site
+    /// and how many it has lost.
+    pub fn given_back(&mut self, address: usize, resident: u64) -> Option<(u32, u64)> {
+        let block = self.blocks.get_mut(&address)?;
+        let lost = block.touched.checked_sub(resident).filter(|&lost| lost > 0)?;
+        block.touched -= lost;
+        block.returned += lost;
+        self.untouched += lost;
+        Some((block.site, lost))
+    }
+
+    /// What of the blocks was never in use, by site.
+    pub fn never_touched_by_site(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        self.blocks.values().map(|b| (b.site, b.never_touched()))
     }
 
     /// A block was looked up. Returns its site and by how much it grew in use; a block that is gone, or
@@ -92,7 +122,7 @@ mod tests {
     use super::*;
 
     fn block(size: u64) -> LargeBlock {
-        LargeBlock { size, touched: 0, site: 1 }
+        LargeBlock::new(size, 0, 1)
     }
 
     #[test]
@@ -108,6 +138,17 @@ mod tests {
         assert_eq!(blocks.partial(), [(0x20_0000, 500)]);
         assert_eq!(blocks.remove(0x20_0000), Some(block(500)));
         assert_eq!(blocks.untouched(), 0);
+    }
+
+    #[test]
+    fn what_was_given_back_was_in_use_once() {
+        let mut blocks = LargeBlocks::default();
+        blocks.insert(0x10_0000, block(1000));
+        blocks.measured(0x10_0000, 1000, 600);
+        assert_eq!(blocks.given_back(0x10_0000, 250), Some((1, 350)));
+        assert_eq!(blocks.given_back(0x10_0000, 250), None);
+        assert_eq!(blocks.untouched(), 750);
+        assert_eq!(blocks.never_touched_by_site().collect::<Vec<_>>(), [(1, 400)]);
     }
 
     #[test]

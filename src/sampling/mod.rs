@@ -10,7 +10,9 @@
 //! - [`sites`]: what each stack holds, and held at the peak;
 //! - [`stacks`]: the stacks, as a prefix tree;
 //! - [`footprint`]: how much memory the process holds;
-//! - [`large`]: large blocks, by what of them is in use;
+//! - [`large`] and [`in_use`]: large blocks, by what of them is in use;
+//! - [`pace`]: when a recording goes over to samples;
+//! - [`regions`] and [`foreign`]: allocators that no hook sees;
 //! - [`curve`]: memory over time;
 //! - [`sizes`]: allocations by the size of their blocks;
 //! - [`copies`]: what lines make on the way to their results.
@@ -18,10 +20,14 @@
 mod copies;
 mod curve;
 mod footprint;
+mod foreign;
+mod in_use;
 mod large;
 mod live_set;
+mod pace;
 mod recorded;
 mod recorder;
+mod regions;
 mod sampler;
 mod sites;
 mod sizes;
@@ -29,10 +35,12 @@ mod stacks;
 
 pub use curve::Curve;
 pub use footprint::{Footprint, Parts};
+pub use foreign::Reading;
 pub use large::LargeBlocks;
 pub use live_set::{LiveSet, Sample};
 pub use recorded::Recorded;
 pub use recorder::{Block, Freed, Memory, Origin, Recorder, Settings};
+pub use regions::{Owner, Region, Regions};
 pub use sampler::{Draw, Sampler};
 pub use sites::Sites;
 pub use stacks::{Frames, Names, Paths, Place};

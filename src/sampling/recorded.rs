@@ -41,7 +41,8 @@ impl Recorder {
     /// Ends the recording.
     pub fn finish(mut self, now: u64, rss: u64, memory: &mut impl Memory) -> Recorded {
         self.measure(now, memory);
-        for (site, bytes) in self.large.untouched_by_site() {
+        self.measure_regions(now, memory);
+        for (site, bytes) in self.large.never_touched_by_site() {
             self.sites.untouched(site, bytes);
         }
         // A peak that nothing has come down from yet is the present.

@@ -3,8 +3,10 @@
 use super::copies::LineCopies;
 use super::curve::{Curve, Point};
 use super::footprint::{Footprint, Parts};
+use super::foreign::Foreign;
 use super::large::{LARGE, LargeBlock, LargeBlocks};
 use super::live_set::{LiveSet, Sample};
+use super::pace::Pace;
 use super::sampler::{Draw, Sampler};
 use super::sites::{Sites, Worth};
 use super::sizes::Sizes;
@@ -30,6 +32,10 @@ pub trait Memory {
     fn unwatch(&mut self, address: usize);
     /// How many bytes of a range are resident.
     fn resident(&mut self, start: usize, length: u64) -> u64;
+    /// How many bytes of the process are resident and of no file; `None` where that is not known.
+    fn anonymous(&mut self) -> Option<u64> {
+        None
+    }
 }
 
 /// A block that was taken out of the books: enough to put it back.
@@ -73,27 +79,8 @@ impl<F> Clone for Origin<'_, F> {
 
 impl<F> Copy for Origin<'_, F> {}
 
-/// Everything is recorded up to this many events, so that an ordinary cell is exact.
-const ALWAYS_EXACT: u64 = 50_000;
-
-/// Beyond that, everything is recorded as long as it has cost less than so many nanoseconds.
-const EXACT_ALLOWANCE: u64 = 10_000_000;
-
 /// Live samples at most, unless everything is to be recorded.
 const MAX_LIVE: usize = 1 << 16;
-
-/// The share of the time that samples may take.
-const BUDGET: f64 = 0.008;
-
-/// Between two looks at the time that they took: events, and nanoseconds.
-const PACE: (u64, u64) = (256, 2_000_000);
-
-/// Nanoseconds that it takes to look whether a page is resident, about.
-const PAGE_COST: u64 = 20;
-
-/// Looks before a free may take one part in so many of the time, after an allowance in nanoseconds.
-const LOOK_SHARE: u64 = 100;
-const LOOK_ALLOWANCE: u64 = 4_000_000;
 
 /// Lines that a point of the curve tells apart.
 const MAX_HELD: usize = 24;
@@ -121,19 +108,14 @@ pub struct Recorder {
     /// Nothing was freed since the footprint was largest: what is held is still the peak's.
     pub(super) at_peak: bool,
     pub(super) events: u64,
-    paced: Pace,
+    pub(super) paced: Pace,
     /// By [`Recorder::measure`].
     pub(super) pages_looked_at: u64,
     pub(super) sizes: Sizes,
     pub(super) copies: LineCopies,
-}
-
-/// Where the recorder stood when the time was last looked at.
-#[derive(Debug, Clone, Copy, Default)]
-struct Pace {
-    events: u64,
-    now: u64,
-    spent: u64,
+    pub(super) foreign: Foreign,
+    /// The last stack of the recording thread with a line of the user's own, as [`Names`] numbers it.
+    pub(super) last_stack: Option<u32>,
 }
 
 impl Recorder {
@@ -161,6 +143,8 @@ impl Recorder {
             pages_looked_at: 0,
             sizes: Sizes::default(),
             copies: LineCopies::default(),
+            foreign: Foreign::default(),
+            last_stack: None,
             settings,
         }
     }
@@ -236,7 +220,7 @@ impl Recorder {
                 let held = self.line_held.get(line as usize).copied().unwrap_or(0.0);
                 self.copies.allocated(block.address, block.size, line, held);
             }
-            self.large.insert(block.address, LargeBlock { size: block.size, touched: 0, site });
+            self.large.insert(block.address, LargeBlock::new(block.size, 0, site));
         } else {
             let probability = self.sampler.probability(block.size);
             let worth = Worth::new(block.size, probability);
@@ -258,6 +242,9 @@ impl Recorder {
     ) -> Option<Freed> {
         if net < 0 {
             self.look_before_a_decrease(now, memory);
+        }
+        if net <= -(LARGE as i64) {
+            self.grow_before_a_loss(now, memory);
         }
         let freed = self.take_out(address, memory);
         if net < 0 {
@@ -291,16 +278,6 @@ impl Recorder {
         self.copies.freeing = None;
     }
 
-    /// Before native bytes go: is this the peak, by what of the large blocks is in use now?
-    fn look_before_a_decrease(&mut self, now: u64, memory: &mut impl Memory) {
-        let untouched = self.large.untouched();
-        let could_be_a_peak = self.bytes() + untouched as i64 > self.peak;
-        let affordable = self.pages_looked_at * PAGE_COST <= now / LOOK_SHARE + LOOK_ALLOWANCE;
-        if untouched > 0 && could_be_a_peak && affordable {
-            self.measure(now, memory);
-        }
-    }
-
     /// Python is about to free a block: of these only small objects are in the books. A larger block
     /// is a native one, and told by [`Recorder::freed`].
     pub fn freed_object(
@@ -331,7 +308,7 @@ impl Recorder {
         self.moving += block.size - block.touched;
         self.copies.freed(address, block);
         self.sites.freed(block.site, Worth::new(block.touched, 1.0));
-        self.sites.untouched(block.site, block.size - block.touched);
+        self.sites.untouched(block.site, block.never_touched());
         self.hold(block.site, -(block.touched as f64), 0.0);
         let sample = Sample { address, size: block.size, site: block.site };
         Some(Freed { sample, touched: Some(block.touched) })
@@ -345,7 +322,7 @@ impl Recorder {
             Some(touched) => {
                 self.moving -= size - touched;
                 self.sites.untouched_again(site, size - touched);
-                let block = LargeBlock { size, touched, site };
+                let block = LargeBlock::new(size, touched, site);
                 if let (Allocator::Malloc, Some(line)) =
                     (self.sites.allocator(site), self.sites.line(site))
                 {
@@ -377,35 +354,6 @@ impl Recorder {
     fn count(&mut self, net: i64) {
         self.footprint.add_native(net);
         self.moving = 0;
-    }
-
-    /// Blocks that may be partly in use, for a look without the lock: (address, size).
-    pub fn partly_touched(&self) -> Vec<(usize, u64)> {
-        self.large.partial()
-    }
-
-    /// What such a look has found: (address, size, resident bytes).
-    pub fn touched(&mut self, found: &[(usize, u64, u64)], now: u64) {
-        for &(address, size, resident) in found {
-            if let Some((site, growth)) = self.large.measured(address, size, resident) {
-                self.leave_peak_if_below();
-                self.sites.change(site, growth as f64, 0.0);
-                self.copies.grown(address, growth);
-                self.hold(site, growth as f64, 0.0);
-            }
-        }
-        self.look(now);
-    }
-
-    pub(super) fn measure(&mut self, now: u64, memory: &mut impl Memory) {
-        let found: Vec<(usize, u64, u64)> = self
-            .large
-            .partial()
-            .into_iter()
-            .map(|(address, size)| (address, size, memory.resident(address, size)))
-            .collect();
-        self.pages_looked_at += found.iter().map(|(_, size, _)| size / 4096).sum::<u64>();
-        self.touched(&found, now);
     }
 
     /// The footprint now.
@@ -467,6 +415,7 @@ impl Recorder {
         }
         self.leave_peak();
         self.moving = 0;
+        self.unmapped_regions(start, length, now, memory);
         let ours = self.footprint.unmap(start, length);
         self.look(now);
         ours
@@ -477,48 +426,6 @@ impl Recorder {
         self.point(now, Some(rss));
     }
 
-    /// Looks at what the samples cost, now and then: `spent` of `now` nanoseconds so far.
-    /// Raises the interval where it is too much.
-    pub fn pace(&mut self, now: u64, spent: u64, memory: &mut impl Memory) {
-        if self.interval() == 0.0 && spent < EXACT_ALLOWANCE {
-            return;
-        }
-        let due = self.events >= self.paced.events + PACE.0 && now >= self.paced.now + PACE.1;
-        if self.settings.exact || self.events < ALWAYS_EXACT || !due {
-            return;
-        }
-        let last = std::mem::replace(&mut self.paced, Pace { events: self.events, now, spent });
-        let share = (spent - last.spent) as f64 / (now - last.now) as f64;
-        if share > BUDGET {
-            // The share falls as the interval grows: this many doublings bring it to the budget.
-            self.coarsen((share / BUDGET).log2().round().clamp(1.0, 4.0) as u32, memory);
-        }
-    }
-
-    /// The blocks that are live by what is known of them, thinned to a coarser interval.
-    pub(super) fn coarsen(&mut self, doublings: u32, memory: &mut impl Memory) {
-        let before: Vec<Sample> = self.live.iter().copied().collect();
-        let old: Vec<f64> = before.iter().map(|s| self.sampler.probability(s.size)).collect();
-        self.sampler.coarsen(doublings);
-        self.leave_peak_if_below();
-        for (sample, old) in before.into_iter().zip(old) {
-            let was = Worth::new(sample.size, old);
-            let is = if self.sampler.survives(sample.size) {
-                Worth::new(sample.size, self.sampler.probability(sample.size))
-            } else {
-                self.live.remove(sample.address);
-                memory.unwatch(sample.address);
-                Worth { bytes: 0.0, variance: 0.0 }
-            };
-            let (bytes, variance) = (is.bytes - was.bytes, is.variance - was.variance);
-            if (bytes, variance) != (0.0, 0.0) {
-                self.sites.change(sample.site, bytes, variance);
-                self.sizes.change(sample.size, bytes, variance);
-                self.hold(sample.site, bytes, variance);
-            }
-        }
-    }
-
     fn site(&mut self, allocator: Allocator, origin: Origin<'_, impl Frames>) -> u32 {
         // A thread without a line of the user's own works for the line that runs meanwhile.
         let waiting = if origin.recording_thread { None } else { self.running };
@@ -527,21 +434,28 @@ impl Recorder {
         } else {
             self.names.intern_native(origin.library, waiting)
         };
+        if origin.recording_thread && self.names.known(number).line.is_some() {
+            self.last_stack = Some(number);
+        }
+        let thread = if origin.frames.is_some() { ThreadKind::Python } else { ThreadKind::Native };
+        let site = self.site_of(number, allocator, thread);
+        if thread == ThreadKind::Native {
+            self.sites.waits(site, waiting);
+        }
+        site
+    }
+
+    pub(super) fn site_of(&mut self, number: u32, from: Allocator, thread: ThreadKind) -> u32 {
         let known = self.names.known(number);
-        let index = allocator as usize;
+        let index = from as usize;
         if known.sites[index] == NO_SITE {
-            let thread =
-                if origin.frames.is_some() { ThreadKind::Python } else { ThreadKind::Native };
-            known.sites[index] = self.sites.add(known.stack, allocator, thread, known.line);
-            if thread == ThreadKind::Native {
-                self.sites.waits(known.sites[index], waiting);
-            }
+            known.sites[index] = self.sites.add(known.stack, from, thread, known.line);
         }
         known.sites[index]
     }
 
     /// A site holds more or less.
-    fn hold(&mut self, site: u32, bytes: f64, variance: f64) {
+    pub(super) fn hold(&mut self, site: u32, bytes: f64, variance: f64) {
         if self.sites.allocator(site) == Allocator::Pymalloc {
             self.footprint.add_objects(bytes, variance);
         }
@@ -569,7 +483,7 @@ impl Recorder {
     }
 
     /// To be called after every change of the footprint.
-    fn look(&mut self, now: u64) {
+    pub(super) fn look(&mut self, now: u64) {
         let footprint = self.bytes();
         if footprint > self.peak || (self.at_peak && footprint == self.peak) {
             self.peak = footprint;

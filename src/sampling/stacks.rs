@@ -4,7 +4,9 @@
 //! seen before is taken apart, and only a frame that was not seen before is named. So the usual
 //! sample costs one pass over its frames and one look into a table.
 
-use crate::profile::{FileId, FileKind, Frame, FrameId, SourceFile, StackId, StackTable};
+use crate::profile::{
+    Allocator, FileId, FileKind, Frame, FrameId, SourceFile, StackId, StackTable,
+};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -92,10 +94,12 @@ pub(super) struct Known {
     /// Its line of the user's own code: an index into [`Names::lines`].
     pub line: Option<u32>,
     /// Its site for each allocator; [`NO_SITE`] until there is one.
-    pub sites: [u32; 3],
+    pub sites: [u32; ALLOCATORS],
 }
 
 pub(super) const NO_SITE: u32 = u32::MAX;
+
+const ALLOCATORS: usize = Allocator::ALL.len();
 
 /// From this many rows on a new stack is cut down to its line: a program that makes new code
 /// for ever must not fill our memory.
@@ -171,7 +175,7 @@ impl Names {
 
     fn add(&mut self, hash: u64, stack: Option<StackId>, line: Option<u32>) -> u32 {
         let number = self.known.len() as u32;
-        self.known.push(Known { stack, line, sites: [NO_SITE; 3] });
+        self.known.push(Known { stack, line, sites: [NO_SITE; ALLOCATORS] });
         self.by_hash.insert(hash, number);
         number
     }

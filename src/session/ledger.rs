@@ -2,7 +2,7 @@
 //! and malloc say.
 
 use crate::hooks::{self, own_bytes, residency};
-use crate::profile::{Balance, Bytes, Ledger, SignedBytes};
+use crate::profile::{Balance, Bytes, Ledger, OfFiles, SignedBytes};
 use crate::sampling::{Parts, Recorder};
 
 /// Bytes of our own that are in memory. Large tables are mapped whole and fill up as they are used.
@@ -17,6 +17,8 @@ pub(super) fn own_resident(recorder: &Recorder) -> u64 {
 pub(super) struct Readings {
     /// The resident set size at the start, at its peak and at the end.
     pub rss: [Bytes; 3],
+    /// What of it was of files.
+    pub of_files: OfFiles,
     /// What the footprint was made of at its peak and at the end.
     pub parts: [Parts; 2],
     /// [`own_resident`] at the start and at the end.
@@ -27,17 +29,21 @@ impl Readings {
     /// The ledger. The caller holds no lock: malloc is asked for what it keeps.
     pub(super) fn ledger(&self) -> Ledger {
         let [start, peak, end] = self.rss;
-        let balance = |rss: Bytes, parts: Parts| Balance {
-            resident: SignedBytes(rss.0 as i64 - start.0 as i64),
+        let grown = |now: Bytes, then: Bytes| SignedBytes(now.0 as i64 - then.0 as i64);
+        let balance = |rss: Bytes, of_files: Bytes, parts: Parts| Balance {
+            resident: grown(rss, start),
             objects: SignedBytes(parts.objects),
             arenas: SignedBytes(parts.arenas),
             blocks: SignedBytes(parts.blocks),
+            pools: SignedBytes(parts.foreign),
+            files: grown(of_files, self.of_files.start),
             recorder: SignedBytes(self.own[1] as i64 - self.own[0] as i64),
             ..Balance::default()
         };
         Ledger {
-            peak: balance(peak, self.parts[0]).settled(None),
-            end: balance(end, self.parts[1]).settled(hooks::heap::free_in_malloc().map(Bytes)),
+            peak: balance(peak, self.of_files.peak, self.parts[0]).settled(None),
+            end: balance(end, self.of_files.end, self.parts[1])
+                .settled(hooks::heap::free_in_malloc().map(Bytes)),
         }
     }
 }

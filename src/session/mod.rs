@@ -5,16 +5,18 @@
 //! a few hundred nanoseconds at a sample, by code that neither allocates through a hook nor calls
 //! Python, so it cannot be waited for in a circle.
 
+mod foreign;
 mod ledger;
 mod poll;
 mod recording;
 
+pub use foreign::read_pools;
 pub use recording::{Described, Options, Session, collection, is_recording};
 
 use crate::hooks::lock::{ForkLock, Guard};
 use crate::hooks::{self, Callbacks, Noted, Saved, fork};
 use crate::profile::{Allocator, Collection};
-use crate::sampling::{self, Block, Frames, Freed, Origin, Recorder, Sample};
+use crate::sampling::{self, Block, Frames, Freed, Origin, Owner, Recorder, Region, Sample};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -150,6 +152,9 @@ impl sampling::Memory for OwnMemory {
     fn resident(&mut self, start: usize, length: u64) -> u64 {
         hooks::residency::resident(start, length as usize) as u64
     }
+    fn anonymous(&mut self) -> Option<u64> {
+        foreign::read().map(|resident| resident.anonymous().0)
+    }
 }
 
 #[cfg(feature = "python")]
@@ -279,6 +284,7 @@ const CALLBACKS: Callbacks = Callbacks {
     },
     unmapped: |start, length| {
         with_live(VISIBLE, Cost::OfCounting, |live, now| {
+            foreign::before_unmapping(length);
             live.recorder.unmapped(start, length, now, &mut OwnMemory)
         });
     },
@@ -291,6 +297,23 @@ const CALLBACKS: Callbacks = Callbacks {
             })
             .flatten()
         })
+    },
+    reserved: |start, length, caller| {
+        with_live(0, Cost::OfCounting, |live, _| {
+            let region = Region { start, length, owner: Owner::Other, caller };
+            live.recorder.reserved(region);
+        });
+    },
+    going_back: |start, length| {
+        with_live(VISIBLE, Cost::OfCounting, |live, now| {
+            live.recorder.going_back(start, length, now, &mut OwnMemory) as usize
+        })
+        .unwrap_or(0)
+    },
+    gone_back: |start, length, resident| {
+        with_live(VISIBLE, Cost::OfCounting, |live, now| {
+            live.recorder.gone_back(start, length, resident as u64, now, &mut OwnMemory);
+        });
     },
 };
 

@@ -6,9 +6,8 @@
 //! Around a fork there is no such thread: since 3.12 Python warns about a fork with several
 //! threads, and a cell must not be warned about ours. It comes back a little later.
 
-use super::{OWN_PEAK, live};
+use super::{OWN_PEAK, foreign, live};
 use crate::hooks::{own_bytes, quiet_thread, residency};
-use crate::process::RssReader;
 use crate::profile::{Bytes, Nanos};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -67,13 +66,13 @@ pub(super) fn period(duration: Nanos) -> Nanos {
 }
 
 fn begin() -> Option<Poll> {
-    let rss = RssReader::open()?;
+    foreign::read()?;
     let stop = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&stop);
     let body = move || {
         while !told.load(Relaxed) {
             std::thread::park_timeout(PERIOD);
-            read(&rss);
+            read();
             READINGS.fetch_add(1, Relaxed);
         }
     };
@@ -81,21 +80,25 @@ fn begin() -> Option<Poll> {
     Some(Poll { thread, stop })
 }
 
-fn read(rss: &RssReader) {
+fn read() {
     let entered = Instant::now();
-    let Some(bytes) = rss.read() else { return };
+    let Some(resident) = foreign::read() else { return };
+    let bytes = resident.all;
     OWN_PEAK.fetch_max(own_bytes() as u64, Relaxed);
     super::look_for_libraries();
-    let found = look_at_large_blocks(bytes, entered);
+    foreign::name_owners();
+    let (blocks, regions) = look(bytes, entered);
     if let Some(live) = live().as_mut() {
         live.now = live.nanos(Instant::now());
-        live.recorder.touched(&found, live.now);
+        live.recorder.touched(&blocks, live.now);
+        foreign::tell(&mut live.recorder, regions, resident, live.now);
         live.recorder.poll(bytes.0, live.now);
         live.spent += entered.elapsed().as_nanos() as u64;
     }
+    foreign::ask();
 }
 
-/// The resident set size and the moment of the last look at large blocks, and what it cost.
+/// The resident set size and the moment of the last look at blocks and regions, and what it cost.
 static LOOKED: Mutex<Option<(Bytes, Instant, Duration)>> = Mutex::new(None);
 
 /// Growth of the resident set that is worth a look.
@@ -104,23 +107,24 @@ const GROWTH: u64 = 256 << 10;
 /// A look may take this share of the time: it waits as many times as long as the last one took.
 const PATIENCE: u32 = 200;
 
-/// How much of the large blocks is in use, if that may have changed. Without the lock: a block that is
-/// gone by now is passed over by the recorder.
-fn look_at_large_blocks(rss: Bytes, now: Instant) -> Vec<(usize, u64, u64)> {
+/// How much of the large blocks and of the regions is in use, if that may have changed. Without the
+/// lock: a block that is gone by now is passed over by the recorder.
+fn look(rss: Bytes, now: Instant) -> (Vec<(usize, u64, u64)>, Option<foreign::Found>) {
     let mut last = unpoisoned(&LOOKED);
     let due = last.is_none_or(|(then, at, cost)| {
         rss.0.abs_diff(then.0) >= GROWTH && now.duration_since(at) >= cost * PATIENCE
     });
     if !due {
-        return Vec::new();
+        return (Vec::new(), None);
     }
     let partial = live().as_ref().map(|live| live.recorder.partly_touched()).unwrap_or_default();
     let found: Vec<_> = partial
         .into_iter()
         .map(|(start, size)| (start, size, residency::resident(start, size as usize) as u64))
         .collect();
+    let regions = foreign::look();
     *last = Some((rss, now, now.elapsed()));
-    found
+    (found, regions)
 }
 
 /// The process is about to fork.

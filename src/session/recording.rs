@@ -1,14 +1,14 @@
 //! Starting and stopping.
 
 use super::ledger::{Readings, own_resident};
-use super::{AT_FORK, CALLBACKS, LIVE, Live, OWN_PEAK, OwnMemory, live, poll};
+use super::{AT_FORK, CALLBACKS, LIVE, Live, OWN_PEAK, OwnMemory, foreign, live, poll};
 use crate::error::{Error, Result};
 use crate::hooks::{self, HookGuard, own_bytes};
-use crate::process::{self, HighWaterMark, RssReader};
+use crate::process::{self, HighWaterMark, Resident, RssReader};
 use crate::profile::{
     Bytes, Collection, Estimate, FileKind, Nanos, Profile, Recording, SourceFile, Totals, VERSION,
 };
-use crate::sampling::{Paths, Recorder, Settings};
+use crate::sampling::{Paths, Reading, Recorder, Settings};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -28,6 +28,10 @@ pub struct Options {
     pub interpreter: String,
     /// Why there are no Python stacks, when there are none.
     pub no_stacks: Option<String>,
+    /// The pools of libraries that are there, with what they hold.
+    pub pools: Vec<Reading>,
+    /// Asks for a reading of the pools ([`super::read_pools`]); called by the poll thread.
+    pub ask: Option<fn()>,
 }
 
 /// What a file of the user's own is called and says.
@@ -50,11 +54,12 @@ pub struct Session {
     process: u32,
     rss: Option<RssReader>,
     mark: HighWaterMark,
-    start_rss: Bytes,
-    /// Of our own, in memory when `start_rss` was read.
+    start: Resident,
+    /// Of our own, in memory when `start` was read.
     start_own: u64,
     started: Instant,
     started_at: f64,
+    more_gaps: Vec<String>,
 }
 
 /// Collector runs that are kept; of more the longest are.
@@ -78,13 +83,14 @@ impl Session {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         let seed = since_1970.as_ref().map_or(1, |d| d.as_nanos() as u64);
         let settings = Settings { exact: options.exact, seed, paths: options.paths.clone() };
-        let recorder = Recorder::new(settings);
+        let mut recorder = Recorder::new(settings);
+        foreign::begin(&mut recorder, &options.pools, options.ask);
         OWN_PEAK.store(own_bytes() as u64, Relaxed);
         let rss = RssReader::open();
         hooks::fork::watch(AT_FORK, &LIVE);
         poll::start();
         let mark = HighWaterMark::reset();
-        let start_rss = rss.as_ref().and_then(RssReader::read).unwrap_or_default();
+        let start = rss.as_ref().and_then(RssReader::read_parts).unwrap_or_default();
         let start_own = own_resident(&recorder);
         let started = Instant::now();
         *live() = Some(Live {
@@ -107,16 +113,22 @@ impl Session {
             process: std::process::id(),
             rss,
             mark,
-            start_rss,
+            start,
             start_own,
             started,
             started_at: since_1970.map_or(0.0, |d| d.as_secs_f64()),
+            more_gaps: Vec::new(),
         })
     }
 
     /// Time since the start.
     pub fn elapsed(&self) -> Nanos {
         Nanos(self.started.elapsed().as_nanos() as u64)
+    }
+
+    /// Adds what could not be measured: each one sentence.
+    pub fn say(&mut self, gaps: Vec<String>) {
+        self.more_gaps.extend(gaps);
     }
 
     /// Takes the hooks off and gives what was recorded. `describe` is called afterwards, once for
@@ -140,8 +152,10 @@ impl Session {
         let saw_python = guard.still_sees_python();
         drop(guard);
         let peak = self.mark.read();
-        let end_rss = self.rss.as_ref().and_then(RssReader::read).unwrap_or_default();
+        let end = self.rss.as_ref().and_then(RssReader::read_parts).unwrap_or_default();
+        let (start_rss, end_rss) = (self.start.all, end.all);
         poll::stop();
+        foreign::end();
         let live = live().take().ok_or(Error::NotRecording)?;
         OWN_PEAK.fetch_max(own_bytes() as u64, Relaxed);
         let Live { mut recorder, spent, mut collections, collection_count, .. } = live;
@@ -155,12 +169,12 @@ impl Session {
         // What the countdowns used up is the number of bytes requested, sampled or not.
         let requested = (counted.allocated + hooks::requested_small()) as f64;
         let mut peak_rss = peak.unwrap_or_default();
-        peak_rss.0 = peak_rss.0.max(self.start_rss).max(end_rss);
+        peak_rss.0 = peak_rss.0.max(start_rss).max(end_rss);
         let totals = Totals {
             peak_footprint: recorded.peak.0,
             peak_at: recorded.peak.1,
             footprint_delta: recorded.footprint,
-            start_rss: self.start_rss,
+            start_rss,
             peak_rss: peak_rss.0,
             peak_rss_exact: peak_rss.1,
             end_rss,
@@ -168,10 +182,12 @@ impl Session {
             allocation_count: count,
             surviving,
             live_at_peak: at_peak,
+            of_files: foreign::of_files(self.start.of_files, end.of_files),
         };
-        let rss = [self.start_rss, peak_rss.0, end_rss];
-        let ledger =
-            self.rss.is_some().then(|| Readings { rss, parts: recorded.parts, own }.ledger());
+        let rss = [start_rss, peak_rss.0, end_rss];
+        let ledger = self.rss.is_some().then(|| {
+            Readings { rss, of_files: totals.of_files, parts: recorded.parts, own }.ledger()
+        });
         let mut gaps = self.gaps(coverage, peak_rss.1);
         if !saw_python {
             gaps.push("Python's small objects were not seen to the end: another tool (tracemalloc, as it stopped) took memprofile's allocator hooks off while the code ran. Start and stop it outside of the profiled code.".to_owned());
@@ -243,6 +259,7 @@ impl Session {
             "The recording ended early by a fault of memprofile's own; the figures cover the time before it. Please report it.",
         );
         gaps.extend(self.options.no_stacks.clone());
+        gaps.extend(self.more_gaps.iter().cloned());
         gaps
     }
 }
@@ -254,6 +271,7 @@ impl Drop for Session {
             std::mem::forget(self.hooks.take());
         } else if self.hooks.take().is_some() {
             poll::stop();
+            foreign::end();
             live().take();
         }
     }

@@ -19,6 +19,7 @@ CELLS = {
     "objects": 'kept = [{"id": i, "name": str(i)} for i in range(300_000)]',
     "blocks": "kept = [bytes(700 + i % 300) for i in range(150_000)]",
     "large": "kept = [bytes(50_000_000) + b'1' for _ in range(3)]",
+    "library": "import decimal, email.mime.text, xml.dom.minidom, unittest.mock, asyncio",
     "freed": "some = [bytes(700 + i % 300) for i in range(150_000)]; kept = some[::20]; del some",
 }
 

@@ -3,8 +3,8 @@
 
 use memprofile::profile::{
     Allocator, Bytes, Collection, Estimate, FileId, FileKind, Frame, FrameId, LineKey, Nanos,
-    Profile, Recording, SignedBytes, Site, SizeClass, SourceFile, StackId, StackTable, ThreadKind,
-    Timeline, TimelinePoint, Totals, VERSION,
+    OfFiles, Profile, Recording, SignedBytes, Site, SizeClass, SourceFile, StackId, StackTable,
+    ThreadKind, Timeline, TimelinePoint, Totals, VERSION,
 };
 
 pub const MIB: u64 = 1 << 20;
@@ -55,6 +55,7 @@ impl Builder {
                     allocation_count: Estimate::default(),
                     surviving: Estimate::default(),
                     live_at_peak: Estimate::default(),
+                    of_files: OfFiles::default(),
                 },
                 stacks: StackTable { files: vec![file], ..StackTable::default() },
                 sites: Vec::new(),

@@ -2,6 +2,7 @@
 
 mod breakdowns;
 mod fixtures;
+mod foreign;
 mod layers;
 mod profile_file;
 mod rendering;

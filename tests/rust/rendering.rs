@@ -142,7 +142,7 @@ prop_compose! {
 prop_compose! {
     fn site(stacks: u32)(
         stack in proptest::option::of(0..stacks.max(1)),
-        allocator in prop_oneof![Just(Allocator::Pymalloc), Just(Allocator::Malloc), Just(Allocator::Mmap)],
+        allocator in proptest::sample::select(Allocator::ALL.to_vec()),
         native in any::<bool>(),
         figures in [estimate(), estimate(), estimate(), estimate(), estimate()],
     ) -> Site {

@@ -1,0 +1,69 @@
+//! When a recording goes over to samples, and to coarser ones: by what they cost.
+
+use super::live_set::Sample;
+use super::recorder::{Memory, Recorder};
+use super::sites::Worth;
+
+/// Everything is recorded up to this many events, so that an ordinary cell is exact.
+const ALWAYS_EXACT: u64 = 50_000;
+
+/// Beyond that, everything is recorded as long as it has cost less than so many nanoseconds.
+const EXACT_ALLOWANCE: u64 = 10_000_000;
+
+/// The share of the time that samples may take.
+const BUDGET: f64 = 0.008;
+
+/// Between two looks at the time that they took: events, and nanoseconds.
+const PACE: (u64, u64) = (256, 2_000_000);
+
+/// Where the recorder stood when the time was last looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Pace {
+    events: u64,
+    now: u64,
+    spent: u64,
+}
+
+impl Recorder {
+    /// Looks at what the samples cost, now and then: `spent` of `now` nanoseconds so far.
+    /// Raises the interval where it is too much.
+    pub fn pace(&mut self, now: u64, spent: u64, memory: &mut impl Memory) {
+        if self.interval() == 0.0 && spent < EXACT_ALLOWANCE {
+            return;
+        }
+        let due = self.events >= self.paced.events + PACE.0 && now >= self.paced.now + PACE.1;
+        if self.settings.exact || self.events < ALWAYS_EXACT || !due {
+            return;
+        }
+        let last = std::mem::replace(&mut self.paced, Pace { events: self.events, now, spent });
+        let share = (spent - last.spent) as f64 / (now - last.now) as f64;
+        if share > BUDGET {
+            // The share falls as the interval grows: this many doublings bring it to the budget.
+            self.coarsen((share / BUDGET).log2().round().clamp(1.0, 4.0) as u32, memory);
+        }
+    }
+
+    /// The blocks that are live by what is known of them, thinned to a coarser interval.
+    pub(super) fn coarsen(&mut self, doublings: u32, memory: &mut impl Memory) {
+        let before: Vec<Sample> = self.live.iter().copied().collect();
+        let old: Vec<f64> = before.iter().map(|s| self.sampler.probability(s.size)).collect();
+        self.sampler.coarsen(doublings);
+        self.leave_peak_if_below();
+        for (sample, old) in before.into_iter().zip(old) {
+            let was = Worth::new(sample.size, old);
+            let is = if self.sampler.survives(sample.size) {
+                Worth::new(sample.size, self.sampler.probability(sample.size))
+            } else {
+                self.live.remove(sample.address);
+                memory.unwatch(sample.address);
+                Worth { bytes: 0.0, variance: 0.0 }
+            };
+            let (bytes, variance) = (is.bytes - was.bytes, is.variance - was.variance);
+            if (bytes, variance) != (0.0, 0.0) {
+                self.sites.change(sample.site, bytes, variance);
+                self.sizes.change(sample.size, bytes, variance);
+                self.hold(sample.site, bytes, variance);
+            }
+        }
+    }
+}

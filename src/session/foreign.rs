@@ -1,0 +1,171 @@
+//! Allocators that no hook sees (`sampling::foreign`): where their regions are, whose, and when pools
+//! are read.
+//!
+//! A pool is read by Python, so by a thread that holds the GIL and between two instructions. The poll
+//! thread never waits for the GIL: it asks for a reading ([`Options::ask`](super::Options)), and the
+//! main thread takes one when it gets there.
+
+use super::{VISIBLE, live, with_own_stack};
+use crate::hooks::lock::ForkLock;
+use crate::hooks::residency;
+use crate::process::{self, Resident, RssReader};
+use crate::profile::{Bytes, OfFiles};
+use crate::sampling::{Owner, Reading, Recorder, Region};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+/// The reader of the recording that is on. It is of this process: a forked child opens its own.
+static READER: ForkLock<Option<RssReader>> = ForkLock::new(None);
+
+/// The largest reading of what is of files.
+static OF_FILES: AtomicU64 = AtomicU64::new(0);
+
+/// What asks for a reading of the pools.
+static ASK: ForkLock<Option<fn()>> = ForkLock::new(None);
+
+/// A recording begins. Its recorder is told what is there: regions, where there is a pool that uses
+/// them, and what pools hold.
+pub(super) fn begin(recorder: &mut Recorder, pools: &[Reading], ask: Option<fn()>) {
+    *READER.lock() = RssReader::open();
+    *ASK.lock() = ask;
+    OF_FILES.store(0, Relaxed);
+    if !pools.is_empty() {
+        for found in process::reserved() {
+            let owner = owner_by_place(found.start, pools);
+            let region = Region { start: found.start, length: found.length, owner, caller: 0 };
+            let resident = residency::resident(found.start, found.length);
+            recorder.found_region(region, resident as u64);
+        }
+    }
+    pools.iter().for_each(|&pool| recorder.found_pool(pool));
+    if let Some(resident) = read() {
+        recorder.anonymous(resident.anonymous().0, 0);
+    }
+}
+
+/// A recording has ended.
+pub(super) fn end() {
+    *READER.lock() = None;
+    *ASK.lock() = None;
+}
+
+/// The resident set now.
+pub(super) fn read() -> Option<Resident> {
+    let resident = READER.lock().as_ref()?.read_parts()?;
+    OF_FILES.fetch_max(resident.of_files.0, Relaxed);
+    Some(resident)
+}
+
+/// What was of files, with the readings at the start and at the end.
+pub(super) fn of_files(start: Bytes, end: Bytes) -> OfFiles {
+    let peak = Bytes(OF_FILES.load(Relaxed).max(start.0).max(end.0));
+    OfFiles { start, peak, end }
+}
+
+/// Asks for a reading of the pools.
+pub(super) fn ask() {
+    let ask = *ASK.lock();
+    if let Some(ask) = ask {
+        ask();
+    }
+}
+
+/// Bytes that mimalloc asks the kernel to place its regions between (src/os.c, `_mi_os_get_aligned_hint`);
+/// nothing else is there.
+const MIMALLOC: std::ops::Range<usize> = 2 << 40..30 << 40;
+
+/// Whose region it probably is that was there before: nobody saw who reserved it.
+fn owner_by_place(start: usize, pools: &[Reading]) -> Owner {
+    let there = |owner| pools.iter().any(|pool| pool.owner == owner);
+    match (there(Owner::Arrow), there(Owner::Polars)) {
+        (true, true) if MIMALLOC.contains(&start) => Owner::Arrow,
+        (_, true) => Owner::Polars,
+        (true, false) => Owner::Arrow,
+        (false, false) => Owner::Other,
+    }
+}
+
+fn owner_by_library(file: &str) -> Owner {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    if name.contains("arrow") {
+        Owner::Arrow
+    } else if name.contains("polars") {
+        Owner::Polars
+    } else {
+        Owner::Other
+    }
+}
+
+#[cfg(native_hooks)]
+fn library_at(address: usize) -> Option<String> {
+    crate::hooks::elf::library_at(address)
+}
+
+#[cfg(not(native_hooks))]
+fn library_at(_address: usize) -> Option<String> {
+    None
+}
+
+/// Looks up whose regions are that were reserved since. Not under the lock: it waits for the linker.
+pub(super) fn name_owners() {
+    let callers = live().as_ref().map(|live| live.recorder.unknown_callers()).unwrap_or_default();
+    for caller in callers {
+        let owner = library_at(caller).map_or(Owner::Other, |file| owner_by_library(&file));
+        if let Some(live) = live().as_mut() {
+            live.recorder.resolve_caller(caller, owner);
+        }
+    }
+}
+
+/// What a look at all regions has found.
+#[derive(Debug)]
+pub(super) struct Found {
+    losses: u64,
+    regions: Vec<(Region, u64)>,
+    anonymous: Option<u64>,
+}
+
+/// Looks at all regions, without the lock.
+pub(super) fn look() -> Option<Found> {
+    let (losses, regions) = live().as_ref()?.recorder.regions()?;
+    let resident = |r: Region| (r, residency::resident(r.start, r.length) as u64);
+    let regions = regions.into_iter().map(resident).collect();
+    // After it, so that what came in between is missed now and not counted twice later.
+    Some(Found { losses, regions, anonymous: read().map(|resident| resident.anonymous().0) })
+}
+
+/// Tells the recorder what a look has found, or, without one, the resident set alone.
+pub(super) fn tell(recorder: &mut Recorder, found: Option<Found>, resident: Resident, now: u64) {
+    match found {
+        Some(Found { losses, regions, anonymous }) => {
+            recorder.regions_looked_at(losses, &regions, anonymous, now);
+        }
+        None => recorder.anonymous(resident.anonymous().0, now),
+    }
+}
+
+/// Pools were read, by a thread that holds the GIL and is not recorded now. `here`: it is in the code
+/// that is recorded, and not in ours.
+pub fn read_pools(readings: &[Reading], here: bool) {
+    let entered = Instant::now();
+    let resident = read();
+    name_owners();
+    with_own_stack(|stack| {
+        let mut lock = live();
+        let Some(live) = lock.as_mut() else { return };
+        live.now = live.nanos(entered);
+        if let Some(resident) = resident {
+            live.recorder.anonymous(resident.anonymous().0, live.now);
+        }
+        let origin = here.then(|| live.origin(stack));
+        live.recorder.read_pools(readings, origin, live.now);
+        live.spent += entered.elapsed().as_nanos() as u64;
+    });
+}
+
+/// Before addresses go that may be of a file: what is of files may be at its most.
+pub(super) fn before_unmapping(length: usize) {
+    if length as u64 >= VISIBLE {
+        read();
+    }
+}

@@ -1,0 +1,345 @@
+"""A reservation is not use: footprints against the kernel's own high-water mark.
+
+Each program runs in a process of its own, where only the lines after ``# recorded`` are recorded,
+and in another one without memprofile, whose mark is the truth. By what that has grown is the
+footprint and the files that were mapped, libraries among them.
+"""
+
+import json
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+MIB = 1 << 20
+
+FRAME = """
+import memprofile, json, re, sys
+{before}
+
+def mark():
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) * 1024
+
+def record():
+    {recorded}
+    return dict(locals())
+
+if sys.argv[1:] == ["bare"]:
+    open("/proc/self/clear_refs", "w").write("5")
+    before = mark()
+    kept = record()
+    print(mark() - before)
+    raise SystemExit
+with memprofile.profile() as profile:
+    kept = record()
+print(json.dumps(dict(
+    peak=profile.peak_footprint,
+    delta=profile.footprint_delta,
+    files=profile.file_backed_bytes,
+    allocated=profile.total_allocated,
+    touched=profile.touched_bytes,
+    gaps=profile.gaps,
+    modules=[name for name in ("numpy", "pandas", "polars", "pyarrow") if name in sys.modules],
+    sites=[[site.allocator, site.peak_bytes, site.surviving_bytes, site.allocated_bytes,
+            [line for function, _, line in site.stack if function == "record"]]
+           for site in profile.sites],
+    lines=[[line.source, line.peak_bytes, line.surviving_bytes, line.allocated_bytes,
+            line.touched_bytes] for line in profile.lines],
+)))
+"""
+
+
+def python(path, *arguments):
+    result = subprocess.run(
+        [sys.executable, "-X", "faulthandler", str(path), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        cwd=path.parent,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    return json.loads(result.stdout)
+
+
+def run(program, folder):
+    """What the profile of a program says."""
+    before, _, recorded = textwrap.dedent(program).partition("# recorded\n")
+    path = folder / "program.py"
+    path.write_text(FRAME.format(before=before, recorded=textwrap.indent(recorded, "    ").strip()))
+    return python(path)
+
+
+def holds_against_the_kernel(found, folder):
+    """Compares with the program that ran last in this folder, without memprofile."""
+    truth = python(folder / "program.py", "bare")
+    tolerance = max(0.05 * truth, 4 * MIB)
+    assert found["peak"] + found["files"] == pytest.approx(truth, abs=tolerance), found
+
+
+def of(found, allocator, figure):
+    """The sum of a figure over an allocator's sites."""
+    column = {"peak": 1, "stays": 2, "allocated": 3}[figure]
+    return sum(site[column] for site in found["sites"] if site[0] == allocator)
+
+
+def line(found, text):
+    """The figures of the one line that holds a text: peak, stays, allocated, touched."""
+    (figures,) = [figures for source, *figures in found["lines"] if text in source]
+    return figures
+
+
+TABLE = {
+    "numpy temporaries": """
+        import numpy as np
+        # recorded
+        a = np.ones(25_000_000)
+        b = a * 2 + a
+        del a
+        c = b + 1
+    """,
+    "small objects": """
+        # recorded
+        rows = [{"id": i, "name": str(i)} for i in range(500_000)]
+    """,
+    "pandas groupby": """
+        import numpy as np, pandas as pd, pyarrow
+        draw = np.random.default_rng(0)
+        # recorded
+        frame = pd.DataFrame({
+            "key": draw.choice([f"customer {n}" for n in range(1000)], 1_500_000),
+            "group": draw.integers(0, 50, 1_500_000),
+            "value": draw.random(1_500_000),
+        })
+        sums = frame.groupby(["key", "group"]).value.agg(["sum", "mean"])
+        top = frame.assign(share=frame.value / frame.groupby("key").value.transform("sum"))
+    """,
+    "polars lazy": """
+        import numpy as np, polars as pl
+        draw = np.random.default_rng(0)
+        group, v = draw.integers(0, 50, 3_000_000), draw.random(3_000_000)
+        frame = pl.DataFrame({"group": group, "v": v})
+        # recorded
+        query = frame.lazy().with_columns(twice=pl.col("v") * 2, thrice=pl.col("v") * 3)
+        out = query.sort("twice").collect()
+    """,
+    "zeros never touched": """
+        import numpy as np
+        # recorded
+        zeros = np.zeros(250_000_000)
+    """,
+    "a thousand strings in Arrow": """
+        import pyarrow as pa
+        # recorded
+        strings = pa.array(["twenty letters or so"] * 1000)
+    """,
+    "Arrow imported meanwhile": """
+        # recorded
+        import pyarrow as pa
+        strings = pa.array(["a hundred letters or so " * 4] * 300_000)
+    """,
+    "a spike of milliseconds": """
+        import numpy as np
+        # recorded
+        np.ones(12_500_000)
+        rest = list(range(1000))
+    """,
+    "old memory freed first": """
+        import numpy as np
+        old = [np.ones(50_000_000)]
+        # recorded
+        old.clear()
+        new = np.ones(37_500_000)
+    """,
+    "a mapped file": """
+        import numpy as np
+        np.ones(37_500_000).tofile("numbers")
+        # recorded
+        numbers = np.memmap("numbers", dtype="u1", mode="r")
+        total = int(numbers[::4096].sum())
+    """,
+}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_footprint_and_files_are_what_the_kernel_says(name, tmp_path):
+    found = run(TABLE[name], tmp_path)
+    holds_against_the_kernel(found, tmp_path)
+    # Files are a part of their own, and where none are mapped they are next to nothing.
+    if name == "a mapped file":
+        assert found["files"] == pytest.approx(300_000_000, rel=0.05)
+        assert found["peak"] < 4 * MIB
+    elif name in ("numpy temporaries", "small objects", "zeros never touched"):
+        assert found["files"] < 4 * MIB
+
+
+def test_lines_answer_for_arrow(tmp_path):
+    found = run(
+        """
+        import pyarrow as pa, pandas
+        words = ["a hundred letters or so " * 4] * 400_000
+        # recorded
+        strings = pa.array(words)
+        """,
+        tmp_path,
+    )
+    assert found["gaps"] == []
+    size = 400_000 * (96 + 4)
+    assert of(found, "arrow", "stays") == pytest.approx(size, rel=0.05)
+    _, stays, allocated, _ = line(found, "pa.array(words)")
+    assert stays == pytest.approx(size, rel=0.05)
+    assert allocated >= stays
+
+
+def test_lines_answer_for_polars(tmp_path):
+    found = run(
+        """
+        import polars as pl
+        # recorded
+        numbers = pl.arange(0, 10_000_000, eager=True, dtype=pl.Int64)
+        """,
+        tmp_path,
+    )
+    assert found["gaps"] == []
+    assert of(found, "polars", "stays") == pytest.approx(80_000_000, rel=0.02)
+    assert line(found, "pl.arange")[1] == pytest.approx(80_000_000, rel=0.02)
+    assert found["peak"] == pytest.approx(80_000_000, rel=0.1)
+
+
+def test_what_arrow_frees_is_temporary(tmp_path):
+    found = run(
+        """
+        import pyarrow as pa, pandas
+        words = ["a hundred letters or so " * 4] * 400_000
+        # recorded
+        strings = pa.array(words)
+        del strings
+        """,
+        tmp_path,
+    )
+    assert of(found, "arrow", "stays") < MIB
+    assert of(found, "arrow", "allocated") >= 38_000_000
+
+
+def test_libraries_are_not_imported_by_us(tmp_path):
+    found = run(
+        """
+        # recorded
+        kept = list(range(1_000_000))
+        """,
+        tmp_path,
+    )
+    assert found["modules"] == []
+    assert found["gaps"] == []
+
+
+@pytest.mark.parametrize(
+    ("package", "before"),
+    [
+        ("polars", "import polars as library, polars._plr as p; del p._estimate_memory_usage"),
+        (
+            "pyarrow",
+            "import pandas, pyarrow as library, pyarrow.lib as p\n"
+            "del p.mimalloc_memory_pool, p.jemalloc_memory_pool",
+        ),
+    ],
+)
+def test_a_version_without_the_call_is_said(package, before, tmp_path):
+    make = {
+        "polars": "library.arange(0, 10_000_000, eager=True, dtype=library.Int64)",
+        "pyarrow": "library.array(range(10_000_000))",
+    }[package]
+    program = textwrap.dedent(before) + f"\n# recorded\nnumbers = {make}\n"
+    found = run(program, tmp_path)
+    (gap,) = found["gaps"]
+    assert package in gap
+    # By its regions the memory is seen all the same, and has its line.
+    holds_against_the_kernel(found, tmp_path)
+    assert line(found, "numbers = library")[1] >= 75_000_000
+
+
+def test_reserved_room_counts_by_its_pages_and_not_when_given_back(tmp_path):
+    found = run(
+        """
+        import mmap
+        RESERVE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000
+        # recorded
+        room = mmap.mmap(-1, 256 << 20, flags=RESERVE)
+        room.write(b"x" * (40 << 20))
+        rest = mmap.mmap(-1, 64 << 20, flags=RESERVE)
+        room.madvise(mmap.MADV_DONTNEED, 0, 30 << 20)
+        """,
+        tmp_path,
+    )
+    assert found["peak"] == pytest.approx(80 * MIB, abs=2 * MIB), found
+    assert of(found, "mmap", "stays") == pytest.approx(10 * MIB, abs=MIB), found
+    assert found["delta"] == pytest.approx(10 * MIB, abs=2 * MIB)
+
+
+def test_pages_of_a_large_block_that_are_given_back_are_gone(tmp_path):
+    found = run(
+        """
+        import mmap
+        # recorded
+        block = mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        block.write(b"x" * (64 << 20))
+        block.madvise(mmap.MADV_DONTNEED, 0, 48 << 20)
+        block[0] = 1
+        """,
+        tmp_path,
+    )
+    _, stays, allocated, touched = line(found, "block = mmap")
+    assert stays == pytest.approx(16 * MIB, abs=MIB)
+    assert touched == allocated == pytest.approx(64 * MIB, abs=MIB)
+
+
+def test_touched_stands_beside_allocated(tmp_path):
+    found = run(
+        """
+        import numpy as np
+        # recorded
+        zeros = np.zeros(25_000_000)
+        zeros[:5_000_000] = 1
+        """,
+        tmp_path,
+    )
+    _, _, allocated, touched = line(found, "zeros = np")
+    assert allocated >= 200_000_000
+    assert touched == pytest.approx(40_000_000, rel=0.05)
+    assert found["touched"] < found["allocated"] - 150_000_000
+
+
+def test_readings_are_not_seen_by_a_tracer_and_end_with_the_recording(tmp_path):
+    program = """
+        import memprofile, polars, pyarrow, sys
+        files = set()
+
+        def tracer(frame, event, argument):
+            files.add(frame.f_code.co_filename)
+            return tracer
+
+        def work():
+            return sum(len(str(n)) for n in range(100_000))
+
+        for _ in range(5):
+            with memprofile.profile() as profile:
+                sys.settrace(tracer)
+                sys.setprofile(tracer)
+                work()
+                sys.settrace(None)
+                sys.setprofile(None)
+        work()
+        assert not profile.gaps, profile.gaps
+        named = {file for file in files if "polars" in file or "pyarrow" in file}
+        assert not named, named
+        print("fine")
+    """
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert (result.stdout, result.returncode) == ("fine\n", 0), result.stderr

@@ -1,0 +1,244 @@
+//! Allocators that no hook sees, on histories that are known.
+
+use memprofile::profile::Allocator;
+use memprofile::sampling::{
+    Block, Frames, Memory, Origin, Owner, Place, Reading, Recorded, Recorder, Region, Settings,
+};
+use std::collections::BTreeMap;
+
+const MIB: u64 = 1 << 20;
+
+/// A stack of one frame: line `.0` of the user's file.
+struct Line(u32);
+
+impl Frames for Line {
+    fn keys(&self) -> impl DoubleEndedIterator<Item = u64> {
+        std::iter::once(u64::from(self.0) + 1)
+    }
+    fn place(&self, _index: usize) -> Place {
+        Place { function: "<module>".into(), file: "/home/me/cell.py".into(), line: self.0 }
+    }
+    fn gap(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// What is resident, by the start of a range.
+#[derive(Default)]
+struct Pages(BTreeMap<usize, u64>);
+
+impl Memory for Pages {
+    fn watch(&mut self, _address: usize) {}
+    fn unwatch(&mut self, _address: usize) {}
+    fn resident(&mut self, start: usize, _length: u64) -> u64 {
+        self.0.get(&start).copied().unwrap_or_default()
+    }
+    fn anonymous(&mut self) -> Option<u64> {
+        Some(self.0.values().sum())
+    }
+}
+
+const START: usize = 1 << 41;
+
+fn region(owner: Owner) -> Region {
+    Region { start: START, length: 1 << 30, owner, caller: 0 }
+}
+
+/// A recorder at line 1, its process with so much in one region.
+struct Process {
+    recorder: Recorder,
+    pages: Pages,
+    now: u64,
+}
+
+impl Process {
+    fn new() -> Process {
+        let recorder = Recorder::new(Settings { exact: true, ..Settings::default() });
+        let mut process = Process { recorder, pages: Pages::default(), now: 0 };
+        process.recorder.anonymous(0, 0);
+        process
+    }
+
+    fn with_pool(owner: Owner, bytes: u64, resident: u64) -> Process {
+        let mut process = Process::new();
+        process.pages.0.insert(START, resident);
+        process.recorder.found_region(region(owner), resident);
+        process.recorder.found_pool(Reading { owner, bytes });
+        // The first look.
+        process.look();
+        process
+    }
+
+    fn run(&mut self, line: u32) {
+        self.now += 1;
+        let line = Line(line);
+        let origin = Origin { frames: Some(&line), recording_thread: true, library: None };
+        let block = Block {
+            address: 16 * self.now as usize,
+            size: 0,
+            allocator: Allocator::Pymalloc,
+            epoch: 0,
+        };
+        self.recorder.allocated(block, 0, origin, self.now, &mut self.pages);
+    }
+
+    /// The pages of the region become so many, and a poll reads the resident set.
+    fn poll(&mut self, resident: u64) {
+        self.now += 1;
+        self.pages.0.insert(START, resident);
+        self.recorder.anonymous(resident, self.now);
+    }
+
+    fn look(&mut self) {
+        self.now += 1;
+        let (losses, regions) = self.recorder.regions().expect("they are few");
+        let found: Vec<_> = regions
+            .into_iter()
+            .map(|r| (r, self.pages.resident(r.start, r.length as u64)))
+            .collect();
+        let anonymous = self.pages.anonymous();
+        self.recorder.regions_looked_at(losses, &found, anonymous, self.now);
+    }
+
+    fn read(&mut self, owner: Owner, bytes: u64, line: u32) {
+        self.now += 1;
+        let line = Line(line);
+        let origin = Origin { frames: Some(&line), recording_thread: true, library: None };
+        self.recorder.read_pools(&[Reading { owner, bytes }], Some(origin), self.now);
+    }
+
+    fn finish(mut self) -> (Recorded, BTreeMap<(u32, Allocator), [u64; 4]>) {
+        let recorded = self.recorder.finish(self.now + 1, 0, &mut self.pages);
+        let mut lines = BTreeMap::new();
+        for site in recorded.sites.iter().filter(|s| s.allocator != Allocator::Pymalloc) {
+            let line = site.stack.and_then(|s| recorded.stacks.user_line(s)).map_or(0, |f| f.line);
+            let figures = [site.peak, site.surviving, site.allocated, site.temporary];
+            lines.insert((line, site.allocator), figures.map(|f| f.value as u64 / MIB));
+        }
+        (recorded, lines)
+    }
+}
+
+#[test]
+fn a_pool_grows_at_the_line_that_runs_when_it_is_read() {
+    let mut process = Process::with_pool(Owner::Arrow, 0, 0);
+    process.run(1);
+    process.poll(100 * MIB);
+    process.read(Owner::Arrow, 90 * MIB, 1);
+    process.run(2);
+    process.poll(130 * MIB);
+    process.read(Owner::Arrow, 120 * MIB, 2);
+    process.read(Owner::Arrow, 90 * MIB, 3);
+    let (recorded, lines) = process.finish();
+    assert_eq!(lines[&(1, Allocator::Arrow)], [90, 90, 100, 10]);
+    // What came last goes first.
+    assert_eq!(lines[&(2, Allocator::Arrow)], [30, 0, 30, 30]);
+    // Its pages are still there: that is slack.
+    assert_eq!(recorded.peak.0.0, 130 * MIB);
+    assert_eq!(recorded.footprint.0 as u64, 130 * MIB);
+}
+
+#[test]
+fn a_peak_inside_of_a_call_is_the_callers() {
+    let mut process = Process::with_pool(Owner::Polars, 0, 0);
+    process.run(4);
+    process.poll(200 * MIB);
+    process.poll(600 * MIB);
+    process.read(Owner::Polars, 50 * MIB, 4);
+    let (recorded, lines) = process.finish();
+    assert_eq!(recorded.peak.0.0, 600 * MIB);
+    assert_eq!(lines[&(4, Allocator::Polars)], [600, 50, 600, 550]);
+}
+
+#[test]
+fn a_pool_in_pages_that_were_there_before_still_counts() {
+    let mut process = Process::with_pool(Owner::Polars, 10 * MIB, 500 * MIB);
+    process.run(1);
+    process.poll(500 * MIB);
+    process.read(Owner::Polars, 310 * MIB, 1);
+    let (recorded, lines) = process.finish();
+    assert_eq!(recorded.peak.0.0, 300 * MIB);
+    assert_eq!(lines[&(1, Allocator::Polars)], [300, 300, 300, 0]);
+}
+
+#[test]
+fn what_a_pool_asked_for_and_never_filled_costs_nothing() {
+    let mut process = Process::with_pool(Owner::Arrow, 0, 0);
+    process.run(1);
+    process.poll(20 * MIB);
+    process.look();
+    process.read(Owner::Arrow, 20 * MIB, 1);
+    let before = process.recorder.regions().expect("they are few");
+    assert_eq!(before.1.len(), 1);
+    process.read(Owner::Arrow, 800 * MIB, 1);
+    process.look();
+    let (recorded, _) = process.finish();
+    assert_eq!(recorded.footprint.0 as u64, 20 * MIB);
+}
+
+#[test]
+fn old_memory_that_a_pool_frees_makes_room() {
+    let mut process = Process::with_pool(Owner::Arrow, 400 * MIB, 400 * MIB);
+    process.run(1);
+    process.pages.0.insert(START, 0);
+    process.recorder.gone_back(START, 1 << 30, 400 * MIB, 1, &mut process.pages);
+    process.read(Owner::Arrow, 0, 1);
+    process.run(2);
+    process.poll(300 * MIB);
+    process.read(Owner::Arrow, 300 * MIB, 2);
+    let (recorded, lines) = process.finish();
+    assert_eq!(recorded.peak.0.0, 0);
+    assert_eq!(recorded.footprint.0, -100 * MIB as i64);
+    assert_eq!(lines[&(2, Allocator::Arrow)], [0, 300, 300, 0]);
+}
+
+#[test]
+fn a_region_of_a_library_without_a_pool_counts_by_its_pages() {
+    let mut process = Process::new();
+    process.recorder.reserved(region(Owner::Other));
+    process.run(7);
+    process.poll(70 * MIB);
+    process.run(8);
+    process.poll(80 * MIB);
+    process.pages.0.insert(START, 80 * MIB);
+    process.now += 1;
+    process.recorder.unmapped(START, 1 << 30, process.now, &mut process.pages);
+    process.pages.0.clear();
+    let (recorded, lines) = process.finish();
+    assert_eq!(recorded.peak.0.0, 80 * MIB);
+    assert_eq!(recorded.footprint.0, 0);
+    assert_eq!(lines[&(7, Allocator::Mmap)], [70, 0, 70, 70]);
+    assert_eq!(lines[&(8, Allocator::Mmap)], [10, 0, 10, 10]);
+}
+
+#[test]
+fn growth_that_other_memory_explains_is_not_of_a_region() {
+    let mut process = Process::with_pool(Owner::Arrow, 0, 0);
+    process.run(1);
+    process.recorder.native(50 * MIB as i64, 1);
+    process.poll(0);
+    process.recorder.anonymous(50 * MIB, process.now);
+    // Freed, and kept by the allocator.
+    process.recorder.native(-50 * MIB as i64, 2);
+    process.recorder.anonymous(50 * MIB, process.now);
+    let (recorded, lines) = process.finish();
+    assert!(lines.values().all(|figures| *figures == [0; 4]), "{lines:?}");
+    assert_eq!(recorded.peak.0.0, 50 * MIB);
+    assert_eq!(recorded.footprint.0, 0);
+}
+
+#[test]
+fn an_owner_that_is_looked_up_later_answers_for_his_regions() {
+    let mut process = Process::new();
+    process.recorder.reserved(Region { caller: 0x1234, ..region(Owner::Other) });
+    assert_eq!(process.recorder.unknown_callers(), [0x1234]);
+    process.recorder.resolve_caller(0x1234, Owner::Polars);
+    assert!(process.recorder.unknown_callers().is_empty());
+    let next = Region { start: START + (1 << 30), caller: 0x1234, ..region(Owner::Other) };
+    process.recorder.reserved(next);
+    assert!(process.recorder.unknown_callers().is_empty());
+    process.run(1);
+    process.poll(5 * MIB);
+    let (_, lines) = process.finish();
+    assert_eq!(lines[&(1, Allocator::Polars)], [5, 5, 5, 0]);
+}
