@@ -49,9 +49,11 @@ def sampled():
 
 def main(folder):
     folder.mkdir(parents=True, exist_ok=True)
-    for block in (nothing, lists_and_strings, large_blocks, collected, library, deep, failing, sampled):
+    blocks = (nothing, lists_and_strings, large_blocks, collected, library, deep, failing, sampled)
+    for block in blocks:
+        kept = []
         with contextlib.suppress(KeyError), memprofile.profile(title=block.__name__) as profile:
-            kept = block()
+            kept.append(block())
         data = profile.to_dict()
         # Small ones are changed and read sooner.
         points = data["timeline"]["points"]

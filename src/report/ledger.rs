@@ -24,7 +24,7 @@ pub struct LedgerRow {
 
 type Part = (&'static str, fn(&Balance) -> SignedBytes);
 
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 7] = [
     ("Python’s small objects", |b| b.objects),
     ("free places in Python’s arenas", |b| b.arenas),
     ("native blocks and mappings in use", |b| b.blocks),
@@ -32,7 +32,6 @@ const PARTS: [Part; 8] = [
     ("files mapped into memory", |b| b.files),
     ("memprofile’s own tables", |b| b.recorder),
     ("freed, and kept by malloc", |b| b.malloc_free),
-    ("not attributed", |b| b.rest),
 ];
 
 /// From this size on, and for this share of the growth, kept memory is worth a sentence.
@@ -42,13 +41,23 @@ const WORTH_WORDS: (i64, f64) = (4 << 20, 0.25);
 pub(super) fn ledger(profile: &Profile) -> Option<Ledger> {
     let ledger = profile.ledger.as_ref()?;
     let moments = [&ledger.peak, &ledger.end];
+    let rest = moments.map(|balance| balance.rest);
     let rows = PARTS
         .iter()
         .map(|(label, part)| LedgerRow { label, bytes: moments.map(part) })
+        .chain([LedgerRow { label: rest_label(rest), bytes: rest }])
         .filter(|row| row.bytes.iter().any(|bytes| bytes.0 != 0))
         .collect();
     let resident = moments.map(|balance| balance.resident);
     Some(Ledger { rows, resident, kept: kept(&ledger.end) })
+}
+
+fn rest_label(rest: [SignedBytes; 2]) -> &'static str {
+    if rest.iter().all(|bytes| bytes.0 <= 0) {
+        "less: in memory from before, or not touched yet"
+    } else {
+        "not attributed"
+    }
 }
 
 /// `118 MiB of the resident set did not come back: ...`

@@ -44,9 +44,7 @@ def test_it_passes_with_the_hooks_on(library, tmp_path, capfd):
         print(f"\n== The tests of {library}, bare and with the hooks on", flush=True)
         terminal = os.dup(1)
         # Side by side, so that both see the same load of the machine.
-        bare, hooked = (
-            start(library, way, tmp_path / way, terminal) for way in ("bare", "hooked")
-        )
+        bare, hooked = (start(library, way, tmp_path / way, terminal) for way in ("bare", "hooked"))
         try:
             bare, hooked = finish(*bare), finish(*hooked)
         finally:
