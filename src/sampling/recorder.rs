@@ -89,7 +89,7 @@ const BUDGET: f64 = 0.008;
 const PACE: (u64, u64) = (256, 2_000_000);
 
 /// Nanoseconds that it takes to look whether a page is resident, about.
-const PAGE_COST: u64 = 20;
+pub(super) const PAGE_COST: u64 = 20;
 
 /// Looks before a free may take one part in so many of the time, after an allowance in nanoseconds.
 const LOOK_SHARE: u64 = 100;
@@ -268,25 +268,6 @@ impl Recorder {
             self.look(now);
         }
         freed
-    }
-
-    /// Whether a large block is at an address: of these it is worth while to know who frees them.
-    pub fn is_large(&self, address: usize) -> bool {
-        self.large.contains(address)
-    }
-
-    /// As [`Recorder::freed`], by a thread with this stack.
-    pub fn freed_by(
-        &mut self,
-        frames: Option<&impl Frames>,
-        address: usize,
-        net: i64,
-        now: u64,
-        memory: &mut impl Memory,
-    ) {
-        self.copies.freeing = frames.and_then(|frames| self.names.line_of(frames));
-        self.freed(address, net, now, memory);
-        self.copies.freeing = None;
     }
 
     /// Before native bytes go: is this the peak, by what of the large blocks is in use now?
