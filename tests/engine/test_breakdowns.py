@@ -108,7 +108,9 @@ def test_a_line_far_below_the_peak_says_so_too():
     # The old value while the new one is made; the line frees both of them the next time.
     assert (made["temporaries"], made["temporary"]) == (2, 64 * MIB)
     assert made["result"] == pytest.approx(32 * MIB, rel=0.001)
-    assert "2 temporaries of 32.0 MiB at once; the line’s peak is 2× its result" in profile.to_html()
+    assert (
+        "2 temporaries of 32.0 MiB at once; the line’s peak is 2× its result" in profile.to_html()
+    )
     assert len(a)
 
 
