@@ -207,8 +207,8 @@ class Profile:
     def sizes(self) -> list[_native.SizeClass]:
         """Allocations by the size of their blocks, in powers of two, smallest first.
 
-        ``smallest`` and ``largest`` are the bounds in bytes; ``allocation_count`` and
-        ``allocated_bytes`` add up to those of all ``sites``.
+        ``label`` says the range, ``smallest`` and ``largest`` its bounds in bytes;
+        ``allocation_count`` and ``allocated_bytes`` add up to those of all ``sites``.
 
         >>> import memprofile
         >>> with memprofile.profile() as p:
@@ -390,7 +390,10 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
         *("allocator", "peak_bytes", "surviving_bytes"),
         *("allocated_bytes", "allocation_count", "temporary_bytes"),
     ),
-    "sizes": (*("smallest", "largest", "allocation_count", "allocated_bytes", "relative_error"),),
+    "sizes": (
+        *("label", "smallest", "largest", "allocation_count", "allocated_bytes"),
+        "relative_error",
+    ),
 }
 
 

@@ -120,7 +120,9 @@ fn name_of(path: &str) -> Option<String> {
         (!package.ends_with(".libs")).then_some(package)
     });
     if let Some(package) = package {
-        return Some(package.to_owned());
+        // A wheel may keep its compiled part apart: `_polars_runtime_32`.
+        let package = package.split("_runtime").next().unwrap_or(package);
+        return Some(package.trim_start_matches('_').to_owned());
     }
     let stem = file.split('.').next().unwrap_or(file);
     // A wheel adds eight digits to the name: `libscipy_openblas64_-ff651d7f.so`.
@@ -237,6 +239,7 @@ mod tests {
             ("/usr/lib/libgomp.so.1", Some("libgomp")),
             ("/usr/lib/python3.13/lib-dynload/_ssl.cpython-313-x86_64-linux-gnu.so", Some("_ssl")),
             (&format!("{lib}/polars/_polars.abi3.so"), Some("polars")),
+            (&format!("{lib}/_polars_runtime_32/_polars_runtime.abi3.so"), Some("polars")),
             (&format!("{lib}/pyarrow/libarrow.so.2600"), Some("pyarrow")),
             (
                 &format!("{lib}/numpy.libs/libscipy_openblas64_-ff651d7f.so"),

@@ -1,7 +1,6 @@
 //! The report as plain text: ten to twenty lines with every number that matters.
 
 use super::axis::signed;
-use super::details::allocator_words;
 use super::lettering::{clip, printable};
 use super::theme;
 use crate::profile::{Bytes, Nanos};
@@ -85,10 +84,9 @@ fn extras(report: &Report) -> Vec<String> {
     extras.extend(report.ledger.as_ref().and_then(|ledger| ledger.kept.clone()));
     if report.allocators.len() > 1 {
         let parts = report.allocators.iter().map(|(allocator, figures)| {
-            let size = Bytes::from_f64(figures.peak.value);
-            format!("{size} {}", allocator_words(*allocator))
+            format!("{} {}", allocator.name(), Bytes::from_f64(figures.peak.value))
         });
-        extras.push(format!("at the peak: {}", parts.collect::<Vec<_>>().join(", ")));
+        extras.push(format!("by allocator: {}", parts.collect::<Vec<_>>().join(", ")));
     }
     extras
 }

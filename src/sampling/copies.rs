@@ -11,7 +11,10 @@
 //! holds after its maximum when somebody else frees a block of it, or at the end, it has made to keep: the
 //! most of that is its result.
 
+use super::in_use::PAGE_COST;
 use super::large::LargeBlock;
+use super::recorder::{Memory, Recorder};
+use super::stacks::Frames;
 use crate::profile::{Bytes, Copies, FileId, LineKey};
 use std::collections::HashMap;
 
@@ -48,6 +51,8 @@ pub struct LineCopies {
     births: u64,
     /// The line that frees, while it does.
     pub freeing: Option<u32>,
+    /// By [`Recorder::look_at_a_copy`].
+    pages_looked_at: u64,
 }
 
 impl LineCopies {
@@ -83,6 +88,14 @@ impl LineCopies {
         if let Some((_, line)) = self.born.get(&address) {
             self.lines[*line as usize].touched += bytes;
         }
+    }
+
+    /// Whether the block is one of its line's maximum, and that line is the one that frees: then it
+    /// matters how much of it is in use.
+    pub fn asks_for(&self, address: usize) -> bool {
+        self.born.get(&address).is_some_and(|&(birth, line)| {
+            self.freeing == Some(line) && birth <= self.lines[line as usize].most_at
+        })
     }
 
     /// A block went.
@@ -128,6 +141,48 @@ impl LineCopies {
                 }
             })
             .collect()
+    }
+}
+
+/// Looks at what a line frees itself may take one part in so many of the time, after an allowance in
+/// nanoseconds.
+const LOOK_SHARE: u64 = 400;
+const LOOK_ALLOWANCE: u64 = 2_000_000;
+
+impl Recorder {
+    /// Whether a large block is at an address: of these it is worth while to know who frees them.
+    pub fn is_large(&self, address: usize) -> bool {
+        self.large.get(address).is_some()
+    }
+
+    /// As [`Recorder::freed`], by a thread with this stack.
+    pub fn freed_by(
+        &mut self,
+        frames: Option<&impl Frames>,
+        address: usize,
+        net: i64,
+        now: u64,
+        memory: &mut impl Memory,
+    ) {
+        self.copies.freeing = frames.and_then(|frames| self.names.line_of(frames));
+        self.look_at_a_copy(address, now, memory);
+        self.freed(address, net, now, memory);
+        self.copies.freeing = None;
+    }
+
+    /// Before a line frees what may have been a temporary: how much of it is in use?
+    fn look_at_a_copy(&mut self, address: usize, now: u64, memory: &mut impl Memory) {
+        let affordable =
+            self.copies.pages_looked_at * PAGE_COST <= now / LOOK_SHARE + LOOK_ALLOWANCE;
+        if let Some(block) = self.large.get(address)
+            && block.touched < block.size
+            && affordable
+            && self.copies.asks_for(address)
+        {
+            self.copies.pages_looked_at += block.size / 4096;
+            let resident = memory.resident(address, block.size);
+            self.touched(&[(address, block.size, resident)], now);
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use super::recorder::{Memory, Recorder};
 
 /// Nanoseconds that it takes to look whether a page is resident, about.
-const PAGE_COST: u64 = 20;
+pub(super) const PAGE_COST: u64 = 20;
 
 /// Looks before a free may take one part in so many of the time, after an allowance in nanoseconds.
 const LOOK_SHARE: u64 = 100;

@@ -50,9 +50,9 @@ impl LargeBlocks {
         self.untouched
     }
 
-    /// Whether a block is at an address.
-    pub fn contains(&self, address: usize) -> bool {
-        self.blocks.contains_key(&address)
+    /// The block at an address.
+    pub fn get(&self, address: usize) -> Option<LargeBlock> {
+        self.blocks.get(&address).copied()
     }
 
     /// Adds a block.

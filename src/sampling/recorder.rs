@@ -259,25 +259,6 @@ impl Recorder {
         freed
     }
 
-    /// Whether a large block is at an address: of these it is worth while to know who frees them.
-    pub fn is_large(&self, address: usize) -> bool {
-        self.large.contains(address)
-    }
-
-    /// As [`Recorder::freed`], by a thread with this stack.
-    pub fn freed_by(
-        &mut self,
-        frames: Option<&impl Frames>,
-        address: usize,
-        net: i64,
-        now: u64,
-        memory: &mut impl Memory,
-    ) {
-        self.copies.freeing = frames.and_then(|frames| self.names.line_of(frames));
-        self.freed(address, net, now, memory);
-        self.copies.freeing = None;
-    }
-
     /// Python is about to free a block: of these only small objects are in the books. A larger block
     /// is a native one, and told by [`Recorder::freed`].
     pub fn freed_object(

@@ -1,4 +1,5 @@
 /* A library whose own threads allocate and keep what they allocated, for the tests of the hooks. */
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,20 @@
 
 static void *kept[THREADS][BLOCKS];
 
+typedef void *(*allocator)(size_t);
+
+/* Where blocks come from, if not from malloc: `operator new` of the C++ library. */
+static allocator other;
+
+/* From now on blocks come from `operator new`. Returns 0 if there is one. */
+int use_operator_new(void) {
+    void *library = dlopen("libstdc++.so.6", RTLD_NOW);
+    allocator found = library ? (allocator)dlsym(library, "_Znwm") : NULL;
+    if (found == NULL) return -1;
+    other = found;
+    return 0;
+}
+
 struct work {
     int thread, blocks;
     size_t size;
@@ -16,7 +31,7 @@ struct work {
 static void *run(void *argument) {
     struct work *work = argument;
     for (int i = 0; i < work->blocks; i++) {
-        char *block = malloc(work->size);
+        char *block = other ? other(work->size) : malloc(work->size);
         if (block != NULL) memset(block, 1, work->size);
         kept[work->thread][i] = block;
     }
@@ -36,8 +51,9 @@ int allocate(int threads, int blocks, size_t size) {
     return 0;
 }
 
-/* Frees everything that was kept. */
+/* Frees everything that was kept; blocks come from malloc again. */
 void release(void) {
+    other = NULL;
     for (int t = 0; t < THREADS; t++) {
         for (int i = 0; i < BLOCKS; i++) {
             free(kept[t][i]);

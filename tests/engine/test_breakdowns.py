@@ -97,6 +97,23 @@ def test_a_line_that_only_makes_its_result_says_nothing():
     assert len(result)
 
 
+def test_a_line_far_below_the_peak_says_so_too():
+    with memprofile.profile() as profile:
+        large = np.ones(20 * MIB)
+        del large
+        a = np.ones(4 * MIB)
+        for _ in range(3):
+            a = a * 2
+    made = made_by(profile, "a = a * 2")
+    # The old value while the new one is made; the line frees both of them the next time.
+    assert (made["temporaries"], made["temporary"]) == (2, 64 * MIB)
+    assert made["result"] == pytest.approx(32 * MIB, rel=0.001)
+    assert (
+        "2 temporaries of 32.0 MiB at once; the line’s peak is 2× its result" in profile.to_html()
+    )
+    assert len(a)
+
+
 def test_a_pandas_line_that_copies_says_so():
     frame = pd.DataFrame({name: np.arange(2 * MIB, dtype=float) for name in "abcd"})
     with memprofile.profile() as profile:

@@ -18,7 +18,8 @@ def library(tmp_path_factory):
     """A C library that has threads of its own."""
     target = tmp_path_factory.mktemp("library") / "libworkers.so.1"
     compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
-    command = [compiler, "-O2", "-shared", "-fPIC", "-pthread", "-o", target, SOURCE]
+    # -ldl: a part of libc from glibc 2.34 on.
+    command = [compiler, "-O2", "-shared", "-fPIC", "-pthread", "-o", target, SOURCE, "-ldl"]
     subprocess.run(command, check=True)
     library = ctypes.CDLL(str(target))
     library.allocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_size_t]
@@ -76,14 +77,28 @@ def test_a_native_thread_is_named_by_its_library_and_the_line_that_waited(librar
     library.release()
 
 
-def test_a_library_that_asks_through_another_is_named_itself(library):
-    """``operator new`` asks malloc for it."""
-    sklearn = pytest.importorskip("sklearn.neighbors")
-    import numpy as np
+def test_a_library_that_asks_through_the_cpp_library_is_named_itself(library):
+    if library.use_operator_new() != 0:
+        pytest.skip("there is no libstdc++ here")
+    with memprofile.profile() as profile:
+        library.allocate(1, 100, 20_000)
+    sites = [site for site in profile.sites if site.native_thread]
+    (site,) = [site for site in sites if site.allocated_bytes >= 20_000]
+    assert [function for function, _, _ in site.stack] == ["libworkers"]
+    assert site.allocation_count == 100
+    library.release()
 
-    points = np.random.default_rng(1).random((3000, 3))
-    with memprofile.profile(exact=True) as profile:
-        sklearn.NearestNeighbors(n_jobs=2, algorithm="brute").fit(points).kneighbors(points)
-    names = {site.stack[0][0] for site in profile.sites if site.native_thread and site.stack}
-    assert not names & {"libc", "libstdc++", "libgcc_s", "memprofile"}
-    assert names
+
+def test_native_threads_add_up_with_all_else(library):
+    with memprofile.profile() as profile:
+        kept = bytearray(3_000_000)
+        library.allocate(3, 10, 100_000)
+    data = profile.to_dict()
+    live = sum(site["peak"]["value"] for site in data["sites"])
+    native = sum(site.peak_bytes for site in profile.sites if site.native_thread)
+    lines = sum(line.peak_bytes for line in profile.lines)
+    assert native >= 3_000_000
+    assert lines + native == pytest.approx(live, abs=4096)
+    assert live <= profile.peak_footprint + 512
+    assert kept
+    library.release()

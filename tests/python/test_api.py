@@ -54,6 +54,18 @@ def test_lines_and_sites(measured: Profile) -> None:
     assert site.allocator in ("pymalloc", "malloc", "mmap")
 
 
+def test_allocators_and_sizes(measured: Profile) -> None:
+    largest = max(measured.allocators, key=lambda row: row.peak_bytes)
+    assert largest.allocator == "malloc"
+    assert repr(largest).startswith("<AllocatorFigures malloc: 47.7 MiB at the peak")
+    assert sum(row.allocation_count for row in measured.allocators) == measured.allocation_count
+    assert sum(row.allocation_count for row in measured.sizes) == measured.allocation_count
+    last = measured.sizes[-1]
+    assert (last.smallest, last.largest) == (32 << 20, (64 << 20) - 1)
+    assert repr(last) == "<SizeClass 32 MiB to 64 MiB: 1 blocks, 47.7 MiB>"
+    assert last.relative_error == 0
+
+
 def test_timeline(measured: Profile) -> None:
     timeline = measured.timeline
     assert len(timeline.seconds) == len(timeline.footprint) == len(timeline.rss) > 1
@@ -201,7 +213,15 @@ def test_pandas(measured: Profile) -> None:
     assert len(measured.to_pandas("sites")) == len(measured.sites)
     timeline = measured.to_pandas("timeline")
     assert list(timeline.columns) == ["seconds", "footprint", "rss"]
-    with pytest.raises(MemprofileError, match="'lines', 'sites', 'timeline'"):
+    sizes = measured.to_pandas("sizes")
+    assert sizes.allocated_bytes.sum() == pytest.approx(measured.total_allocated, abs=len(sizes))
+    assert list(sizes.label)[-1] == "32 MiB to 64 MiB"
+    allocators = measured.to_pandas("allocators")
+    assert list(allocators.columns[:2]) == ["allocator", "peak_bytes"]
+    assert allocators.peak_bytes.max() >= BIG
+    with pytest.raises(
+        MemprofileError, match="'lines', 'sites', 'timeline', 'allocators', 'sizes'"
+    ):
         measured.to_pandas("rows")  # type: ignore[arg-type]
 
 

@@ -32,7 +32,8 @@ def test_every_public_name_says_what_it_is() -> None:
         assert name == "__version__" or inspect.getdoc(getattr(memprofile, name)), name
     for name, member in vars(memprofile.Profile).items():
         assert name.startswith("_") or inspect.getdoc(member), name
-    for owner in (_native.Line, _native.Site, _native.Timeline):
+    classes = (_native.Line, _native.Site, _native.Timeline)
+    for owner in (*classes, _native.AllocatorFigures, _native.SizeClass):
         assert inspect.getdoc(owner), owner
 
 

@@ -252,7 +252,7 @@ fn the_text_of_a_small_cell() {
         "  line 2        5.00 MiB   5.00 MiB   5.00 MiB          0         1  text = \"\\n\".join(rows)",
         "  the rest      8.00 MiB",
         "  in all        20.0 MiB   12.0 MiB   14.0 MiB   2.00 MiB    50,022",
-        "at the peak: 7.00 MiB small Python objects (pymalloc), 5.00 MiB the C library’s heap (malloc)",
+        "by allocator: pymalloc 7.00 MiB, malloc 5.00 MiB",
     ];
     assert_eq!(lines[5..], table);
 }
