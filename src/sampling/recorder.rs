@@ -125,8 +125,6 @@ pub struct Recorder {
     /// By [`Recorder::measure`].
     pub(super) pages_looked_at: u64,
     pub(super) foreign: Foreign,
-    /// The last stack of the recording thread with a line of the user's own, as [`Names`] numbers it.
-    pub(super) last_stack: Option<u32>,
 }
 
 /// Where the recorder stood when the time was last looked at.
@@ -160,7 +158,6 @@ impl Recorder {
             paced: Pace::default(),
             pages_looked_at: 0,
             foreign: Foreign::default(),
-            last_stack: None,
             settings,
         }
     }
@@ -481,8 +478,8 @@ impl Recorder {
         // A thread without a line of the user's own works for the line that runs meanwhile.
         let waiting = if origin.recording_thread { None } else { self.running };
         let number = self.names.intern(origin.frames, waiting);
-        if origin.recording_thread && self.names.known(number).line.is_some() {
-            self.last_stack = Some(number);
+        if origin.recording_thread {
+            self.foreign_stack(number);
         }
         let thread = if origin.frames.is_some() { ThreadKind::Python } else { ThreadKind::Native };
         self.site_of(number, allocator, thread)
