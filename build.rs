@@ -43,8 +43,10 @@ mod python {
             .unwrap_or_else(|e| panic!("{executable} does not run: {e}"));
         let include = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         println!("cargo:rerun-if-changed=src/interpreter/frames");
+        println!("cargo:rerun-if-changed=src/interpreter/pending.c");
         cc::Build::new()
             .file("src/interpreter/frames/walk.c")
+            .file("src/interpreter/pending.c")
             .include(&include)
             .include("src/interpreter/frames")
             .opt_level(2)

@@ -145,8 +145,8 @@ pub(super) fn end(py: Python<'_>) -> Vec<String> {
     libraries.iter().filter_map(silent).collect()
 }
 
-/// What the poll thread calls, without the GIL.
-pub(super) fn ask() {
+/// Asks for a reading, if this thread may; with or without the GIL, and inside of a hook.
+pub(super) fn ask() -> bool {
     pending::ask(|| {
         if session::is_recording() {
             Python::attach(|py| {
@@ -157,5 +157,5 @@ pub(super) fn ask() {
                 }
             });
         }
-    });
+    })
 }

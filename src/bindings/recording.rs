@@ -47,7 +47,7 @@ pub(super) fn start(
     }
     let paths =
         Paths { library: library_paths, machinery: machinery_paths, profiled: main_file.clone() };
-    let (pools, ask) = (pools::begin(py), Some(pools::ask as fn()));
+    let (pools, ask) = (pools::begin(py), Some(pools::ask as fn() -> bool));
     let options = Options { title, main_file, exact, paths, interpreter, no_stacks, pools, ask };
     match Session::start(options) {
         Ok(session) => Ok(PyRecording { session, collector }),

@@ -7,8 +7,8 @@
 //! - the footprint holds the larger of both growths, as it does for Python's arenas and the objects in
 //!   them: what is resident, or what is in use where that fits into pages that were there before;
 //! - lines hold what the pool said at the last reading, and since then what its regions have grown by;
-//! - growth goes to the line that runs when it is seen, and what goes is taken first from that
-//!   line's newest, since what a call has used in between is its own.
+//! - growth goes to the line that runs when it is seen, or that ran until just then, and what goes is
+//!   taken first from that line's newest, since what a call has used in between is its own.
 //!
 //! Between two looks at all pages, regions grow by what the resident set has grown by more than
 //! everything else that is known. Large drops are known exactly: before pages are given back they
@@ -104,6 +104,12 @@ pub(super) struct Foreign {
     look: Option<Look>,
     /// Whose regions grew last.
     growing: usize,
+    /// The last stack of the recording thread with a line of the user's own, as `Names` numbers it, and
+    /// the last one of the line before.
+    here: Option<u32>,
+    line_before: Option<u32>,
+    /// Whether it has come to another line since that was asked.
+    turned: bool,
     /// Until then the kernel may still be taking pages that were given back.
     settled_at: u64,
 }
@@ -345,6 +351,25 @@ impl Recorder {
         self.follow_regions(now);
     }
 
+    /// The recording thread is at this stack.
+    pub(super) fn foreign_stack(&mut self, number: u32) {
+        let Some(line) = self.names.known(number).line else { return };
+        if let Some(last) = self.foreign.here
+            && self.names.known(last).line != Some(line)
+        {
+            self.foreign.line_before = Some(last);
+            self.foreign.turned = true;
+        }
+        self.foreign.here = Some(number);
+    }
+
+    /// Whether the recording thread has come to another line since this was last asked, and there is a
+    /// pool that has something to say of that.
+    pub fn has_turned(&mut self) -> bool {
+        let turned = std::mem::replace(&mut self.foreign.turned, false);
+        turned && self.foreign.accounts.iter().any(|account| account.pool_before.is_some())
+    }
+
     /// Pools were read. `origin` is where the recording thread is now, if it is in the user's code.
     pub fn read_pools(
         &mut self,
@@ -352,12 +377,20 @@ impl Recorder {
         origin: Option<Origin<'_, impl Frames>>,
         now: u64,
     ) {
-        if let Some(origin) = origin {
+        if let Some(origin) = origin.filter(|origin| origin.recording_thread) {
             let number = self.names.intern(origin.frames, None);
-            if self.names.known(number).line.is_some() && origin.recording_thread {
-                self.last_stack = Some(number);
-            }
+            self.foreign_stack(number);
         }
+        self.take_readings(readings, self.foreign.here, now);
+    }
+
+    /// The same just after the recording thread came to another line: it was the line before that has
+    /// done it.
+    pub fn read_pools_of_line_before(&mut self, readings: &[Reading], now: u64) {
+        self.take_readings(readings, self.foreign.line_before.or(self.foreign.here), now);
+    }
+
+    fn take_readings(&mut self, readings: &[Reading], stack: Option<u32>, now: u64) {
         for &Reading { owner, bytes } in readings {
             let owner = owner as usize;
             let account = &mut self.foreign.accounts[owner];
@@ -374,7 +407,7 @@ impl Recorder {
             account.untouched = account.untouched.min(in_use.max(0));
             account.lead = 0;
             account.resident_then = account.resident;
-            self.give(owner, change);
+            self.give(owner, change, stack);
         }
         self.settle_foreign(now);
     }
@@ -388,19 +421,18 @@ impl Recorder {
             let lead = account.resident.saturating_sub(from);
             let change = lead as i64 - account.lead as i64;
             account.lead = lead;
-            self.give(owner, change);
+            self.give(owner, change, self.foreign.here);
         }
         self.settle_foreign(now);
     }
 
-    /// Bytes more or fewer for the line that runs.
-    fn give(&mut self, owner: usize, change: i64) {
+    /// Bytes more or fewer for a stack.
+    fn give(&mut self, owner: usize, change: i64, stack: Option<u32>) {
         if change == 0 {
             return;
         }
-        let number = self.last_stack.unwrap_or_else(|| self.names.intern(None::<&NoFrames>, None));
-        let thread =
-            if self.last_stack.is_some() { ThreadKind::Python } else { ThreadKind::Native };
+        let number = stack.unwrap_or_else(|| self.names.intern(None::<&NoFrames>, None));
+        let thread = if stack.is_some() { ThreadKind::Python } else { ThreadKind::Native };
         let site = self.site_of(number, allocator(owner), thread);
         let bytes = change.unsigned_abs();
         let held = &mut self.foreign.accounts[owner].held;

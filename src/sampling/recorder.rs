@@ -114,8 +114,6 @@ pub struct Recorder {
     pub(super) sizes: Sizes,
     pub(super) copies: LineCopies,
     pub(super) foreign: Foreign,
-    /// The last stack of the recording thread with a line of the user's own, as [`Names`] numbers it.
-    pub(super) last_stack: Option<u32>,
 }
 
 impl Recorder {
@@ -144,7 +142,6 @@ impl Recorder {
             sizes: Sizes::default(),
             copies: LineCopies::default(),
             foreign: Foreign::default(),
-            last_stack: None,
             settings,
         }
     }
@@ -415,8 +412,8 @@ impl Recorder {
         } else {
             self.names.intern_native(origin.library, waiting)
         };
-        if origin.recording_thread && self.names.known(number).line.is_some() {
-            self.last_stack = Some(number);
+        if origin.recording_thread {
+            self.foreign_stack(number);
         }
         let thread = if origin.frames.is_some() { ThreadKind::Python } else { ThreadKind::Native };
         let site = self.site_of(number, allocator, thread);

@@ -1,9 +1,10 @@
 //! Allocators that no hook sees (`sampling::foreign`): where their regions are, whose, and when pools
 //! are read.
 //!
-//! A pool is read by Python, so by a thread that holds the GIL and between two instructions. The poll
-//! thread never waits for the GIL: it asks for a reading ([`Options::ask`](super::Options)), and the
-//! main thread takes one when it gets there.
+//! A pool is read by Python, so by a thread that holds the GIL and between two instructions. A reading
+//! is wanted at each poll, and when the recording thread comes to another line. At its next sample
+//! the main thread asks for one ([`Options::ask`](super::Options)), and takes it before its next
+//! instruction. So nobody of ours ever waits for the GIL.
 
 use super::{VISIBLE, live, with_own_stack};
 use crate::hooks::lock::ForkLock;
@@ -11,7 +12,7 @@ use crate::hooks::residency;
 use crate::process::{self, Resident, RssReader};
 use crate::profile::{Bytes, OfFiles};
 use crate::sampling::{Owner, Reading, Recorder, Region};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 /// The reader of the recording that is on. It is of this process: a forked child opens its own.
@@ -20,14 +21,18 @@ static READER: ForkLock<Option<RssReader>> = ForkLock::new(None);
 /// The largest reading of what is of files.
 static OF_FILES: AtomicU64 = AtomicU64::new(0);
 
-/// What asks for a reading of the pools.
-static ASK: ForkLock<Option<fn()>> = ForkLock::new(None);
+/// What asks for a reading of the pools, and whether one is wanted.
+static ASK: ForkLock<Option<fn() -> bool>> = ForkLock::new(None);
+static WANTED: AtomicBool = AtomicBool::new(false);
 
 /// A recording begins. Its recorder is told what is there: regions, where there is a pool that uses
 /// them, and what pools hold.
-pub(super) fn begin(recorder: &mut Recorder, pools: &[Reading], ask: Option<fn()>) {
+pub(super) fn begin(recorder: &mut Recorder, pools: &[Reading], ask: Option<fn() -> bool>) {
     *READER.lock() = RssReader::open();
     *ASK.lock() = ask;
+    WANTED.store(false, Relaxed);
+    TURNED.store(0, Relaxed);
+    READ.store(0, Relaxed);
     OF_FILES.store(0, Relaxed);
     if !pools.is_empty() {
         for found in process::reserved() {
@@ -62,11 +67,37 @@ pub(super) fn of_files(start: Bytes, end: Bytes) -> OfFiles {
     OfFiles { start, peak, end }
 }
 
-/// Asks for a reading of the pools.
+/// When the recording thread came to the line that it is in (nanoseconds), if that is to be read; and
+/// when pools were last read.
+static TURNED: AtomicU64 = AtomicU64::new(0);
+static READ: AtomicU64 = AtomicU64::new(0);
+
+/// Lines that take turns faster than this share a reading.
+const BETWEEN_READINGS: u64 = 500_000;
+
+/// A reading so soon after the turn is of what the line before has done.
+const AT_ONCE: u64 = 100_000;
+
+/// A reading of the pools is wanted; called by the poll.
+pub(super) fn want_reading() {
+    WANTED.store(true, Relaxed);
+}
+
+/// The recording thread has come to another line.
+pub(super) fn turned(now: u64) {
+    if now >= READ.load(Relaxed) + BETWEEN_READINGS {
+        TURNED.store(now, Relaxed);
+        WANTED.store(true, Relaxed);
+    }
+}
+
+/// Called at samples of small objects: asks for the reading that is wanted, if this thread may.
 pub(super) fn ask() {
-    let ask = *ASK.lock();
-    if let Some(ask) = ask {
-        ask();
+    if WANTED.load(Relaxed) {
+        let ask = *ASK.lock();
+        if ask.is_none_or(|ask| ask()) {
+            WANTED.store(false, Relaxed);
+        }
     }
 }
 
@@ -157,8 +188,14 @@ pub fn read_pools(readings: &[Reading], here: bool) {
         if let Some(resident) = resident {
             live.recorder.anonymous(resident.anonymous().0, live.now);
         }
-        let origin = here.then(|| live.origin(stack));
-        live.recorder.read_pools(readings, origin, live.now);
+        let turned = TURNED.swap(0, Relaxed);
+        if turned > 0 && live.now.saturating_sub(turned) < AT_ONCE {
+            live.recorder.read_pools_of_line_before(readings, live.now);
+        } else {
+            let origin = here.then(|| live.origin(stack));
+            live.recorder.read_pools(readings, origin, live.now);
+        }
+        READ.store(live.now, Relaxed);
         live.spent += entered.elapsed().as_nanos() as u64;
     });
 }

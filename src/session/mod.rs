@@ -223,13 +223,20 @@ const CALLBACKS: Callbacks = Callbacks {
             });
             return None;
         }
-        with_own_stack(|stack| {
+        let draw = with_own_stack(|stack| {
             with_live(weight(&noted), Cost::OfSampling, |live, now| {
                 let origin = live.origin(stack);
                 live.recorder.allocated(block(&noted), noted.net, origin, now, &mut OwnMemory);
+                if live.recorder.has_turned() {
+                    foreign::turned(live.nanos(Instant::now()));
+                }
                 live.next(now)
             })
-        })
+        });
+        if noted.allocator == Allocator::Pymalloc {
+            foreign::ask();
+        }
+        draw
     },
     forgotten: |address, net| {
         let cost = if net == 0 { Cost::OfSampling } else { Cost::OfCounting };

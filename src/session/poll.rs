@@ -95,7 +95,7 @@ fn read() {
         live.recorder.poll(bytes.0, live.now);
         live.spent += entered.elapsed().as_nanos() as u64;
     }
-    foreign::ask();
+    foreign::want_reading();
 }
 
 /// The resident set size and the moment of the last look at blocks and regions, and what it cost.

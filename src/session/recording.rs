@@ -30,8 +30,9 @@ pub struct Options {
     pub no_stacks: Option<String>,
     /// The pools of libraries that are there, with what they hold.
     pub pools: Vec<Reading>,
-    /// Asks for a reading of the pools ([`super::read_pools`]); called by the poll thread.
-    pub ask: Option<fn()>,
+    /// Asks for a reading of the pools ([`super::read_pools`]), and returns whether this thread may. It
+    /// is called inside of hooks, too.
+    pub ask: Option<fn() -> bool>,
 }
 
 /// What a file of the user's own is called and says.
