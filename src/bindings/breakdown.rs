@@ -54,7 +54,7 @@ pub(super) fn size_classes(profile: &Profile) -> Vec<PySizeClass> {
         largest: row.to.map(|size| size.0),
         allocation_count: Bytes::from_f64(row.count.value).0,
         allocated_bytes: Bytes::from_f64(row.allocated.value).0,
-        relative_error: relative_error(row.allocated, step).unwrap_or(0.0),
+        relative_error: relative_error(row.allocated, row.steps(step).0).unwrap_or(0.0),
         label: row.label(),
     };
     sizes::by_size(profile).into_iter().map(row).collect()

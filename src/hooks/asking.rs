@@ -195,7 +195,7 @@ mod native {
             // each is read once, as a volatile word, and only compared.
             let word = unsafe { (entry.frame as *const usize).add(index).read_volatile() };
             let found = seen_caller.then(|| table.at(word & ADDRESS)).flatten();
-            seen_caller |= word == entry.caller;
+            seen_caller |= word & ADDRESS == entry.caller & ADDRESS;
             found
         })
     }

@@ -98,7 +98,7 @@ impl Cells<'_> {
     }
 }
 
-fn border(rule: bool) -> String {
+pub(super) fn border(rule: bool) -> String {
     if rule {
         format!("border:none;border-top:1px solid {}", theme::BORDER.hex())
     } else {

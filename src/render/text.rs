@@ -8,6 +8,8 @@ use crate::report::{Figures, Line, Report, Row, error_words};
 
 /// How many lines of the table are listed before the rest is one row.
 const LISTED: usize = 9;
+/// Native threads that held this share of the peak have a line.
+const WORTH_A_LINE: f64 = 0.1;
 /// Lines of the whole text.
 const LONGEST: usize = 20;
 /// Columns of the sparkline.
@@ -82,6 +84,13 @@ fn extras(report: &Report) -> Vec<String> {
     });
     let mut extras: Vec<String> = copies.take(2).collect();
     extras.extend(report.ledger.as_ref().and_then(|ledger| ledger.kept.clone()));
+    let peak = report.table.peak_footprint.as_f64();
+    let native = |label: &str| label.starts_with("native threads");
+    let worth = |peak_bytes: f64| peak_bytes > 0.0 && peak_bytes >= WORTH_A_LINE * peak;
+    let rest = report.table.rest.iter();
+    extras.extend(rest.filter(|rest| native(&rest.label) && worth(rest.peak)).map(|rest| {
+        printable(&format!("{}: {} at the peak", rest.label, Bytes::from_f64(rest.peak)))
+    }));
     if report.allocators.len() > 1 {
         let parts = report.allocators.iter().map(|(allocator, figures)| {
             format!("{} {}", allocator.name(), Bytes::from_f64(figures.peak.value))

@@ -4,6 +4,11 @@ use super::tally::Figures;
 use crate::profile::{Allocator, Bytes, Estimate, Profile};
 use std::collections::BTreeMap;
 
+/// A block of this many intervals is always recorded.
+const ALWAYS: f64 = 8.0;
+/// The smallest block that allocators give.
+const SMALLEST: f64 = 16.0;
+
 /// The blocks of one range of sizes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SizeRow {
@@ -18,6 +23,13 @@ pub struct SizeRow {
 }
 
 impl SizeRow {
+    /// What one sample of the class weighs, in bytes and in blocks, for [`super::relative_error`] of the two
+    /// figures: 0 for blocks that are all recorded. `step` is the sample interval.
+    pub fn steps(&self, step: f64) -> (f64, f64) {
+        let size = self.from.map_or(0.0, Bytes::as_f64).max(SMALLEST);
+        if size >= ALWAYS * step { (0.0, 0.0) } else { (step.max(size), step.max(size) / size) }
+    }
+
     /// `up to 31 B`, `32 to 63 B`, `1 to 2 MiB`, `1 GiB or more`.
     pub fn label(&self) -> String {
         match (self.from, self.to) {
@@ -91,6 +103,18 @@ fn minus(whole: Estimate, part: Estimate) -> Estimate {
 mod tests {
     use super::*;
     use crate::profile::SizeClass;
+
+    #[test]
+    fn a_sample_weighs_as_many_blocks_as_fit_into_the_interval() {
+        let zero = Estimate::default();
+        let row =
+            |from| SizeRow { from: Some(Bytes(from)), to: None, count: zero, allocated: zero };
+        assert_eq!(row(0).steps(0.0), (0.0, 0.0));
+        assert_eq!(row(0).steps(1600.0), (1600.0, 100.0));
+        assert_eq!(row(64).steps(6400.0), (6400.0, 100.0));
+        assert_eq!(row(4096).steps(1024.0), (4096.0, 1.0));
+        assert_eq!(row(8192).steps(1024.0), (0.0, 0.0));
+    }
 
     #[test]
     fn a_class_says_its_sizes() {

@@ -153,6 +153,11 @@ fn native_threads_are_rows_by_library_and_line() {
             "native threads: 3 more",
         ]
     );
+    let text = render::text(&report(&profile), false);
+    assert!(!text.contains("native threads of"), "8 MiB of 1.45 GiB are no line's worth: {text}");
+    profile.totals.peak_footprint = Bytes(60 << 20);
+    let text = render::text(&report(&profile), false);
+    assert!(text.contains("native threads of library8, while line 4 ran: 8.00 MiB at the peak"));
     profile.sites.remove(plain);
     let icicle = report(&profile).icicle.unwrap();
     let native = icicle.children.iter().find(|node| node.label == "native threads").unwrap();
