@@ -7,7 +7,7 @@ import inspect
 import json
 import os
 import sys
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, cast, overload
@@ -18,6 +18,8 @@ from memprofile.options import DEFAULT_TOP, OptionError, checked_path
 
 if TYPE_CHECKING:
     import pandas
+
+_Table = Literal["lines", "sites", "timeline", "children"]
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -166,6 +168,25 @@ class Profile:
         """
         return self._data.sites
 
+    @property
+    def children(self) -> list[_native.Child]:
+        """Each process that the code started, also by its children, in the order of their finding.
+
+        ``pid``, ``parent`` (a pid), ``command`` (a few words), ``started`` and ``ended`` (seconds
+        since the start; None: it was there before, it was still running), ``exit_status`` (negative:
+        the signal; None: nobody saw it). Bytes: ``peak_rss``, ``peak_pss`` (shared pages by their
+        part; None: no reading) and ``peak_private`` (in no other process). The columns ``seconds``,
+        ``rss`` and ``private`` are its curve. A worker from before counts by its growth above
+        ``start_rss``, and only when it grew by a MiB. Empty where there is no ``/proc``.
+
+        >>> import memprofile, subprocess, sys
+        >>> with memprofile.profile() as p:
+        ...     done = subprocess.run([sys.executable, "-c", "x = bytearray(30_000_000)"])
+        >>> [child.exit_status for child in p.children]
+        [0]
+        """
+        return self._data.children
+
     def to_json(self) -> str:
         """The profile as versioned JSON, which this and later versions of memprofile load."""
         return self._data.to_json()
@@ -193,7 +214,7 @@ class Profile:
         """The report as an HTML fragment without scripts, at most 60 kB."""
         return self._data.to_html(top)
 
-    def to_pandas(self, table: Literal["lines", "sites", "timeline"] = "lines") -> pandas.DataFrame:
+    def to_pandas(self, table: _Table = "lines") -> pandas.DataFrame:
         """One table as a pandas DataFrame: bytes and seconds, as in the fields.
 
         Raises MemprofileError for another table, or when pandas is not installed.
@@ -201,7 +222,7 @@ class Profile:
         columns = _TABLES.get(table)
         if columns is None:
             raise MemprofileError(
-                f"there is no table {table!r}; use one of 'lines', 'sites', 'timeline'"
+                f"there is no table {table!r}; use one of {', '.join(map(repr, _TABLES))}"
             )
         try:
             import pandas
@@ -212,7 +233,7 @@ class Profile:
         if table == "timeline":
             timeline = self.timeline
             return pandas.DataFrame({name: getattr(timeline, name) for name in columns})
-        rows = self.lines if table == "lines" else self.sites
+        rows: Sequence[object] = getattr(self, table)
         return pandas.DataFrame(
             {name: [getattr(row, name) for row in rows] for name in columns}, columns=list(columns)
         )
@@ -333,6 +354,10 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
         *("allocated_bytes", "allocation_count", "temporary_bytes"),
     ),
     "timeline": ("seconds", "footprint", "rss"),
+    "children": (
+        *("pid", "parent", "command", "started", "ended", "exit_status"),
+        *("start_rss", "peak_rss", "peak_pss", "peak_private"),
+    ),
 }
 
 

@@ -1,5 +1,6 @@
 //! The `_native` Python module: conversions only. `python/memprofile/_native.pyi` is its contract.
 
+mod child;
 mod profile;
 mod recording;
 mod self_test;
@@ -25,6 +26,8 @@ impl From<Error> for PyErr {
 mod _native {
     #[pymodule_export]
     use super::MemprofileError;
+    #[pymodule_export]
+    use super::child::PyChild;
     #[pymodule_export]
     use super::profile::{PyLine, PyProfile, PySite, PyTimeline};
     #[pymodule_export]

@@ -1,5 +1,6 @@
 //! A finished profile for Python: figures as attributes, tables as lists, drawings as text.
 
+use super::child::PyChild;
 use crate::error::{Error, Result};
 use crate::profile::{Allocator, Bytes, FileKind, Profile, Site, ThreadKind};
 use crate::render;
@@ -147,6 +148,11 @@ impl PyProfile {
             self.profile.sites.iter().map(|site| PySite::new(&self.profile, site)).collect();
         sites.sort_by_key(|site| std::cmp::Reverse((site.peak_bytes, site.allocated_bytes)));
         sites
+    }
+
+    #[getter]
+    fn children(&self) -> Vec<PyChild> {
+        self.profile.children.iter().map(PyChild::new).collect()
     }
 
     #[getter]

@@ -46,7 +46,7 @@ unsafe extern "C" {
 }
 
 /// Symbol names and what their slots are made to point to.
-fn targets() -> [Target; 14] {
+fn targets() -> [Target; 15] {
     [
         Target::new(c"malloc", memprofile_malloc as *const () as usize),
         Target::new(c"calloc", memprofile_calloc as *const () as usize),
@@ -62,6 +62,7 @@ fn targets() -> [Target; 14] {
         Target::new(c"mmap64", memprofile_mmap64 as *const () as usize),
         Target::new(c"munmap", memprofile_munmap as *const () as usize),
         Target::new(c"mremap", memprofile_mremap as *const () as usize),
+        Target::new(c"waitpid", super::reaped::waitpid_hook()),
     ]
 }
 

@@ -13,11 +13,13 @@
 //! says so.
 
 mod check;
+mod child;
 mod site;
 mod stack;
 mod timeline;
 mod units;
 
+pub use child::{Child, ChildPoint};
 pub use site::{Allocator, Estimate, Site, ThreadKind};
 pub use stack::{FileId, FileKind, Frame, FrameId, SourceFile, StackId, StackTable};
 pub use timeline::{Collection, LineKey, Timeline, TimelinePoint};
@@ -52,6 +54,9 @@ pub struct Profile {
     pub collection_count: u64,
     /// What could not be measured, each as one sentence with its reason.
     pub gaps: Vec<String>,
+    /// Processes that the code started, in the order in which they were found.
+    #[serde(default)]
+    pub children: Vec<Child>,
 }
 
 /// What was recorded, where and how.

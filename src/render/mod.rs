@@ -7,6 +7,7 @@
 mod axis;
 mod canvas;
 mod chart;
+mod children;
 mod condense;
 mod details;
 mod icicle;

@@ -4,7 +4,7 @@ use super::axis::signed;
 use super::canvas::{self, Canvas, Letters, Side};
 use super::chart::{self, Detail};
 use super::lettering::{self, Face};
-use super::{icicle, theme};
+use super::{children, icicle, theme};
 use crate::error::Result;
 use crate::profile::Bytes;
 use crate::report::{Line, Report};
@@ -71,6 +71,10 @@ pub(super) fn picture(report: &Report, parts: Parts) -> Result<(String, (f64, f6
     if !lines.is_empty() {
         y += ROW * (lines.len() as f64 + 2.0) + 10.0;
     }
+    let children_at = y;
+    if parts.lines {
+        y += children::height(report);
+    }
     let flame = report.icicle.as_ref().filter(|_| parts.levels > 0 && !report.tiny);
     let flame_at = y;
     if let Some(root) = flame {
@@ -87,6 +91,9 @@ pub(super) fn picture(report: &Report, parts: Parts) -> Result<(String, (f64, f6
         }
         if !lines.is_empty() {
             table(canvas, report, &lines, lines_at, size.0 - MARGIN)?;
+        }
+        if parts.lines {
+            children::draw(canvas, report, children_at, (MARGIN, size.0 - MARGIN))?;
         }
         if let Some(root) = flame {
             let title = "Who held it at the peak";

@@ -3,6 +3,7 @@
 //! How much was it at most, who held it, what stays, when did it happen, and how well is that
 //! known: each has its place in a [`Report`]. Every share adds up to its whole.
 
+mod children;
 mod flame;
 mod hues;
 pub mod lines;
@@ -10,6 +11,7 @@ mod tally;
 mod timeline;
 mod verdict;
 
+pub use children::{ChildRow, Children, OtherChildren};
 pub use flame::{Kind, Node};
 pub use hues::{HUES, Hue};
 pub use lines::{Group, Line, Rest, Row, Table};
@@ -55,6 +57,8 @@ pub struct Report {
     pub collector: Collector,
     /// What could not be measured, each as one sentence.
     pub gaps: Vec<String>,
+    /// Child processes.
+    pub children: Children,
 }
 
 /// What the cyclic garbage collector did.
@@ -78,10 +82,11 @@ impl Report {
         let tally = tally::Tally::new(profile);
         let names = tally::Names::new(profile);
         let hues = hues::assign(profile, &tally, &names);
+        let children = children::children(profile);
         Report {
             recording: profile.recording.clone(),
             totals: profile.totals.clone(),
-            verdict: verdict::verdict(profile, &tally, &names),
+            verdict: verdict::verdict(profile, &tally, &names, &children),
             tiny: verdict::is_tiny(profile),
             table: Table::new(profile, &tally, &names, &hues, options.top.max(1)),
             timeline: timeline::timeline(profile, &tally, &names, &hues),
@@ -89,6 +94,7 @@ impl Report {
             allocators: by_allocator(profile),
             collector: collector(profile),
             gaps: profile.gaps.clone(),
+            children,
         }
     }
 

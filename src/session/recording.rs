@@ -1,6 +1,6 @@
 //! Starting and stopping.
 
-use super::{AT_FORK, CALLBACKS, LIVE, Live, OWN_PEAK, OwnMemory, live, poll};
+use super::{AT_FORK, CALLBACKS, LIVE, Live, OWN_PEAK, OwnMemory, children, live, poll};
 use crate::error::{Error, Result};
 use crate::hooks::{self, HookGuard, own_bytes};
 use crate::process::{self, HighWaterMark, RssReader};
@@ -83,6 +83,7 @@ impl Session {
         let mark = HighWaterMark::reset();
         let start_rss = rss.as_ref().and_then(RssReader::read).unwrap_or_default();
         let started = Instant::now();
+        children::start(started);
         *live() = Some(Live {
             recorder,
             started,
@@ -137,6 +138,7 @@ impl Session {
         let peak = self.mark.read();
         let end_rss = self.rss.as_ref().and_then(RssReader::read).unwrap_or_default();
         poll::stop();
+        let (children, missed_children) = children::finish();
         let live = live().take().ok_or(Error::NotRecording)?;
         OWN_PEAK.fetch_max(own_bytes() as u64, Relaxed);
         let Live { mut recorder, spent, mut collections, collection_count, .. } = live;
@@ -167,6 +169,7 @@ impl Session {
         if !saw_python {
             gaps.push("Python's small objects were not seen to the end: another tool (tracemalloc, as it stopped) took memprofile's allocator hooks off while the code ran. Start and stop it outside of the profiled code.".to_owned());
         }
+        gaps.extend(missed_children);
         if recorded.stacks_cut {
             gaps.push("Stacks beyond the first 60,000 are shown by their line alone.".to_owned());
         }
@@ -195,6 +198,7 @@ impl Session {
             collections,
             collection_count,
             gaps,
+            children,
         };
         describe_files(&mut profile, &mut describe);
         Ok(profile)
@@ -240,6 +244,7 @@ impl Drop for Session {
             std::mem::forget(self.hooks.take());
         } else if self.hooks.take().is_some() {
             poll::stop();
+            children::forget();
             live().take();
         }
     }

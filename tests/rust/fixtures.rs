@@ -60,6 +60,7 @@ impl Builder {
                 collections: Vec::new(),
                 collection_count: 0,
                 gaps: Vec::new(),
+                children: Vec::new(),
             },
         }
     }
