@@ -35,6 +35,9 @@ pub struct Children {
     start_ticks: u64,
     /// The last pid that was given when processes were last looked for.
     last_pid: Option<u32>,
+    /// Numbers without a process, and how often they were looked at: the kernel gives a number before
+    /// it copies the parent, which takes its time.
+    unborn: Vec<(u32, u32)>,
     faults: u64,
     followed: Vec<Followed>,
     looks: Pace,
@@ -47,25 +50,37 @@ pub struct Children {
 /// Work of one kind may take this share of the time: it waits as many times as long as it took last.
 const PATIENCE: u32 = 300;
 
-/// When work of one kind is due.
+/// The same for the first look at the pages of a process: without it nobody knows what it shares.
+const CURIOSITY: u32 = 50;
+
+/// When work of one kind is due. What a piece of it costs is the least that one ever took: the thread
+/// may be interrupted in any other.
 #[derive(Debug, Default)]
 struct Pace {
-    next: Option<Instant>,
+    piece: Option<Duration>,
+    /// When the last one ended, and what it cost.
+    last: Option<(Instant, Duration)>,
 }
 
 impl Pace {
-    fn is_due(&self, now: Instant) -> bool {
-        self.next.is_none_or(|next| now >= next)
+    fn is_due(&self, now: Instant, patience: u32) -> bool {
+        self.last.is_none_or(|(end, cost)| now.duration_since(end) >= cost * patience)
     }
 
-    fn done(&mut self, began: Instant) {
-        let now = Instant::now();
-        self.next = Some(now + now.duration_since(began) * PATIENCE);
+    fn done(&mut self, began: Instant, pieces: usize) {
+        let pieces = pieces.max(1) as u32;
+        let piece = began.elapsed() / pieces;
+        let least = self.piece.map_or(piece, |least| least.min(piece));
+        self.piece = Some(least);
+        self.last = Some((Instant::now(), least * pieces));
     }
 }
 
 /// More new numbers than these are not asked one by one.
 const MANY: u32 = 64;
+
+/// So many looks a number is given to get its process; it is asked at each power of two of them.
+const PATIENT_LOOKS: u32 = 64;
 
 /// Processes that are followed, at most.
 const MOST: usize = 1000;
@@ -93,6 +108,7 @@ impl Children {
             start,
             start_ticks: proc_files::ticks_now().unwrap_or(0),
             last_pid: proc_files::last_pid(),
+            unborn: Vec::new(),
             faults: proc_files::stat(own).map_or(0, |stat| stat.faults_of_children),
             followed: Vec::new(),
             looks: Pace::default(),
@@ -112,11 +128,12 @@ impl Children {
         let began = Instant::now();
         self.find(began, false);
         let began = Instant::now();
-        if !self.looks.is_due(began) || !self.followed.iter().any(Followed::lives) {
+        let living = self.followed.iter().filter(|child| child.lives()).count();
+        if living == 0 || !self.looks.is_due(began, PATIENCE) {
             return;
         }
         self.measure(began);
-        self.looks.done(began);
+        self.looks.done(began, living);
         self.look_at_pages(Instant::now());
     }
 
@@ -159,15 +176,17 @@ impl Children {
     fn gap(&self, largest: Bytes) -> Option<String> {
         let faults = proc_files::stat(self.own).map_or(0, |stat| stat.faults_of_children);
         let unseen = self.followed.iter().filter(|child| !child.was_seen()).count() as u64;
-        let (who, they, whose, largest) = match self.missed + unseen {
+        let any_started = self.followed.iter().any(|child| child.started.is_some());
+        let (who, they, whose) = match self.missed + unseen {
             // It was waited for where nobody told of it.
-            0 if faults > self.faults && self.followed.is_empty() => {
-                ("At least one child process".to_owned(), "it", "its", largest)
+            0 if faults > self.faults && !any_started => {
+                ("At least one child process".to_owned(), "it", "its")
             }
             0 => return None,
-            1 => ("A child process".to_owned(), "it", "its", self.largest_missed),
-            n => (format!("{n} child processes"), "they", "their largest", self.largest_missed),
+            1 => ("A child process".to_owned(), "it", "its"),
+            n => (format!("{n} child processes"), "they", "their largest"),
         };
+        let largest = if self.largest_missed.0 > 0 { self.largest_missed } else { largest };
         let size = match largest.0 {
             0 => String::new(),
             _ => format!("; {whose} resident set was at most {largest}"),
@@ -184,20 +203,38 @@ impl Children {
         let last = proc_files::last_pid();
         let before = std::mem::replace(&mut self.last_pid, last);
         let new = match (before, last) {
-            (Some(before), Some(last)) if last == before => return,
+            (Some(before), Some(last)) if last == before => return self.ask([]),
             (Some(before), Some(last)) if last > before => Some(before + 1..=last),
             // Numbers begin again, or the kernel does not tell them.
             _ => None,
         };
         match new {
-            Some(new) if new.end() - new.start() < MANY => self.adopt(these(new), false),
-            _ if whatever || self.scans.is_due(began) => {
-                self.adopt(everybody(), false);
-                self.scans.done(began);
+            Some(new) if new.end() - new.start() < MANY => self.ask(new),
+            _ if whatever || self.scans.is_due(began, PATIENCE) => {
+                let everybody = everybody();
+                let count = everybody.len();
+                self.adopt(everybody, false);
+                self.scans.done(began, count);
             }
             // Later: the numbers in between are not forgotten.
             _ => self.last_pid = before,
         }
+    }
+
+    /// Asks these numbers for their parents, and those that had no process when they were asked.
+    fn ask(&mut self, new: impl IntoIterator<Item = u32>) {
+        let mut stats = Vec::new();
+        let mut unborn = std::mem::take(&mut self.unborn);
+        unborn.extend(new.into_iter().map(|pid| (pid, 0)));
+        unborn.retain_mut(|(pid, looks)| {
+            *looks += 1;
+            let found = if looks.is_power_of_two() { proc_files::stat(*pid) } else { None };
+            let missing = found.is_none();
+            stats.extend(found.map(|stat| (*pid, stat)));
+            missing && *looks < PATIENT_LOOKS
+        });
+        self.unborn = unborn;
+        self.adopt(stats, false);
     }
 
     /// Follows those of these processes that descend from this one or from a followed one; `before`:
@@ -239,23 +276,23 @@ impl Children {
     /// Looks at the pages of the one whose last look is longest ago, as far as that may take time.
     fn look_at_pages(&mut self, now: Instant) {
         let at = self.now();
-        let wanting = self.followed.iter_mut().filter(|child| child.lives() && !child.points.is_empty());
+        let wanting = self.followed.iter_mut().filter(|child| child.lives());
         let longest_ago = wanting
-            .filter(|child| child.wants_pages(now))
+            .filter(|child| !child.points.is_empty() && child.wants_pages(now))
             .min_by_key(|child| child.pages.as_ref().map(|pages| pages.at));
-        if let Some(child) = longest_ago.filter(|_| self.rollups.is_due(now)) {
+        let Some(child) = longest_ago else { return };
+        let patience = if child.pages.is_none() { CURIOSITY } else { PATIENCE };
+        if self.rollups.is_due(now, patience) {
             child.look_at_pages(at);
-            self.rollups.done(now);
+            let size = child.pages.as_ref().map_or(0, |pages| pages.rss);
+            self.rollups.done(now, 1 + (size >> 20) as usize);
         }
     }
 }
 
-fn these(pids: impl IntoIterator<Item = u32>) -> Vec<(u32, Stat)> {
-    pids.into_iter().filter_map(|pid| Some((pid, proc_files::stat(pid)?))).collect()
-}
-
 fn everybody() -> Vec<(u32, Stat)> {
-    these(proc_files::pids())
+    let pids = proc_files::pids().into_iter();
+    pids.filter_map(|pid| Some((pid, proc_files::stat(pid)?))).collect()
 }
 
 /// What the last look at a process's pages found.
@@ -263,8 +300,19 @@ fn everybody() -> Vec<(u32, Stat)> {
 struct Pages {
     at: Instant,
     rss: u64,
-    /// What of the resident set others had as well; `None` when the kernel does not say.
-    shared: Option<u64>,
+    /// `None` when the kernel does not say more.
+    sharing: Option<Sharing>,
+    /// The largest proportional set that was read so far.
+    peak_pss: u64,
+}
+
+/// How a process shares memory with others.
+#[derive(Debug, Clone, Copy)]
+struct Sharing {
+    /// What of its resident set others have as well.
+    shared: u64,
+    /// What of its resident set is not in its proportional one: the parts of others.
+    of_others: u64,
 }
 
 /// A descendant.
@@ -286,7 +334,6 @@ struct Followed {
     ended: Option<Nanos>,
     status: Option<i32>,
     peak_rss: Bytes,
-    peak_pss: Option<Bytes>,
     pages: Option<Pages>,
     points: Vec<ChildPoint>,
 }
@@ -316,7 +363,6 @@ impl Followed {
             ended: None,
             status: None,
             peak_rss: Bytes(0),
-            peak_pss: None,
             pages: None,
             points: Vec::new(),
         }
@@ -340,7 +386,7 @@ impl Followed {
         if self.image != stat.image || self.forked != stat.forked {
             // It runs another program now: what was read is of the memory that it gave up.
             (self.image, self.forked) = (stat.image, stat.forked);
-            (self.peak_rss, self.peak_pss, self.pages) = (Bytes(0), None, None);
+            (self.peak_rss, self.pages) = (Bytes(0), None);
             self.points.clear();
             self.command.clear();
         } else if self.forked && !self.measured {
@@ -349,7 +395,8 @@ impl Followed {
             return;
         }
         let Some((_, Some(mark))) = proc_files::status(self.pid) else { return };
-        if self.command.is_empty() {
+        // The first time its arguments may not have been there yet.
+        if self.points.len() < 2 {
             let label = command::label(&proc_files::arguments(self.pid), self.forked);
             self.command = label.or_else(|| proc_files::name(self.pid)).unwrap_or_default();
         }
@@ -366,7 +413,7 @@ impl Followed {
     fn private(&self, rss: Bytes) -> Bytes {
         let shared = match (&self.pages, self.before) {
             (_, Some((before, _))) => before.0,
-            (Some(Pages { shared: Some(shared), .. }), None) => *shared,
+            (Some(Pages { sharing: Some(sharing), .. }), None) => sharing.shared,
             // A copy of its parent has nothing of its own at first.
             _ if self.forked => self.first_rss.0,
             _ => 0,
@@ -404,17 +451,26 @@ impl Followed {
 
     fn look_at_pages(&mut self, at: Nanos) {
         let found = proc_files::rollup(self.pid);
-        let rss = found.map_or_else(
-            || self.points.last().map_or(0, |point| point.rss.0),
-            |rollup| rollup.rss,
-        );
-        let shared = found.map(|Rollup { rss, private, .. }| rss.saturating_sub(private));
-        self.pages = Some(Pages { at: Instant::now(), rss, shared });
-        if let Some(rollup) = found {
-            self.peak_pss = self.peak_pss.max(Some(Bytes(rollup.pss)));
-            self.peak_rss = self.peak_rss.max(Bytes(rollup.rss));
-            self.note(at, Bytes(rollup.rss));
+        let rss = found
+            .map_or_else(|| self.points.last().map_or(0, |point| point.rss.0), |rollup| rollup.rss);
+        let sharing = found.map(|Rollup { rss, pss, private }| Sharing {
+            shared: rss.saturating_sub(private),
+            of_others: rss.saturating_sub(pss),
+        });
+        let before = self.pages.as_ref().map_or(0, |pages| pages.peak_pss);
+        let peak_pss = before.max(found.map_or(0, |rollup| rollup.pss));
+        self.pages = Some(Pages { at: Instant::now(), rss, sharing, peak_pss });
+        if found.is_some() {
+            self.peak_rss = self.peak_rss.max(Bytes(rss));
+            self.note(at, Bytes(rss));
         }
+    }
+
+    /// As read, or, at the peak of the resident set, with what others had when that was last known.
+    fn peak_pss(&self) -> Option<Bytes> {
+        let pages = self.pages.as_ref()?;
+        let at_peak = self.peak_rss.0.saturating_sub(pages.sharing?.of_others);
+        Some(Bytes(pages.peak_pss.max(at_peak)))
     }
 
     /// Whether its memory was ever measured, or need not be.
@@ -428,6 +484,7 @@ impl Followed {
     }
 
     fn into_child(self) -> Child {
+        let peak_pss = self.peak_pss();
         Child {
             pid: self.pid,
             parent: self.parent,
@@ -437,7 +494,7 @@ impl Followed {
             status: self.status,
             start_rss: self.before.map_or(Bytes(0), |(rss, _)| rss),
             peak_rss: self.peak_rss,
-            peak_pss: self.peak_pss,
+            peak_pss,
             peak_private: self.points.iter().map(|point| point.private).max().unwrap_or_default(),
             points: self.points,
         }

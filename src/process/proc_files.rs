@@ -197,7 +197,8 @@ mod tests {
 
     #[test]
     fn the_other_files_are_read() {
-        let status = b"Name:\tVmHWM: 1 kB\nTgid:\t12\nVmPeak:\t 9 kB\nVmHWM:\t    1760 kB\nVmRSS:\t 3 kB\n";
+        let status =
+            b"Name:\tVmHWM: 1 kB\nTgid:\t12\nVmPeak:\t 9 kB\nVmHWM:\t    1760 kB\nVmRSS:\t 3 kB\n";
         assert_eq!(parse_status(status), Some((12, Some(Bytes(1760 * 1024)))));
         let rollup = b"00-7f ---p 0 00:00 0 [rollup]\nRss: 1760 kB\nPss: 283 kB\nPss_Dirty: 1 kB\nPrivate_Clean: 48 kB\nPrivate_Dirty: 112 kB\n";
         let expected = Rollup { rss: 1760 << 10, pss: 283 << 10, private: 160 << 10 };

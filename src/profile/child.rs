@@ -24,8 +24,9 @@ pub struct Child {
     /// Its largest resident set size: the kernel's own mark as of the last look, or the largest
     /// reading where the mark is older than the recording. What it shares with others is in it.
     pub peak_rss: Bytes,
-    /// Its largest proportional set size among the readings, in which a page that several processes
-    /// share counts for each by its part; `None` when none was taken in time.
+    /// Its largest proportional set size, in which a page that several processes share counts for each
+    /// by its part: as read now and then, or `peak_rss` without the others' parts as last read. `None`
+    /// when there was no reading in time.
     pub peak_pss: Option<Bytes>,
     /// The largest `private` of its points.
     pub peak_private: Bytes,

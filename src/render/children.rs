@@ -150,9 +150,8 @@ pub fn draw(
     for row in rows {
         y += ROW;
         let face = if row.strong { Face::Bold } else { Face::Sans };
-        let fit = |text: &str, room: f64| {
-            lettering::shorten(&canvas.letters(text), room, 11.5, face)
-        };
+        let fit =
+            |text: &str, room: f64| lettering::shorten(&canvas.letters(text), room, 11.5, face);
         let room = if row.when.is_empty() { columns[1] - left } else { when_at - left } - 10.0;
         canvas.text(&fit(&row.name, room), (left, y), 11.5, face, theme::TEXT, Side::Start)?;
         let room = columns[0] - 66.0 - when_at;

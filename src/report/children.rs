@@ -104,41 +104,41 @@ pub(super) fn children(profile: &Profile) -> Children {
         .collect();
     events.sort_by_key(|event| event.0);
     let mut held = vec![0; all.len()];
-    let mut at_peak = held.clone();
-    let (mut sum, mut peak, mut peak_at) = (0u64, 0, Nanos(0));
+    // Figures of a file may be anything: as many of the largest as you like fit into 128 bits.
+    let (mut sum, mut peak, mut peak_at) = (0u128, 0, Nanos(0));
     let mut curve = vec![(Nanos(0), 0.0)];
     for moment in events.chunk_by(|a, b| a.0 == b.0) {
         for &(_, i, now) in moment {
-            // Figures of a file may be anything.
-            sum = (sum - held[i]).saturating_add(now);
+            sum = sum - u128::from(held[i]) + u128::from(now);
             held[i] = now;
         }
-        sum = held.iter().fold(0, |sum: u64, held| sum.saturating_add(*held));
         if sum > peak {
             (peak, peak_at) = (sum, moment[0].0);
-            at_peak.clone_from(&held);
         }
         curve.push((moment[0].0, sum as f64));
     }
-    curve.push((duration, sum as f64));
+    let mut at_peak = vec![0; all.len()];
+    for &(_, i, now) in events.iter().take_while(|event| event.0 <= peak_at) {
+        at_peak[i] = now;
+    }
 
     let mut order: Vec<usize> = (0..all.len()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse((at_peak[i], all[i].peak_private, all[i].peak_rss)));
     let least = (at_peak.iter().copied().max().unwrap_or(0) as f64 * HOLDER).max(1.0);
     let holders: Vec<u64> = at_peak.iter().copied().filter(|&held| held as f64 >= least).collect();
-    let total = |held: &mut dyn Iterator<Item = u64>| Bytes(held.fold(0, u64::saturating_add));
+    let total = |held: &[u64]| Bytes(held.iter().fold(0, |sum, held| sum.saturating_add(*held)));
     let shown = if all.len() > ROWS { ROWS - 1 } else { ROWS };
     let others = order.get(shown..).filter(|others| !others.is_empty());
     Children {
         rows: order.iter().take(shown).map(|&i| row(&all[i], Bytes(at_peak[i]))).collect(),
         rest: others.map(|others| OtherChildren {
             count: others.len(),
-            at_peak: total(&mut others.iter().map(|&i| at_peak[i])),
+            at_peak: total(&others.iter().map(|&i| at_peak[i]).collect::<Vec<u64>>()),
         }),
-        peak: Bytes(peak),
+        peak: Bytes(u64::try_from(peak).unwrap_or(u64::MAX)),
         peak_at,
         curve: thin(curve, duration),
-        holders: (holders.len(), total(&mut holders.into_iter())),
+        holders: (holders.len(), total(&holders)),
     }
 }
 

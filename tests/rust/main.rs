@@ -1,5 +1,6 @@
 //! The integration tests: one binary, one module a subject.
 
+mod children;
 mod fixtures;
 mod layers;
 mod profile_file;
