@@ -383,6 +383,10 @@ impl Followed {
             self.status = Some(proc_files::exit_status(stat.status));
             return;
         }
+        if stat.rss == Bytes(0) {
+            // It is about to end: its memory is gone already, and what was read of it stays true.
+            return;
+        }
         if self.image != stat.image || self.forked != stat.forked {
             // It runs another program now: what was read is of the memory that it gave up.
             (self.image, self.forked) = (stat.image, stat.forked);

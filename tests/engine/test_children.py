@@ -24,6 +24,12 @@ def hold(barrier):
     barrier.wait()  # it was seen
     return len(block) and os.getpid()
 
+def private(process="self"):
+    """What the kernel says of a process that no other has."""
+    with open(f"/proc/{process}/smaps_rollup") as lines:
+        found = [line.split() for line in lines if line.startswith("Private_")]
+    return 1024 * sum(int(kib) for name, kib, *_ in found)
+
 def touch(size):
     take(size).close()
 
@@ -80,7 +86,8 @@ def worker(tmp_path):
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_two_workers_of_a_pool(method, worker):
-    bare = {"fork": 0, "spawn": 8_000_000, "forkserver": 3_000_000}[method]
+    # What the interpreter itself takes, or writes to of what it shares.
+    bare = 10_000_000
     run(
         f"""
         {worker}
@@ -99,7 +106,6 @@ def test_two_workers_of_a_pool(method, worker):
             assert len(pids) == 2
             for pid in pids:
                 child = work.one(profile, pid)
-                # What the interpreter itself takes is no more than some MB.
                 assert work.SIZE < child.peak_private < 1.05 * work.SIZE + {bare}, child.private
                 assert child.peak_rss >= child.peak_pss >= work.SIZE, child
                 assert ({method!r} == "fork") == (child.peak_rss > work.SIZE + len(old)), child
@@ -197,11 +203,13 @@ def test_a_child_that_is_forked_while_the_main_thread_waits_for_it(worker):
                 os._exit(7)
             os.read(up[0], 1)
             work.wait_for_looks()
+            truth = work.private(child)
             os.write(down[1], b"x")
             os.waitpid(child, 0)
         found = work.one(profile, child)
         assert found.command == "python worker (fork)" and found.exit_status == 7
-        assert work.is_near(found.peak_private, work.SIZE), found.peak_private
+        assert truth > work.SIZE
+        assert work.is_near(found.peak_private, truth), (found.peak_private, truth)
         print("fine")
         """
     )
@@ -250,7 +258,8 @@ def test_a_worker_from_before_counts_by_its_growth(worker):
             with context.Manager() as manager, context.Pool(1) as pool:
                 barrier = manager.Barrier(2)
                 pid = pool.apply(os.getpid)
-                pool.apply(work.touch, (20_000_000,))
+                # Its largest size was before: that is not the recording's.
+                pool.apply(work.touch, (2 * work.SIZE,))
                 with memprofile.profile() as idle:
                     pool.apply(os.getpid)
                     work.wait_for_looks(5)
@@ -263,7 +272,7 @@ def test_a_worker_from_before_counts_by_its_growth(worker):
             assert pid not in [child.pid for child in idle.children], idle.children
             child = work.one(profile, pid)
             assert child.started is None and child.ended is None
-            assert child.start_rss > 20_000_000, child.start_rss
+            assert 5_000_000 < child.start_rss < 30_000_000, child.start_rss
             assert work.is_near(child.peak_private, work.SIZE), child.peak_private
             assert work.is_near(child.peak_rss - child.start_rss, work.SIZE), child.peak_rss
             assert "before to the end" in str(profile), str(profile)
