@@ -68,6 +68,9 @@ pub fn take() -> Vec<Reaped> {
     // A poisoned lock is as good as any: there is nothing in it.
     let _only = READER.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let read = |note: &Note| {
+        if note.who.load(Relaxed) == 0 {
+            return None;
+        }
         let who = note.who.swap(0, Acquire);
         let (pid, status) = ((who >> 32) as u32, who as u32 as i32);
         (pid > 0).then(|| Reaped { pid, status, largest: note.largest.load(Relaxed) * 1024 })

@@ -48,13 +48,13 @@ pub struct Children {
 }
 
 /// Work of one kind may take this share of the time: it waits as many times as long as it took last.
-const PATIENCE: u32 = 300;
+const PATIENCE: u32 = 500;
 
 /// The same for the first look at the pages of a process: without it nobody knows what it shares.
 const CURIOSITY: u32 = 50;
 
-/// When work of one kind is due. What a piece of it costs is the least that one ever took: the thread
-/// may be interrupted in any other.
+/// When work of one kind is due. What a piece of it costs is about the least that one took lately: the
+/// thread may be interrupted in any other.
 #[derive(Debug, Default)]
 struct Pace {
     piece: Option<Duration>,
@@ -70,7 +70,7 @@ impl Pace {
     fn done(&mut self, began: Instant, pieces: usize) {
         let pieces = pieces.max(1) as u32;
         let piece = began.elapsed() / pieces;
-        let least = self.piece.map_or(piece, |least| least.min(piece));
+        let least = self.piece.map_or(piece, |least| piece.min(least + least / 16));
         self.piece = Some(least);
         self.last = Some((Instant::now(), least * pieces));
     }
@@ -153,9 +153,10 @@ impl Children {
         self.largest_missed = self.largest_missed.max(ended.largest);
     }
 
-    /// The last look, and what was found. The second part says what was missed, as a sentence;
-    /// `largest` is the mark of the largest child that this process has ever waited for.
-    pub fn finish(mut self, largest: Bytes) -> (Vec<Child>, Option<String>) {
+    /// The last look, and what was found; no time in it is later than `duration`. The second part says
+    /// what was missed, as a sentence; `largest` is the mark of the largest child that this process has
+    /// ever waited for.
+    pub fn finish(mut self, duration: Nanos, largest: Bytes) -> (Vec<Child>, Option<String>) {
         let began = Instant::now();
         self.find(began, true);
         // What was forked lately is measured at the second look.
@@ -170,11 +171,13 @@ impl Children {
         }
         let gap = self.gap(largest);
         let rows = self.followed.into_iter().filter(Followed::is_worth_a_row);
-        (rows.map(Followed::into_child).collect(), gap)
+        (rows.map(|child| child.into_child(duration)).collect(), gap)
     }
 
     fn gap(&self, largest: Bytes) -> Option<String> {
-        let faults = proc_files::stat(self.own).map_or(0, |stat| stat.faults_of_children);
+        let Some(Stat { faults_of_children: faults, .. }) = proc_files::stat(self.own) else {
+            return Some("Child processes are not seen: this system has no /proc.".to_owned());
+        };
         let unseen = self.followed.iter().filter(|child| !child.was_seen()).count() as u64;
         let any_started = self.followed.iter().any(|child| child.started.is_some());
         let (who, they, whose) = match self.missed + unseen {
@@ -242,7 +245,9 @@ impl Children {
     fn adopt(&mut self, mut stats: Vec<(u32, Stat)>, before: bool) {
         let living = self.followed.iter().filter(|child| child.lives());
         let mut family: HashSet<u32> = living.map(|child| child.pid).chain([self.own]).collect();
-        stats.retain(|(pid, _)| !family.contains(pid));
+        // Those that have ended stay visible until their parents have asked how.
+        let known: HashSet<(u32, u64)> = self.followed.iter().map(|c| (c.pid, c.ticks)).collect();
+        stats.retain(|(pid, stat)| !known.contains(&(*pid, stat.started)));
         loop {
             let (found, others): (Vec<_>, Vec<_>) =
                 stats.into_iter().partition(|(_, stat)| family.contains(&stat.parent));
@@ -487,14 +492,17 @@ impl Followed {
         !self.points.is_empty() && self.before.is_none_or(grown)
     }
 
-    fn into_child(self) -> Child {
+    fn into_child(mut self, duration: Nanos) -> Child {
         let peak_pss = self.peak_pss();
+        for point in &mut self.points {
+            point.at = point.at.min(duration);
+        }
         Child {
             pid: self.pid,
             parent: self.parent,
             command: self.command,
             started: self.started,
-            ended: self.ended,
+            ended: self.ended.map(|at| at.min(duration)),
             status: self.status,
             start_rss: self.before.map_or(Bytes(0), |(rss, _)| rss),
             peak_rss: self.peak_rss,

@@ -4,6 +4,7 @@ use super::canvas::{Canvas, Side};
 use super::lettering::{self, Face, clip, escape, printable};
 use super::theme;
 use crate::error::Result;
+use crate::profile::Bytes;
 use crate::report::{ChildRow, Report};
 use std::fmt::Write as _;
 
@@ -12,6 +13,9 @@ pub const TITLE: &str = "Child processes";
 
 /// The names of the columns of numbers.
 const COLUMNS: [&str; 3] = ["peak RSS", "peak PSS", "private*"];
+
+/// Children in the text at most.
+const LISTED: usize = 4;
 
 /// What the star says.
 const NOTE: &str = "* in no other process, when the children together held most";
@@ -39,28 +43,37 @@ impl Cells {
     }
 }
 
-/// All rows; the last one, where there are several, is their sum.
-fn table(report: &Report) -> Vec<Cells> {
+/// At most so many children, then the others in one row; the last row, where there are several, is
+/// their sum.
+fn table(report: &Report, most: usize) -> Vec<Cells> {
     let children = &report.children;
-    let mut rows: Vec<Cells> = children.rows.iter().map(Cells::of).collect();
-    let sum = |name: String, bytes: String, strong| Cells {
+    let listed = &children.rows[..children.rows.len().min(most)];
+    let merged = &children.rows[listed.len()..];
+    let mut others = children.rest.map_or((0, 0), |rest| (rest.count, rest.at_peak.0));
+    for row in merged {
+        others = (others.0 + 1, others.1.saturating_add(row.at_peak.0));
+    }
+    let mut rows: Vec<Cells> = listed.iter().map(Cells::of).collect();
+    let sum = |name: String, bytes: Bytes, strong| Cells {
         name,
         when: String::new(),
-        numbers: [String::new(), String::new(), bytes],
+        numbers: [String::new(), String::new(), bytes.to_string()],
         strong,
     };
-    let others = children.rest.as_ref();
-    rows.extend(others.map(|o| sum(format!("{} others", o.count), o.at_peak.to_string(), false)));
+    if others.0 > 0 {
+        let name =
+            if others.0 == 1 { "1 other".to_owned() } else { format!("{} others", others.0) };
+        rows.push(sum(name, Bytes(others.1), false));
+    }
     if rows.len() > 1 {
-        let name = format!("together, at {}", children.peak_at);
-        rows.push(sum(name, children.peak.to_string(), true));
+        rows.push(sum(format!("together, at {}", children.peak_at), children.peak, true));
     }
     rows
 }
 
 /// Appends the table, where there are children.
 pub fn html(out: &mut String, report: &Report) {
-    let rows = table(report);
+    let rows = table(report, usize::MAX);
     if rows.is_empty() {
         return;
     }
@@ -101,7 +114,7 @@ pub fn html(out: &mut String, report: &Report) {
 
 /// The table as lines of text; empty without children.
 pub fn text(report: &Report) -> Vec<String> {
-    let rows = table(report);
+    let rows = table(report, LISTED);
     if rows.is_empty() {
         return Vec::new();
     }
@@ -121,23 +134,24 @@ pub fn text(report: &Report) -> Vec<String> {
 
 const ROW: f64 = 19.0;
 
-/// The height of the table in the picture, in pixels; 0 without children.
-pub fn height(report: &Report) -> f64 {
-    match table(report).len() {
-        0 => 0.0,
+/// The height of the table of `most` children in the picture, in pixels; 0 without any.
+pub fn height(report: &Report, most: usize) -> f64 {
+    match table(report, most).len() {
+        rows if rows == 0 || most == 0 => 0.0,
         rows => ROW * (rows as f64 + 2.0) + 10.0,
     }
 }
 
-/// Draws the table between two edges, its upper edge at `top`.
+/// Draws the table of `most` children between two edges, its upper edge at `top`.
 pub fn draw(
     canvas: &Canvas<'_>,
     report: &Report,
+    most: usize,
     top: f64,
     (left, right): (f64, f64),
 ) -> Result<()> {
-    let rows = table(report);
-    if rows.is_empty() {
+    let rows = table(report, most);
+    if rows.is_empty() || most == 0 {
         return Ok(());
     }
     let columns = [right - 170.0, right - 85.0, right];

@@ -84,11 +84,10 @@ pub(super) fn sentence(profile: &Profile, children: &Children) -> Option<String>
     Some(format!("{who} child processes held {held} more at once."))
 }
 
-/// Since when a child held how much, up to its end.
-fn steps(child: &Child, duration: Nanos) -> impl Iterator<Item = (Nanos, u64)> + '_ {
-    let end = child.ended.unwrap_or(duration).min(duration);
-    let held = child.points.iter().filter(move |point| point.at < end);
-    held.map(|point| (point.at, point.private.0)).chain([(end, 0)])
+/// Since when a child held how much, up to its end; whoever runs on goes on holding it.
+fn steps(child: &Child) -> impl Iterator<Item = (Nanos, u64)> + '_ {
+    let held = child.points.iter().filter(|point| child.ended.is_none_or(|end| point.at < end));
+    held.map(|point| (point.at, point.private.0)).chain(child.ended.map(|end| (end, 0)))
 }
 
 pub(super) fn children(profile: &Profile) -> Children {
@@ -100,7 +99,7 @@ pub(super) fn children(profile: &Profile) -> Children {
     let mut events: Vec<(Nanos, usize, u64)> = all
         .iter()
         .enumerate()
-        .flat_map(|(i, child)| steps(child, duration).map(move |(at, held)| (at, i, held)))
+        .flat_map(|(i, child)| steps(child).map(move |(at, held)| (at, i, held)))
         .collect();
     events.sort_by_key(|event| event.0);
     let mut held = vec![0; all.len()];
@@ -117,6 +116,8 @@ pub(super) fn children(profile: &Profile) -> Children {
         }
         curve.push((moment[0].0, sum as f64));
     }
+    let last = curve.last().map_or(Nanos(0), |point| point.0);
+    curve.push((duration.max(last), sum as f64));
     let mut at_peak = vec![0; all.len()];
     for &(_, i, now) in events.iter().take_while(|event| event.0 <= peak_at) {
         at_peak[i] = now;

@@ -2,7 +2,7 @@
 
 use crate::hooks::reaped;
 use crate::process::{Children, Ended};
-use crate::profile::{Bytes, Child};
+use crate::profile::{Bytes, Child, Nanos};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -35,11 +35,11 @@ fn hear(children: &mut Children) {
     }
 }
 
-/// Ends: what was found, and a sentence on what was missed.
-pub(super) fn finish() -> (Vec<Child>, Option<String>) {
+/// Ends after so long: what was found, and a sentence on what was missed.
+pub(super) fn finish(duration: Nanos) -> (Vec<Child>, Option<String>) {
     let Some(mut found) = children().take() else { return (Vec::new(), None) };
     hear(&mut found);
-    found.finish(Bytes(reaped::largest_ever()))
+    found.finish(duration, Bytes(reaped::largest_ever()))
 }
 
 /// Ends without a result.

@@ -138,7 +138,7 @@ impl Session {
         let peak = self.mark.read();
         let end_rss = self.rss.as_ref().and_then(RssReader::read).unwrap_or_default();
         poll::stop();
-        let (children, missed_children) = children::finish();
+        let (children, missed_children) = children::finish(duration);
         let live = live().take().ok_or(Error::NotRecording)?;
         OWN_PEAK.fetch_max(own_bytes() as u64, Relaxed);
         let Live { mut recorder, spent, mut collections, collection_count, .. } = live;

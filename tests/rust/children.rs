@@ -90,6 +90,7 @@ fn one_child_is_spoken_of_as_one() {
 fn the_sum_is_that_of_one_moment() {
     let children = report(&workers()).children;
     assert_eq!((children.peak, children.peak_at), (Bytes(817 * MIB), Nanos(2_000_000_000)));
+    assert_eq!(children.curve.last(), Some(&(Nanos(4_000_000_000), 7.0 * MIB as f64)));
     let at = |seconds: f64| {
         let points = children.curve.iter().rev();
         points.skip_while(|point| point.0.seconds() > seconds).map(|p| p.1).next().unwrap()
