@@ -10,8 +10,10 @@ fn main() {
     if target("OS") == "linux" && target("ENV") == "gnu" && architecture {
         println!("cargo:rustc-cfg=native_hooks");
         println!("cargo:rerun-if-changed=src/hooks/native.c");
+        println!("cargo:rerun-if-changed=src/hooks/reaped.c");
         cc::Build::new()
             .file("src/hooks/native.c")
+            .file("src/hooks/reaped.c")
             .opt_level(2)
             .pic(true)
             .flag("-ftls-model=initial-exec")

@@ -6,6 +6,7 @@ from typing import final
 __all__ = [
     "AllocatorFigures",
     "Balance",
+    "Child",
     "Ledger",
     "Line",
     "MemprofileError",
@@ -168,6 +169,33 @@ class SizeClass:
     """The range in words: ``64 to 127 B``."""
 
 @final
+class Child:
+    """A process that the profiled code started, or one from before that grew meanwhile.
+
+    ``started`` and ``ended`` are seconds since the start of the recording: None for a process that
+    was there before, or was still running. ``exit_status`` is negative for a signal, and None where
+    nobody saw it. ``peak_rss`` is the kernel's own mark and includes what the process shares with
+    others; ``peak_pss`` counts shared pages by their part and is the largest reading, None without
+    one. ``private`` is what no other process has, or what a process from before has grown by.
+    ``seconds``, ``rss`` and ``private`` are columns of equal length.
+    """
+
+    pid: int
+    parent: int
+    command: str
+    started: float | None
+    ended: float | None
+    exit_status: int | None
+    start_rss: int
+    """Resident set of a process that was there before, at the start; else 0."""
+    peak_rss: int
+    peak_pss: int | None
+    peak_private: int
+    seconds: list[float]
+    rss: list[int]
+    private: list[int]
+
+@final
 class Timeline:
     """Memory over time, as columns of equal length."""
 
@@ -205,6 +233,7 @@ class Profile:
     sites: list[Site]
     allocators: list[AllocatorFigures]
     sizes: list[SizeClass]
+    children: list[Child]
     timeline: Timeline
     ledger: Ledger | None
 

@@ -19,6 +19,8 @@ from memprofile.options import DEFAULT_TOP, OptionError, checked_path
 if TYPE_CHECKING:
     import pandas
 
+_Table = Literal["lines", "sites", "timeline", "children"]
+
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 
@@ -218,6 +220,25 @@ class Profile:
         """
         return self._data.sizes
 
+    @property
+    def children(self) -> list[_native.Child]:
+        """Each process that the code started, also by its children, in the order of their finding.
+
+        ``pid``, ``parent`` (a pid), ``command`` (a few words), ``started`` and ``ended`` (seconds
+        since the start; None: it was there before, it was still running), ``exit_status`` (negative:
+        the signal; None: nobody saw it). Bytes: ``peak_rss``, ``peak_pss`` (shared pages by their
+        part; None: no reading) and ``peak_private`` (in no other process). The columns ``seconds``,
+        ``rss`` and ``private`` are its curve. A worker from before counts by its growth above
+        ``start_rss``, and only when it grew by a MiB. Empty where there is no ``/proc``.
+
+        >>> import memprofile, subprocess, sys
+        >>> with memprofile.profile() as p:
+        ...     done = subprocess.run([sys.executable, "-c", "x = bytearray(30_000_000)"])
+        >>> [child.exit_status for child in p.children]
+        [0]
+        """
+        return self._data.children
+
     def to_json(self) -> str:
         """The profile as versioned JSON, which this and later versions of memprofile load."""
         return self._data.to_json()
@@ -245,9 +266,7 @@ class Profile:
         """The report as an HTML fragment without scripts, at most 60 kB."""
         return self._data.to_html(top)
 
-    def to_pandas(
-        self, table: Literal["lines", "sites", "timeline", "allocators", "sizes"] = "lines"
-    ) -> pandas.DataFrame:
+    def to_pandas(self, table: _Table = "lines") -> pandas.DataFrame:
         """One table as a pandas DataFrame: bytes and seconds, as in the fields.
 
         Raises MemprofileError for another table, or when pandas is not installed.
@@ -393,6 +412,10 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
     "sizes": (
         *("label", "smallest", "largest", "allocation_count", "allocated_bytes"),
         "relative_error",
+    ),
+    "children": (
+        *("pid", "parent", "command", "started", "ended", "exit_status"),
+        *("start_rss", "peak_rss", "peak_pss", "peak_private"),
     ),
 }
 

@@ -1,6 +1,7 @@
 //! The `_native` Python module: conversions only. `python/memprofile/_native.pyi` is its contract.
 
 mod breakdown;
+mod child;
 mod ledger;
 mod pools;
 mod profile;
@@ -30,6 +31,8 @@ mod _native {
     use super::MemprofileError;
     #[pymodule_export]
     use super::breakdown::{PyAllocator, PySizeClass};
+    #[pymodule_export]
+    use super::child::PyChild;
     #[pymodule_export]
     use super::ledger::{PyBalance, PyLedger};
     #[pymodule_export]

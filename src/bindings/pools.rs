@@ -5,7 +5,7 @@
 //! version without the needed call is remembered, and said at the end.
 
 use crate::hooks::reentrancy::Pause;
-use crate::interpreter::pending;
+use crate::interpreter::pending::Pending;
 use crate::sampling::{Owner, Reading};
 use crate::session;
 use pyo3::intern;
@@ -145,17 +145,19 @@ pub(super) fn end(py: Python<'_>) -> Vec<String> {
     libraries.iter().filter_map(silent).collect()
 }
 
+static READING: Pending = Pending::new(|| {
+    if session::is_recording() {
+        Python::attach(|py| {
+            let found = read(py);
+            if !found.is_empty() {
+                let _pause = Pause::new();
+                session::read_pools(&found, true);
+            }
+        });
+    }
+});
+
 /// Asks for a reading, if this thread may; with or without the GIL, and inside of a hook.
 pub(super) fn ask() -> bool {
-    pending::ask(|| {
-        if session::is_recording() {
-            Python::attach(|py| {
-                let found = read(py);
-                if !found.is_empty() {
-                    let _pause = Pause::new();
-                    session::read_pools(&found, true);
-                }
-            });
-        }
-    })
+    READING.ask()
 }

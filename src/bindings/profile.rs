@@ -1,6 +1,7 @@
 //! A finished profile for Python: figures as attributes, tables as lists, drawings as text.
 
 use super::breakdown::{self, PyAllocator, PySizeClass};
+use super::child::PyChild;
 use super::ledger::PyLedger;
 use crate::error::{Error, Result};
 use crate::profile::{Allocator, Bytes, FileKind, Profile, Site, ThreadKind};
@@ -171,6 +172,11 @@ impl PyProfile {
     #[getter]
     fn sizes(&self) -> Vec<PySizeClass> {
         breakdown::size_classes(&self.profile)
+    }
+
+    #[getter]
+    fn children(&self) -> Vec<PyChild> {
+        self.profile.children.iter().map(PyChild::new).collect()
     }
 
     #[getter]

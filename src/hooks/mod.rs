@@ -27,6 +27,7 @@ mod own_memory;
 #[cfg(feature = "python")]
 pub mod pymem;
 pub mod quiet_thread;
+pub mod reaped;
 pub mod reentrancy;
 pub mod residency;
 

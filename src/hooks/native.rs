@@ -48,7 +48,7 @@ unsafe extern "C" {
 }
 
 /// Symbol names and what their slots are made to point to.
-fn targets() -> [Target; 15] {
+fn targets() -> [Target; 16] {
     [
         Target::new(c"malloc", memprofile_malloc as *const () as usize),
         Target::new(c"calloc", memprofile_calloc as *const () as usize),
@@ -65,6 +65,7 @@ fn targets() -> [Target; 15] {
         Target::new(c"munmap", memprofile_munmap as *const () as usize),
         Target::new(c"mremap", memprofile_mremap as *const () as usize),
         Target::new(c"madvise", memprofile_madvise as *const () as usize),
+        Target::new(c"waitpid", super::reaped::waitpid_hook()),
     ]
 }
 

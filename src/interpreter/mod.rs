@@ -1,4 +1,4 @@
-//! Looking into a running CPython without calling it.
+//! Looking into a running CPython without calling it, and having it call us.
 
 pub mod frames;
 #[cfg(feature = "python")]

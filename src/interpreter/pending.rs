@@ -6,7 +6,7 @@
 //! of a hook. `pending.c` says which thread may call it.
 
 use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 unsafe extern "C" {
     fn Py_AddPendingCall(
@@ -16,35 +16,42 @@ unsafe extern "C" {
     safe fn memprofile_may_ask() -> c_int;
 }
 
-static ASKED: AtomicBool = AtomicBool::new(false);
-static CALL: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
-
-/// Has `call` called once, with the GIL, by the main thread when it gets there, and returns true; false
-/// where this thread may not ask for it. While one is still to come nothing is added. Where
-/// the interpreter has no room for it nothing happens: the next request will find some. `call`
-/// must neither raise nor run code of the user's.
-pub fn ask(call: fn()) -> bool {
-    if memprofile_may_ask() == 0 {
-        return false;
-    }
-    CALL.store(call as *mut c_void, Relaxed);
-    if !ASKED.swap(true, Relaxed) {
-        // SAFETY: `run` lives as long as this library, which is never unloaded, and takes no
-        // argument; the interpreter runs, since a recording does.
-        let added = unsafe { Py_AddPendingCall(Some(run), std::ptr::null_mut()) } == 0;
-        ASKED.store(added, Relaxed);
-    }
-    true
+/// Something to be done by the main thread, at most once for all requests until then.
+#[derive(Debug)]
+pub struct Pending {
+    asked: AtomicBool,
+    call: fn(),
 }
 
-unsafe extern "C" fn run(_argument: *mut c_void) -> c_int {
-    ASKED.store(false, Relaxed);
-    let call = CALL.load(Relaxed);
-    if !call.is_null() {
-        // SAFETY: only `ask` stores here, and it stores a `fn()`.
-        let call = unsafe { std::mem::transmute::<*mut c_void, fn()>(call) };
-        // A panic must not reach the interpreter; the recording goes on without this reading.
-        let _ended_well = std::panic::catch_unwind(call).is_ok();
+impl Pending {
+    /// `call` must neither raise nor run code of the user's.
+    pub const fn new(call: fn()) -> Pending {
+        Pending { asked: AtomicBool::new(false), call }
     }
+
+    /// Has it called once, with the GIL, by the main thread when it gets there, and returns true;
+    /// false where this thread may not ask for it. While one is still to come nothing is added.
+    /// Where the interpreter has no room for it nothing happens: the next request will find some.
+    pub fn ask(&'static self) -> bool {
+        if memprofile_may_ask() == 0 {
+            return false;
+        }
+        if !self.asked.swap(true, Relaxed) {
+            let argument = std::ptr::from_ref(self).cast_mut().cast();
+            // SAFETY: `run` lives as long as this library, which is never unloaded, and so does
+            // `self`; the interpreter runs, since a recording does.
+            let added = unsafe { Py_AddPendingCall(Some(run), argument) } == 0;
+            self.asked.store(added, Relaxed);
+        }
+        true
+    }
+}
+
+unsafe extern "C" fn run(argument: *mut c_void) -> c_int {
+    // SAFETY: only `ask` adds this call, and its argument is a static of this type.
+    let pending: &Pending = unsafe { &*argument.cast::<Pending>() };
+    pending.asked.store(false, Relaxed);
+    // A panic must not reach the interpreter; the recording goes on without this one.
+    let _ended_well = std::panic::catch_unwind(pending.call).is_ok();
     0
 }

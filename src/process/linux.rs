@@ -1,6 +1,6 @@
 //! Linux: `/proc/self` (proc(5)).
 
-use super::{Reserved, Resident};
+use super::{PAGE, Reserved, Resident};
 use crate::profile::Bytes;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -23,9 +23,6 @@ impl RssReader {
         Some(Resident { all: Bytes(all * PAGE), of_files: Bytes(of_files * PAGE) })
     }
 }
-
-/// Of the two architectures that are measured: x86-64, and AArch64 as usual distributions build it.
-const PAGE: u64 = 4096;
 
 /// Writing 5 sets VmHWM to the present resident set size (proc(5), `clear_refs`).
 pub(super) fn reset_peak() -> bool {

@@ -1,4 +1,8 @@
-//! What the operating system knows of this process: one file a platform.
+//! What the operating system knows of this process, one file a platform, and of its children.
+
+mod children;
+mod command;
+mod proc_files;
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -10,7 +14,13 @@ mod other;
 #[cfg(not(target_os = "linux"))]
 use other as platform;
 
+pub use children::{Children, Ended};
+
 use crate::profile::Bytes;
+
+/// The size of a page of the two architectures that are measured: x86-64, and AArch64 as usual
+/// distributions build it.
+const PAGE: u64 = 4096;
 
 /// Reads the resident set size of this process, again and again.
 #[derive(Debug)]

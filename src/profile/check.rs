@@ -1,7 +1,7 @@
 //! A profile from a file is checked once, when it is read, so that nothing above
 //! has to fear an index out of range or a stack whose parents form a ring.
 
-use super::{Profile, StackTable, Timeline};
+use super::{Child, Profile, StackTable, Timeline};
 use crate::error::{Error, Result};
 
 fn refuse(reason: impl Into<String>) -> Error {
@@ -13,6 +13,7 @@ impl Profile {
     pub(super) fn check(&self) -> Result<()> {
         self.stacks.check()?;
         self.timeline.check(self.stacks.files.len())?;
+        self.children.iter().try_for_each(Child::check)?;
         let files = self.stacks.files.len();
         let mut lines =
             self.copies.iter().map(|c| c.line).chain(self.sites.iter().filter_map(|s| s.waiting));
@@ -56,5 +57,15 @@ impl Timeline {
             .iter()
             .all(|p| p.held.len() <= width && p.running.is_none_or(|line| (line as usize) < width));
         if sound { Ok(()) } else { Err(refuse("a point of the timeline names an unknown line")) }
+    }
+}
+
+impl Child {
+    fn check(&self) -> Result<()> {
+        if self.points.is_sorted_by_key(|point| point.at) {
+            Ok(())
+        } else {
+            Err(refuse(format!("the points of child process {} are out of order", self.pid)))
+        }
     }
 }

@@ -13,6 +13,7 @@
 //! says so.
 
 mod check;
+mod child;
 mod copies;
 mod ledger;
 mod site;
@@ -21,6 +22,7 @@ mod stack;
 mod timeline;
 mod units;
 
+pub use child::{Child, ChildPoint};
 pub use copies::Copies;
 pub use ledger::{Balance, Ledger};
 pub use site::{Allocator, Estimate, Site, ThreadKind};
@@ -67,6 +69,9 @@ pub struct Profile {
     /// Lines that made large temporaries on the way to their result.
     #[serde(default)]
     pub copies: Vec<Copies>,
+    /// Processes that the code started, in the order in which they were found.
+    #[serde(default)]
+    pub children: Vec<Child>,
 }
 
 /// What was recorded, where and how.

@@ -79,13 +79,15 @@ pub fn draw(
 fn tidy(svg: &str, (width, height): (u32, u32)) -> String {
     let family = format!(" font-family=\"{SANS}\"");
     let shown = |units: u32| f64::from(units) / UNITS;
-    let resident = format!(" stroke=\"{}\"", theme::RESIDENT.hex().to_uppercase());
+    let stroke = |ink: Ink| format!(" stroke=\"{}\"", ink.hex().to_uppercase());
+    let (resident, children) = (stroke(theme::RESIDENT), stroke(theme::CHILDREN));
     svg.replace(&family, "")
         .replace(" opacity=\"1\"", "")
         .replace(" stroke=\"none\"", "")
         .replace(" text-anchor=\"start\"", "")
         .replace(" \"/>", "\"/>")
         .replace(&resident, &format!("{resident} stroke-dasharray=\"9 6\""))
+        .replace(&children, &format!("{children} stroke-dasharray=\"2 4\""))
         .replacen(
             &format!("<svg width=\"{width}\" height=\"{height}\""),
             &format!("<svg{family} width=\"{}\" height=\"{}\"", shown(width), shown(height)),

@@ -9,7 +9,7 @@ use super::canvas::{Canvas, Side, UNITS, simplify};
 use super::lettering::{self, Face};
 use super::theme;
 use crate::error::Result;
-use crate::profile::Bytes;
+use crate::profile::{Bytes, Nanos};
 use crate::report::{Report, Timeline};
 
 /// How finely a picture is drawn; coarser ones need fewer bytes.
@@ -47,6 +47,8 @@ struct Frame<'a, 'c> {
     y: Scale,
     /// The cumulative tops of the layers, the lowest first, by moment; in bytes.
     tops: Vec<Vec<f64>>,
+    /// What child processes held, by time; empty without any.
+    children: &'a [(Nanos, f64)],
     left: f64,
     right: f64,
     base: f64,
@@ -67,6 +69,7 @@ pub fn draw(
         .iter()
         .map(|m| m.footprint.max(m.resident))
         .chain(tops.last().into_iter().flatten().copied())
+        .chain(report.children.curve.iter().map(|(_, held)| *held))
         .fold(timeline.peak.1, f64::max);
     let low = timeline.moments.iter().map(|m| m.footprint.min(m.resident)).fold(0.0, f64::min);
     let base = top + LEGEND + HEADROOM + PLOT;
@@ -77,6 +80,7 @@ pub fn draw(
         x: Scale::new((0.0, timeline.duration.0 as f64), (left, right)),
         y: Scale::new((low, high), (base, base - PLOT)),
         tops,
+        children: &report.children.curve,
         left,
         right,
         base,
@@ -169,7 +173,19 @@ impl Frame<'_, '_> {
         let resident = self.edge(self.timeline.moments.iter().map(|m| m.resident));
         self.canvas.stroke(resident, theme::RESIDENT, 1.0)?;
         let footprint = self.edge(self.timeline.moments.iter().map(|m| m.footprint));
-        self.canvas.stroke(footprint, theme::TEXT, 1.0)
+        self.canvas.stroke(footprint, theme::TEXT, 1.0)?;
+        self.canvas.stroke(self.steps(), theme::CHILDREN, 1.0)
+    }
+
+    /// What child processes held: level from one point to the next.
+    fn steps(&self) -> Vec<(i32, i32)> {
+        let mut points: Vec<(i32, i32)> = Vec::with_capacity(2 * self.children.len());
+        for (at, held) in self.children {
+            let x = (self.x.place(at.0 as f64) * UNITS).round() as i32;
+            points.extend(points.last().map(|last| (x, last.1)));
+            points.push((x, (self.y.place(*held) * UNITS).round() as i32));
+        }
+        simplify(&points, self.detail.tolerance)
     }
 
     /// Writes each layer's name where the layer is thickest, if it fits inside.
@@ -254,10 +270,14 @@ impl Frame<'_, '_> {
         let mut x = self.left;
         let end = |x: f64, text: &str| x + lettering::width(text, 11.0, Face::Sans) + 18.0;
         let ink = theme::QUIET;
+        let children = (!self.children.is_empty()).then_some((theme::CHILDREN, "child processes"));
         for (stroke, text) in [
             (theme::TEXT, "footprint above the start"),
             (theme::RESIDENT, "resident set above its start"),
-        ] {
+        ]
+        .into_iter()
+        .chain(children)
+        {
             self.canvas.line((x, y), (x + 22.0, y), stroke, 1.0)?;
             x += 28.0;
             self.canvas.text(text, (x, y), 11.0, Face::Sans, ink, Side::Start)?;

@@ -8,6 +8,7 @@ mod axis;
 mod breakdown;
 mod canvas;
 mod chart;
+mod children;
 mod condense;
 mod details;
 mod icicle;

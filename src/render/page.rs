@@ -7,7 +7,7 @@
 use super::chart::{COARSE, Detail, FINE};
 use super::lettering::escape;
 use super::rows::{self, Budget};
-use super::{details, svg, text, theme};
+use super::{children, details, svg, text, theme};
 use crate::error::Result;
 use crate::report::Report;
 use base64::Engine as _;
@@ -63,6 +63,10 @@ fn card(report: &Report, detail: Detail, budget: Budget) -> Result<String> {
             heading(&mut out, "Who held it at the peak");
             image(&mut out, &flame, &flame_words(report));
         }
+    }
+    if !report.children.rows.is_empty() {
+        heading(&mut out, children::TITLE);
+        children::html(&mut out, report);
     }
     details::write(&mut out, report);
     out.push_str("</div>");

@@ -44,8 +44,8 @@ static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
 pub(super) fn png(report: &Report, largest: usize) -> Result<Png> {
     let largest = largest.min(LARGEST);
     let whole = Parts { letters: Letters::Embedded, ..svg::WHOLE };
-    let shallow = Parts { levels: 4, ..whole };
-    let coarse = Parts { levels: 0, lines: false, detail: chart::COARSE, ..whole };
+    let shallow = Parts { levels: 4, children: 2, ..whole };
+    let coarse = Parts { levels: 0, lines: false, detail: chart::COARSE, children: 0, ..whole };
     // Each attempt needs less than the one before; the last is a chart and a few words. The
     // factor is how much of the first attempt's size is about left: what cannot fit is not tried.
     let attempts = [

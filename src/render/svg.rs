@@ -4,7 +4,7 @@ use super::axis::signed;
 use super::canvas::{self, Canvas, Letters, Side};
 use super::chart::{self, Detail};
 use super::lettering::{self, Face};
-use super::{icicle, theme};
+use super::{children, icicle, theme};
 use crate::error::Result;
 use crate::profile::Bytes;
 use crate::report::{Line, Report};
@@ -38,11 +38,18 @@ pub(super) struct Parts {
     pub lines: bool,
     /// Rows of the icicle.
     pub levels: usize,
+    /// Child processes with a row of their own; with 0 there is no table of them.
+    pub children: usize,
 }
 
 /// All of it.
-pub(super) const WHOLE: Parts =
-    Parts { letters: Letters::Any, detail: chart::FINE, lines: true, levels: usize::MAX };
+pub(super) const WHOLE: Parts = Parts {
+    letters: Letters::Any,
+    detail: chart::FINE,
+    lines: true,
+    levels: usize::MAX,
+    children: 3,
+};
 
 /// A piece of text of the head: where its middle is, how large, and how it looks.
 struct HeadLine {
@@ -71,6 +78,8 @@ pub(super) fn picture(report: &Report, parts: Parts) -> Result<(String, (f64, f6
     if !lines.is_empty() {
         y += ROW * (lines.len() as f64 + 2.0) + 10.0;
     }
+    let children_at = y;
+    y += children::height(report, parts.children);
     let flame = report.icicle.as_ref().filter(|_| parts.levels > 0 && !report.tiny);
     let flame_at = y;
     if let Some(root) = flame {
@@ -88,6 +97,8 @@ pub(super) fn picture(report: &Report, parts: Parts) -> Result<(String, (f64, f6
         if !lines.is_empty() {
             table(canvas, report, &lines, lines_at, size.0 - MARGIN)?;
         }
+        let edges = (MARGIN, size.0 - MARGIN);
+        children::draw(canvas, report, parts.children, children_at, edges)?;
         if let Some(root) = flame {
             let title = "Who held it at the peak";
             let at = (MARGIN, flame_at + 9.0);

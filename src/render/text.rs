@@ -2,7 +2,7 @@
 
 use super::axis::signed;
 use super::lettering::{clip, printable};
-use super::theme;
+use super::{children, theme};
 use crate::profile::{Bytes, Nanos};
 use crate::report::{Figures, Line, Report, Row, error_words};
 
@@ -29,6 +29,10 @@ pub(super) fn text(report: &Report, color: bool) -> String {
         out.push(String::new());
         out.extend(table(report, &pen));
     }
+    if !report.children.rows.is_empty() {
+        out.push(String::new());
+        out.extend(children::text(report));
+    }
     let gaps = gaps(report);
     // What is good to know is left out rather than making the text longer.
     let room = LONGEST.saturating_sub(out.len() + usize::from(gaps.is_some()));
@@ -52,6 +56,9 @@ pub(super) fn line(report: &Report) -> String {
     let mut said = vec![format!("peak {}", totals.peak_footprint), format!("stays {stays}{error}")];
     if report.verdict.end_differs {
         said.push(format!("at the end {}", totals.footprint_delta));
+    }
+    if report.children.peak.0 > 0 {
+        said.push(format!("children {}", report.children.peak));
     }
     said.push(recording.duration.to_string());
     said.push(if recording.exact() {

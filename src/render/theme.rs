@@ -28,6 +28,9 @@ pub const GREY: Ink = Ink(0xD3, 0xD8, 0xDE);
 /// The resident set size, and nothing else: its strokes are dashed by this colour.
 pub const RESIDENT: Ink = Ink(0x3B, 0x43, 0x4C);
 
+/// The private memory of child processes, and nothing else: its strokes are dotted by this colour.
+pub const CHILDREN: Ink = Ink(0x24, 0x2A, 0x31);
+
 const HUES: [Ink; crate::report::HUES] = [
     Ink(0xA3, 0x2F, 0x3A),
     Ink(0x34, 0x63, 0xAB),

@@ -3,6 +3,7 @@
 //! How much was it at most, who held it, what stays, when did it happen, and how well is that
 //! known: each has its place in a [`Report`]. Every share adds up to its whole.
 
+mod children;
 mod copies;
 mod flame;
 mod hues;
@@ -14,6 +15,7 @@ mod tally;
 mod timeline;
 mod verdict;
 
+pub use children::{ChildRow, Children, OtherChildren};
 pub use flame::{Kind, Node};
 pub use hues::{HUES, Hue};
 pub use ledger::{Ledger, LedgerRow};
@@ -67,6 +69,8 @@ pub struct Report {
     pub sizes: Vec<SizeRow>,
     /// Of a line, what temporaries it made on the way to its result, in words.
     pub copies: std::collections::BTreeMap<LineKey, String>,
+    /// Child processes.
+    pub children: Children,
 }
 
 /// What the cyclic garbage collector did.
@@ -90,10 +94,11 @@ impl Report {
         let tally = tally::Tally::new(profile);
         let names = tally::Names::new(profile);
         let hues = hues::assign(profile, &tally, &names);
+        let children = children::children(profile);
         Report {
             recording: profile.recording.clone(),
             totals: profile.totals.clone(),
-            verdict: verdict::verdict(profile, &tally, &names),
+            verdict: verdict::verdict(profile, &tally, &names, &children),
             tiny: verdict::is_tiny(profile),
             table: Table::new(profile, &tally, &names, &hues, options.top.max(1)),
             timeline: timeline::timeline(profile, &tally, &names, &hues),
@@ -104,6 +109,7 @@ impl Report {
             ledger: ledger::ledger(profile),
             sizes: sizes::by_size(profile),
             copies: copies::words(profile, &tally),
+            children,
         }
     }
 

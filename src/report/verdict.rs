@@ -4,6 +4,7 @@
 //! figures were held against it and it is true with a margin; no sentence is better than a
 //! guess.
 
+use super::children::{self, Children};
 use super::tally::{Names, Tally};
 use super::{copies, error_words};
 use crate::profile::{Bytes, LineKey, Nanos, Profile};
@@ -38,6 +39,7 @@ pub(super) fn is_tiny(profile: &Profile) -> bool {
     profile.totals.peak_footprint.0 < WORTH_A_PLOT
         && profile.totals.footprint_delta.0.unsigned_abs() < WORTH_A_PLOT
         && profile.totals.surviving.value < WORTH_A_PLOT as f64
+        && !children::matter(profile)
 }
 
 /// How the end differs from the start; the footprint is known exactly, what survives may be an
@@ -87,10 +89,19 @@ fn plain(text: impl Into<String>) -> (String, bool) {
     (text.into(), false)
 }
 
-pub(super) fn verdict(profile: &Profile, tally: &Tally, names: &Names<'_>) -> Verdict {
+pub(super) fn verdict(
+    profile: &Profile,
+    tally: &Tally,
+    names: &Names<'_>,
+    children: &Children,
+) -> Verdict {
     let end = End::of(profile);
     let mut headline = headline(profile, &end, tally, names);
     headline.push(plain("."));
+    if let Some(sentence) = children::sentence(profile, children) {
+        headline.push(plain(" "));
+        headline.push(strong(sentence));
+    }
     Verdict {
         ending: ending(profile),
         headline,

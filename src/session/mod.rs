@@ -5,6 +5,7 @@
 //! a few hundred nanoseconds at a sample, by code that neither allocates through a hook nor calls
 //! Python, so it cannot be waited for in a circle.
 
+mod children;
 mod foreign;
 mod ledger;
 mod poll;

@@ -4,11 +4,16 @@
 //! meanwhile; their slots are patched by a thread that holds the GIL, not here (see `hooks::native`).
 //!
 //! Around a fork there is no such thread: since 3.12 Python warns about a fork with several
-//! threads, and a cell must not be warned about ours. It comes back a little later.
+//! threads, and a cell must not be warned about ours. Python counts them after the fork, at the end of
+//! `os.fork`. So the thread comes back when the main thread is seen to have left that call, or, where
+//! that cannot be seen, at the first sample a little later.
 
-use super::{OWN_PEAK, foreign, live};
-use crate::hooks::{own_bytes, quiet_thread, residency};
+use super::{OWN_PEAK, children, foreign, live, with_own_stack};
+use crate::hooks::{own_bytes, quiet_thread, reentrancy, residency};
+#[cfg(feature = "python")]
+use crate::interpreter::pending::Pending;
 use crate::profile::{Bytes, Nanos};
+use crate::sampling::Frames;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -32,7 +37,17 @@ static READINGS: AtomicU64 = AtomicU64::new(0);
 
 /// Set while the thread waits to come back after a fork.
 static PAUSED: AtomicBool = AtomicBool::new(false);
-static FORKED: Mutex<Option<Instant>> = Mutex::new(None);
+static FORKED: Mutex<Option<Fork>> = Mutex::new(None);
+
+/// A fork that made the thread go.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "python"), expect(dead_code, reason = "only Python forks at a place"))]
+struct Fork {
+    at: Instant,
+    thread: usize,
+    /// Where the forking thread was in its Python code, innermost frame first, if that is known.
+    place: Option<Vec<u64>>,
+}
 
 /// Nobody panics while holding one of these locks.
 fn unpoisoned<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -96,6 +111,11 @@ fn read() {
         live.spent += entered.elapsed().as_nanos() as u64;
     }
     foreign::want_reading();
+    let looked = Instant::now();
+    children::look();
+    if let Some(live) = live().as_mut() {
+        live.spent += looked.elapsed().as_nanos() as u64;
+    }
 }
 
 /// The resident set size and the moment of the last look at blocks and regions, and what it cost.
@@ -133,11 +153,57 @@ pub(super) fn before_fork() {
         stop();
         PAUSED.store(true, Relaxed);
     }
+    if PAUSED.load(Relaxed) {
+        let fork = Fork { at: Instant::now(), thread: reentrancy::thread(), place: place() };
+        *unpoisoned(&FORKED) = Some(fork);
+    }
 }
 
 /// The parent goes on.
 pub(super) fn after_fork() {
-    *unpoisoned(&FORKED) = Some(Instant::now());
+    if !PAUSED.load(Relaxed) {
+        return;
+    }
+    if let Some(fork) = unpoisoned(&FORKED).as_mut() {
+        fork.at = Instant::now();
+    }
+    #[cfg(feature = "python")]
+    RESUME.ask();
+}
+
+/// Where this thread is in its Python code: a number for each frame, innermost first.
+fn place() -> Option<Vec<u64>> {
+    with_own_stack(|stack| {
+        let stack = stack.filter(|stack| stack.gap().is_none())?;
+        Some(stack.keys().collect())
+    })
+}
+
+/// Has the main thread look whether it is out of the call that forked. A fork of another thread may
+/// not ask (see `interpreter::pending`): its end shows at a sample.
+#[cfg(feature = "python")]
+static RESUME: Pending = Pending::new(resume_in_main_thread);
+
+/// Called by the main thread between two instructions.
+#[cfg(feature = "python")]
+fn resume_in_main_thread() {
+    let _pause = reentrancy::Pause::new();
+    if !PAUSED.load(Relaxed) {
+        return;
+    }
+    let forked_here = {
+        let fork = unpoisoned(&FORKED);
+        let here = fork.as_ref().filter(|fork| fork.thread == reentrancy::thread());
+        here.and_then(|fork| fork.place.clone()).zip(place())
+    };
+    match forked_here {
+        // Functions that Python calls around a fork run on top of the frame that forks.
+        Some((fork, now)) if now.len() > fork.len() && now.ends_with(&fork) => {
+            RESUME.ask();
+        }
+        Some(_) => come_back(),
+        None => resume(),
+    }
 }
 
 /// Called at samples: lets the thread come back when the fork is long enough ago.
@@ -145,8 +211,14 @@ pub(super) fn resume() {
     if !PAUSED.load(Relaxed) {
         return;
     }
-    let due = unpoisoned(&FORKED).is_some_and(|forked| forked.elapsed() >= AFTER_FORK);
-    if due && PAUSED.swap(false, Relaxed) {
+    let due = unpoisoned(&FORKED).as_ref().is_some_and(|fork| fork.at.elapsed() >= AFTER_FORK);
+    if due {
+        come_back();
+    }
+}
+
+fn come_back() {
+    if PAUSED.swap(false, Relaxed) {
         *unpoisoned(&POLL) = begin();
     }
 }

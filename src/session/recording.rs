@@ -1,7 +1,7 @@
 //! Starting and stopping.
 
 use super::ledger::{Readings, own_resident};
-use super::{AT_FORK, CALLBACKS, LIVE, Live, OWN_PEAK, OwnMemory, foreign, live, poll};
+use super::{AT_FORK, CALLBACKS, LIVE, Live, OWN_PEAK, OwnMemory, children, foreign, live, poll};
 use crate::error::{Error, Result};
 use crate::hooks::{self, HookGuard, own_bytes};
 use crate::process::{self, HighWaterMark, Resident, RssReader};
@@ -94,6 +94,7 @@ impl Session {
         let start = rss.as_ref().and_then(RssReader::read_parts).unwrap_or_default();
         let start_own = own_resident(&recorder);
         let started = Instant::now();
+        children::start(started);
         *live() = Some(Live {
             recorder,
             started,
@@ -157,6 +158,7 @@ impl Session {
         let (start_rss, end_rss) = (self.start.all, end.all);
         poll::stop();
         foreign::end();
+        let (children, missed_children) = children::finish(duration);
         let live = live().take().ok_or(Error::NotRecording)?;
         OWN_PEAK.fetch_max(own_bytes() as u64, Relaxed);
         let Live { mut recorder, spent, mut collections, collection_count, .. } = live;
@@ -193,6 +195,7 @@ impl Session {
         if !saw_python {
             gaps.push("Python's small objects were not seen to the end: another tool (tracemalloc, as it stopped) took memprofile's allocator hooks off while the code ran. Start and stop it outside of the profiled code.".to_owned());
         }
+        gaps.extend(missed_children);
         if recorded.stacks_cut {
             gaps.push("Stacks beyond the first 60,000 are shown by their line alone.".to_owned());
         }
@@ -226,6 +229,7 @@ impl Session {
             ledger,
             sizes: recorded.sizes,
             copies: recorded.copies,
+            children,
         };
         describe_files(&mut profile, &mut describe);
         Ok(profile)
@@ -273,6 +277,7 @@ impl Drop for Session {
         } else if self.hooks.take().is_some() {
             poll::stop();
             foreign::end();
+            children::forget();
             live().take();
         }
     }

@@ -1,27 +1,7 @@
 """Nothing that a program does while it is recorded hurts it."""
 
-import subprocess
-import sys
-import textwrap
-
 import pytest
-
-FOLDER = __file__.rpartition("/")[0]
-
-
-def run(program, *options):
-    """Runs a program in a process of its own; it must end well and say "fine"."""
-    result = subprocess.run(
-        [sys.executable, "-X", "faulthandler", *options, "-c", textwrap.dedent(program)],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert result.stdout.splitlines()[-1:] == ["fine"], result.stdout
-    return result
-
+from programs import run
 
 TRACEMALLOC = """
     import memprofile, tracemalloc

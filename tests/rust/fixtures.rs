@@ -66,6 +66,7 @@ impl Builder {
                 ledger: None,
                 sizes: Vec::new(),
                 copies: Vec::new(),
+                children: Vec::new(),
             },
         }
     }

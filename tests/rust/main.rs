@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one module a subject.
 
 mod breakdowns;
+mod children;
 mod fixtures;
 mod foreign;
 mod layers;

@@ -83,7 +83,7 @@ fn check_text(text: &str) {
     }
 }
 
-fn check(profile: &Profile, top: usize) -> Report {
+pub fn check(profile: &Profile, top: usize) -> Report {
     let report = Report::new(profile, &Options { top });
     assert!(parts_add_up(&report), "{:?}", report.table.rest);
     let html = render::html(&report).unwrap();
@@ -98,7 +98,7 @@ fn check(profile: &Profile, top: usize) -> Report {
     report
 }
 
-fn check_png(report: &Report) {
+pub fn check_png(report: &Report) {
     for largest in [usize::MAX, 28_000] {
         let png = render::png(report, largest).unwrap();
         assert!(png.bytes.len() <= largest.min(60_000), "{} B of PNG", png.bytes.len());

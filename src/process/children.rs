@@ -1,0 +1,514 @@
+//! The processes that descend from this one, followed while a recording runs.
+//!
+//! A new one is found by its number: the kernel gives pids in order and says the last one, so where
+//! nothing was started one small file is read, and else each new number is asked for its parent.
+//! A number that belongs to no descendant is not asked again.
+//!
+//! Two things would be read wrongly. Between `vfork` and `exec` a process still runs in the memory of
+//! its parent, so what was forked is first measured at the second look. And what was read before an
+//! `exec` is of another program's memory: it is forgotten then.
+
+use super::command;
+use super::proc_files::{self, Rollup, Stat};
+use crate::profile::{Bytes, Child, ChildPoint, Nanos};
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+/// A child that this process has waited for, as the kernel accounts for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Its process id.
+    pub pid: u32,
+    /// As wait(2) gives it.
+    pub status: i32,
+    /// Not less than its largest resident set size. It may be more: the memory in which it ran before
+    /// it executed a program, its parent's, counts as its own.
+    pub largest: Bytes,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Children {
+    own: u32,
+    start: Instant,
+    /// When the recording began, in ticks of the system's clock.
+    start_ticks: u64,
+    /// The last pid that was given when processes were last looked for.
+    last_pid: Option<u32>,
+    /// Numbers without a process, and how often they were looked at: the kernel gives a number before
+    /// it copies the parent, which takes its time.
+    unborn: Vec<(u32, u32)>,
+    faults: u64,
+    followed: Vec<Followed>,
+    looks: Pace,
+    scans: Pace,
+    rollups: Pace,
+    missed: u64,
+    largest_missed: Bytes,
+}
+
+/// Work of one kind may take this share of the time: it waits as many times as long as it took last.
+const PATIENCE: u32 = 500;
+
+/// The same for the first look at the pages of a process: without it nobody knows what it shares.
+const CURIOSITY: u32 = 50;
+
+/// When work of one kind is due. What a piece of it costs is about the least that one took lately: the
+/// thread may be interrupted in any other.
+#[derive(Debug, Default)]
+struct Pace {
+    piece: Option<Duration>,
+    /// When the last one ended, and what it cost.
+    last: Option<(Instant, Duration)>,
+}
+
+impl Pace {
+    fn is_due(&self, now: Instant, patience: u32) -> bool {
+        self.last.is_none_or(|(end, cost)| now.duration_since(end) >= cost * patience)
+    }
+
+    fn done(&mut self, began: Instant, pieces: usize) {
+        let pieces = pieces.max(1) as u32;
+        let piece = began.elapsed() / pieces;
+        let least = self.piece.map_or(piece, |least| piece.min(least + least / 16));
+        self.piece = Some(least);
+        self.last = Some((Instant::now(), least * pieces));
+    }
+}
+
+/// More new numbers than these are not asked one by one.
+const MANY: u32 = 64;
+
+/// So many looks a number is given to get its process; it is asked at each power of two of them.
+const PATIENT_LOOKS: u32 = 64;
+
+/// Processes that are followed, at most.
+const MOST: usize = 1000;
+
+/// What a process that was there before must grow by to be shown.
+const WORTH_A_ROW: u64 = 1 << 20;
+
+/// A change of the resident set that is worth a look at the pages.
+const STEP: u64 = 1 << 20;
+
+/// Pages are looked at as often in any case: a forked process that writes to what it shares with its
+/// parent gets pages of its own without a change of its resident set.
+const STALE: Duration = Duration::from_millis(500);
+
+/// Time for a last look at pages that were never looked at.
+const LAST: Duration = Duration::from_millis(50);
+
+impl Children {
+    /// Begins to look for descendants of this process. With `any` it has children already, and they
+    /// are looked for among all processes, which takes a millisecond or more.
+    pub fn follow(start: Instant, any: bool) -> Children {
+        let own = std::process::id();
+        let mut children = Children {
+            own,
+            start,
+            start_ticks: proc_files::ticks_now().unwrap_or(0),
+            last_pid: proc_files::last_pid(),
+            unborn: Vec::new(),
+            faults: proc_files::stat(own).map_or(0, |stat| stat.faults_of_children),
+            followed: Vec::new(),
+            looks: Pace::default(),
+            scans: Pace::default(),
+            rollups: Pace::default(),
+            missed: 0,
+            largest_missed: Bytes(0),
+        };
+        if any {
+            children.adopt(everybody(), true);
+        }
+        children
+    }
+
+    /// Looks for new ones and measures those that are due.
+    pub fn look(&mut self) {
+        let began = Instant::now();
+        self.find(began, false);
+        let began = Instant::now();
+        let living = self.followed.iter().filter(|child| child.lives()).count();
+        if living == 0 || !self.looks.is_due(began, PATIENCE) {
+            return;
+        }
+        self.measure(began);
+        self.looks.done(began, living);
+        self.look_at_pages(Instant::now());
+    }
+
+    /// This process has waited for a child of its own.
+    pub fn ended(&mut self, ended: Ended) {
+        let now = self.now();
+        match self.followed.iter_mut().rev().find(|child| child.pid == ended.pid) {
+            Some(child) => {
+                child.status = Some(proc_files::exit_status(ended.status));
+                child.ended.get_or_insert(now);
+                if child.was_seen() {
+                    return;
+                }
+            }
+            None => self.missed += 1,
+        }
+        self.largest_missed = self.largest_missed.max(ended.largest);
+    }
+
+    /// The last look, and what was found; no time in it is later than `duration`. The second part says
+    /// what was missed, as a sentence; `largest` is the mark of the largest child that this process has
+    /// ever waited for.
+    pub fn finish(mut self, duration: Nanos, largest: Bytes) -> (Vec<Child>, Option<String>) {
+        let began = Instant::now();
+        self.find(began, true);
+        // What was forked lately is measured at the second look.
+        for _ in 0..2 {
+            self.measure(Instant::now());
+        }
+        let at = self.now();
+        for child in self.followed.iter_mut().filter(|c| c.lives() && c.pages.is_none()) {
+            if began.elapsed() < LAST {
+                child.look_at_pages(at);
+            }
+        }
+        let gap = self.gap(largest);
+        let rows = self.followed.into_iter().filter(Followed::is_worth_a_row);
+        (rows.map(|child| child.into_child(duration)).collect(), gap)
+    }
+
+    fn gap(&self, largest: Bytes) -> Option<String> {
+        let Some(Stat { faults_of_children: faults, .. }) = proc_files::stat(self.own) else {
+            return Some("Child processes are not seen: this system has no /proc.".to_owned());
+        };
+        let unseen = self.followed.iter().filter(|child| !child.was_seen()).count() as u64;
+        let any_started = self.followed.iter().any(|child| child.started.is_some());
+        let (who, they, whose) = match self.missed + unseen {
+            // It was waited for where nobody told of it.
+            0 if faults > self.faults && !any_started => {
+                ("At least one child process".to_owned(), "it", "its")
+            }
+            0 => return None,
+            1 => ("A child process".to_owned(), "it", "its"),
+            n => (format!("{n} child processes"), "they", "their largest"),
+        };
+        let largest = if self.largest_missed.0 > 0 { self.largest_missed } else { largest };
+        let size = match largest.0 {
+            0 => String::new(),
+            _ => format!("; {whose} resident set was at most {largest}"),
+        };
+        Some(format!("{who} ended before {they} could be looked at, within some 10 ms{size}."))
+    }
+
+    fn now(&self) -> Nanos {
+        Nanos(self.start.elapsed().as_nanos() as u64)
+    }
+
+    /// Looks for new descendants; `whatever` it costs.
+    fn find(&mut self, began: Instant, whatever: bool) {
+        let last = proc_files::last_pid();
+        let before = std::mem::replace(&mut self.last_pid, last);
+        let new = match (before, last) {
+            (Some(before), Some(last)) if last == before => return self.ask([]),
+            (Some(before), Some(last)) if last > before => Some(before + 1..=last),
+            // Numbers begin again, or the kernel does not tell them.
+            _ => None,
+        };
+        match new {
+            Some(new) if new.end() - new.start() < MANY => self.ask(new),
+            _ if whatever || self.scans.is_due(began, PATIENCE) => {
+                let everybody = everybody();
+                let count = everybody.len();
+                self.adopt(everybody, false);
+                self.scans.done(began, count);
+            }
+            // Later: the numbers in between are not forgotten.
+            _ => self.last_pid = before,
+        }
+    }
+
+    /// Asks these numbers for their parents, and those that had no process when they were asked.
+    fn ask(&mut self, new: impl IntoIterator<Item = u32>) {
+        let mut stats = Vec::new();
+        let mut unborn = std::mem::take(&mut self.unborn);
+        unborn.extend(new.into_iter().map(|pid| (pid, 0)));
+        unborn.retain_mut(|(pid, looks)| {
+            *looks += 1;
+            let found = if looks.is_power_of_two() { proc_files::stat(*pid) } else { None };
+            let missing = found.is_none();
+            stats.extend(found.map(|stat| (*pid, stat)));
+            missing && *looks < PATIENT_LOOKS
+        });
+        self.unborn = unborn;
+        self.adopt(stats, false);
+    }
+
+    /// Follows those of these processes that descend from this one or from a followed one; `before`:
+    /// the recording begins just now.
+    fn adopt(&mut self, mut stats: Vec<(u32, Stat)>, before: bool) {
+        let living = self.followed.iter().filter(|child| child.lives());
+        let mut family: HashSet<u32> = living.map(|child| child.pid).chain([self.own]).collect();
+        // Those that have ended stay visible until their parents have asked how.
+        let known: HashSet<(u32, u64)> = self.followed.iter().map(|c| (c.pid, c.ticks)).collect();
+        stats.retain(|(pid, stat)| !known.contains(&(*pid, stat.started)));
+        loop {
+            let (found, others): (Vec<_>, Vec<_>) =
+                stats.into_iter().partition(|(_, stat)| family.contains(&stat.parent));
+            if found.is_empty() {
+                return;
+            }
+            for (pid, stat) in found {
+                // One of the other threads of a process has a number, too.
+                if proc_files::status(pid).is_some_and(|(process, _)| process == pid)
+                    && self.followed.len() < MOST
+                {
+                    family.insert(pid);
+                    let before = before || stat.started < self.start_ticks;
+                    let since = stat.started.saturating_sub(self.start_ticks);
+                    let started = Nanos(since * (1_000_000_000 / proc_files::TICKS));
+                    let started = (!before).then(|| started.min(self.now()));
+                    self.followed.push(Followed::new(pid, &stat, started));
+                }
+            }
+            stats = others;
+        }
+    }
+
+    fn measure(&mut self, began: Instant) {
+        let now = Nanos(began.duration_since(self.start).as_nanos() as u64);
+        for child in self.followed.iter_mut().filter(|child| child.lives()) {
+            child.measure(now);
+        }
+    }
+
+    /// Looks at the pages of the one whose last look is longest ago, as far as that may take time.
+    fn look_at_pages(&mut self, now: Instant) {
+        let at = self.now();
+        let wanting = self.followed.iter_mut().filter(|child| child.lives());
+        let longest_ago = wanting
+            .filter(|child| !child.points.is_empty() && child.wants_pages(now))
+            .min_by_key(|child| child.pages.as_ref().map(|pages| pages.at));
+        let Some(child) = longest_ago else { return };
+        let patience = if child.pages.is_none() { CURIOSITY } else { PATIENCE };
+        if self.rollups.is_due(now, patience) {
+            child.look_at_pages(at);
+            let size = child.pages.as_ref().map_or(0, |pages| pages.rss);
+            self.rollups.done(now, 1 + (size >> 20) as usize);
+        }
+    }
+}
+
+fn everybody() -> Vec<(u32, Stat)> {
+    let pids = proc_files::pids().into_iter();
+    pids.filter_map(|pid| Some((pid, proc_files::stat(pid)?))).collect()
+}
+
+/// What the last look at a process's pages found.
+#[derive(Debug)]
+struct Pages {
+    at: Instant,
+    rss: u64,
+    /// `None` when the kernel does not say more.
+    sharing: Option<Sharing>,
+    /// The largest proportional set that was read so far.
+    peak_pss: u64,
+}
+
+/// How a process shares memory with others.
+#[derive(Debug, Clone, Copy)]
+struct Sharing {
+    /// What of its resident set others have as well.
+    shared: u64,
+    /// What of its resident set is not in its proportional one: the parts of others.
+    of_others: u64,
+}
+
+/// A descendant.
+#[derive(Debug)]
+struct Followed {
+    pid: u32,
+    parent: u32,
+    /// With the pid this is its identity.
+    ticks: u64,
+    image: u64,
+    forked: bool,
+    /// Whether what is read is of its own memory.
+    measured: bool,
+    command: String,
+    /// What it had when the recording began, if it was there: its resident set and its mark.
+    before: Option<(Bytes, Bytes)>,
+    first_rss: Bytes,
+    started: Option<Nanos>,
+    ended: Option<Nanos>,
+    status: Option<i32>,
+    peak_rss: Bytes,
+    pages: Option<Pages>,
+    points: Vec<ChildPoint>,
+}
+
+/// Points of a child at most; half of them remain after thinning.
+const POINTS: usize = 240;
+
+/// A change that is worth a point, at least.
+const SMALLEST_CHANGE: u64 = 64 << 10;
+
+impl Followed {
+    /// `started` is `None` for one that was there before.
+    fn new(pid: u32, stat: &Stat, started: Option<Nanos>) -> Followed {
+        let mark = || proc_files::status(pid).and_then(|(_, mark)| mark).unwrap_or(stat.rss);
+        let before = started.is_none().then(|| (stat.rss, mark()));
+        Followed {
+            pid,
+            parent: stat.parent,
+            ticks: stat.started,
+            image: stat.image,
+            forked: stat.forked,
+            measured: false,
+            command: String::new(),
+            before,
+            first_rss: stat.rss,
+            started,
+            ended: None,
+            status: None,
+            peak_rss: Bytes(0),
+            pages: None,
+            points: Vec::new(),
+        }
+    }
+
+    fn lives(&self) -> bool {
+        self.ended.is_none()
+    }
+
+    fn measure(&mut self, now: Nanos) {
+        let Some(stat) = proc_files::stat(self.pid).filter(|stat| stat.started == self.ticks)
+        else {
+            self.ended = Some(now);
+            return;
+        };
+        if stat.zombie {
+            self.ended = Some(now);
+            self.status = Some(proc_files::exit_status(stat.status));
+            return;
+        }
+        if stat.rss == Bytes(0) {
+            // It is about to end: its memory is gone already, and what was read of it stays true.
+            return;
+        }
+        if self.image != stat.image || self.forked != stat.forked {
+            // It runs another program now: what was read is of the memory that it gave up.
+            (self.image, self.forked) = (stat.image, stat.forked);
+            (self.peak_rss, self.pages) = (Bytes(0), None);
+            self.points.clear();
+            self.command.clear();
+        } else if self.forked && !self.measured {
+            self.first_rss = stat.rss;
+            self.measured = true;
+            return;
+        }
+        let Some((_, Some(mark))) = proc_files::status(self.pid) else { return };
+        // The first time its arguments may not have been there yet.
+        if self.points.len() < 2 {
+            let label = command::label(&proc_files::arguments(self.pid), self.forked);
+            self.command = label.or_else(|| proc_files::name(self.pid)).unwrap_or_default();
+        }
+        self.measured = true;
+        let mark = match self.before {
+            Some((_, before)) if mark <= before => stat.rss,
+            _ => mark.max(stat.rss),
+        };
+        self.peak_rss = self.peak_rss.max(mark);
+        self.note(now, stat.rss);
+    }
+
+    /// What of this resident set the recording answers for.
+    fn private(&self, rss: Bytes) -> Bytes {
+        let shared = match (&self.pages, self.before) {
+            (_, Some((before, _))) => before.0,
+            (Some(Pages { sharing: Some(sharing), .. }), None) => sharing.shared,
+            // A copy of its parent has nothing of its own at first.
+            _ if self.forked => self.first_rss.0,
+            _ => 0,
+        };
+        Bytes(rss.0.saturating_sub(shared))
+    }
+
+    fn note(&mut self, at: Nanos, rss: Bytes) {
+        let point = ChildPoint { at, rss, private: self.private(rss) };
+        if let Some(last) = self.points.last_mut() {
+            let worth = (self.peak_rss.0 / 256).max(SMALLEST_CHANGE);
+            let moved = last.rss.0.abs_diff(rss.0).max(last.private.0.abs_diff(point.private.0));
+            if last.at == at {
+                *last = point;
+                return;
+            }
+            if moved < worth {
+                return;
+            }
+        }
+        self.points.push(point);
+        if self.points.len() >= POINTS {
+            // Of two neighbours the higher one stays, so that the peak does.
+            let higher = |pair: &[ChildPoint]| pair.iter().copied().max_by_key(|p| p.private);
+            self.points = self.points.chunks(2).filter_map(higher).collect();
+        }
+    }
+
+    fn wants_pages(&self, now: Instant) -> bool {
+        let rss = self.points.last().map_or(0, |point| point.rss.0);
+        self.pages.as_ref().is_none_or(|pages| {
+            rss >= pages.rss + STEP.max(pages.rss / 16) || now.duration_since(pages.at) >= STALE
+        })
+    }
+
+    fn look_at_pages(&mut self, at: Nanos) {
+        let found = proc_files::rollup(self.pid);
+        let rss = found
+            .map_or_else(|| self.points.last().map_or(0, |point| point.rss.0), |rollup| rollup.rss);
+        let sharing = found.map(|Rollup { rss, pss, private }| Sharing {
+            shared: rss.saturating_sub(private),
+            of_others: rss.saturating_sub(pss),
+        });
+        let before = self.pages.as_ref().map_or(0, |pages| pages.peak_pss);
+        let peak_pss = before.max(found.map_or(0, |rollup| rollup.pss));
+        self.pages = Some(Pages { at: Instant::now(), rss, sharing, peak_pss });
+        if found.is_some() {
+            self.peak_rss = self.peak_rss.max(Bytes(rss));
+            self.note(at, Bytes(rss));
+        }
+    }
+
+    /// As read, or, at the peak of the resident set, with what others had when that was last known.
+    fn peak_pss(&self) -> Option<Bytes> {
+        let pages = self.pages.as_ref()?;
+        let at_peak = self.peak_rss.0.saturating_sub(pages.sharing?.of_others);
+        Some(Bytes(pages.peak_pss.max(at_peak)))
+    }
+
+    /// Whether its memory was ever measured, or need not be.
+    fn was_seen(&self) -> bool {
+        self.before.is_some() || !self.points.is_empty()
+    }
+
+    fn is_worth_a_row(&self) -> bool {
+        let grown = |(rss, _): (Bytes, Bytes)| self.peak_rss.0 >= rss.0 + WORTH_A_ROW;
+        !self.points.is_empty() && self.before.is_none_or(grown)
+    }
+
+    fn into_child(mut self, duration: Nanos) -> Child {
+        let peak_pss = self.peak_pss();
+        for point in &mut self.points {
+            point.at = point.at.min(duration);
+        }
+        Child {
+            pid: self.pid,
+            parent: self.parent,
+            command: self.command,
+            started: self.started,
+            ended: self.ended.map(|at| at.min(duration)),
+            status: self.status,
+            start_rss: self.before.map_or(Bytes(0), |(rss, _)| rss),
+            peak_rss: self.peak_rss,
+            peak_pss,
+            peak_private: self.points.iter().map(|point| point.private).max().unwrap_or_default(),
+            points: self.points,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The table of child processes, in HTML, as text and in the picture.
+
+use super::canvas::{Canvas, Side};
+use super::lettering::{self, Face, clip, escape, printable};
+use super::theme;
+use crate::error::Result;
+use crate::profile::Bytes;
+use crate::report::{ChildRow, Report};
+use std::fmt::Write as _;
+
+/// What stands above the table.
+pub const TITLE: &str = "Child processes";
+
+/// The names of the columns of numbers.
+const COLUMNS: [&str; 3] = ["peak RSS", "peak PSS", "private*"];
+
+/// Children in the text at most.
+const LISTED: usize = 4;
+
+/// What the star says.
+const NOTE: &str = "* in no other process, when the children together held most";
+
+/// A row as it is written: what, when, and the numbers.
+struct Cells {
+    name: String,
+    when: String,
+    numbers: [String; 3],
+    strong: bool,
+}
+
+impl Cells {
+    fn of(row: &ChildRow) -> Cells {
+        Cells {
+            name: format!("{} ({})", clip(&printable(&row.command), 60), row.pid),
+            when: format!("{}, {}", row.lifetime, row.ending),
+            numbers: [
+                row.peak_rss.to_string(),
+                row.peak_pss.map_or_else(|| "–".to_owned(), |bytes| bytes.to_string()),
+                row.at_peak.to_string(),
+            ],
+            strong: false,
+        }
+    }
+}
+
+/// At most so many children, then the others in one row; the last row, where there are several, is
+/// their sum.
+fn table(report: &Report, most: usize) -> Vec<Cells> {
+    let children = &report.children;
+    let listed = &children.rows[..children.rows.len().min(most)];
+    let merged = &children.rows[listed.len()..];
+    let mut others = children.rest.map_or((0, 0), |rest| (rest.count, rest.at_peak.0));
+    for row in merged {
+        others = (others.0 + 1, others.1.saturating_add(row.at_peak.0));
+    }
+    let mut rows: Vec<Cells> = listed.iter().map(Cells::of).collect();
+    let sum = |name: String, bytes: Bytes, strong| Cells {
+        name,
+        when: String::new(),
+        numbers: [String::new(), String::new(), bytes.to_string()],
+        strong,
+    };
+    if others.0 > 0 {
+        let name =
+            if others.0 == 1 { "1 other".to_owned() } else { format!("{} others", others.0) };
+        rows.push(sum(name, Bytes(others.1), false));
+    }
+    if rows.len() > 1 {
+        rows.push(sum(format!("together, at {}", children.peak_at), children.peak, true));
+    }
+    rows
+}
+
+/// Appends the table, where there are children.
+pub fn html(out: &mut String, report: &Report) {
+    let rows = table(report, usize::MAX);
+    if rows.is_empty() {
+        return;
+    }
+    let (card, quiet) = (theme::CARD.hex(), theme::QUIET.hex());
+    let head = format!("border:none;padding:2px 0 2px 10px;font-weight:normal;color:{quiet}");
+    let _ = write!(
+        out,
+        "<div style=\"overflow-x:auto\"><table style=\"width:100%;border-collapse:collapse;border:none;margin:0;font-size:12px;color:{}\"><thead><tr style=\"background:{card}\">",
+        theme::TEXT.hex()
+    );
+    for (i, column) in ["process (pid)", "from – to"].into_iter().chain(COLUMNS).enumerate() {
+        let side = if i < 2 { "left" } else { "right" };
+        let _ = write!(out, "<th scope=\"col\" style=\"{head};text-align:{side}\">{column}</th>");
+    }
+    out.push_str("</tr></thead><tbody>");
+    for row in rows {
+        let weight = if row.strong { ";font-weight:bold" } else { "" };
+        let cell = format!("border:none;padding:2px 0 2px 10px{weight}");
+        let _ = write!(
+            out,
+            "<tr style=\"background:{card}\"><td style=\"{cell};text-align:left;overflow-wrap:anywhere\">{}</td><td style=\"{cell};text-align:left;color:{quiet}\">{}</td>",
+            escape(&row.name),
+            escape(&row.when)
+        );
+        for number in &row.numbers {
+            let _ = write!(
+                out,
+                "<td style=\"{cell};text-align:right;white-space:nowrap\">{number}</td>"
+            );
+        }
+        out.push_str("</tr>");
+    }
+    let _ = write!(
+        out,
+        "</tbody></table></div><p style=\"margin:4px 0 0 10px;font-size:11px;color:{quiet}\">{NOTE}</p>"
+    );
+}
+
+/// The table as lines of text; empty without children.
+pub fn text(report: &Report) -> Vec<String> {
+    let rows = table(report, LISTED);
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let names: Vec<String> = rows.iter().map(|row| clip(&row.name, 44)).collect();
+    let wide = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let wide = wide.max(TITLE.len());
+    let [rss, pss, private] = COLUMNS;
+    let mut out = vec![format!("{TITLE:<wide$} {rss:>10} {pss:>10} {private:>10}  from – to")];
+    for (row, name) in rows.iter().zip(names) {
+        let [rss, pss, private] = &row.numbers;
+        let line = format!("{name:<wide$} {rss:>10} {pss:>10} {private:>10}  {}", row.when);
+        out.push(line.trim_end().to_owned());
+    }
+    out.push(NOTE.to_owned());
+    out
+}
+
+const ROW: f64 = 19.0;
+
+/// The height of the table of `most` children in the picture, in pixels; 0 without any.
+pub fn height(report: &Report, most: usize) -> f64 {
+    match table(report, most).len() {
+        rows if rows == 0 || most == 0 => 0.0,
+        rows => ROW * (rows as f64 + 2.0) + 10.0,
+    }
+}
+
+/// Draws the table of `most` children between two edges, its upper edge at `top`.
+pub fn draw(
+    canvas: &Canvas<'_>,
+    report: &Report,
+    most: usize,
+    top: f64,
+    (left, right): (f64, f64),
+) -> Result<()> {
+    let rows = table(report, most);
+    if rows.is_empty() || most == 0 {
+        return Ok(());
+    }
+    let columns = [right - 170.0, right - 85.0, right];
+    let when_at = left + 240.0;
+    let mut y = top + 9.0;
+    canvas.text(TITLE, (left, y), 13.0, Face::Bold, theme::TEXT, Side::Start)?;
+    for (x, name) in columns.iter().zip(COLUMNS) {
+        canvas.text(name, (*x, y), 11.0, Face::Sans, theme::QUIET, Side::End)?;
+    }
+    for row in rows {
+        y += ROW;
+        let face = if row.strong { Face::Bold } else { Face::Sans };
+        let fit =
+            |text: &str, room: f64| lettering::shorten(&canvas.letters(text), room, 11.5, face);
+        let room = if row.when.is_empty() { columns[1] - left } else { when_at - left } - 10.0;
+        canvas.text(&fit(&row.name, room), (left, y), 11.5, face, theme::TEXT, Side::Start)?;
+        let room = columns[0] - 66.0 - when_at;
+        let when = fit(&row.when, room);
+        canvas.text(&when, (when_at, y), 11.0, Face::Sans, theme::QUIET, Side::Start)?;
+        for (x, number) in columns.iter().zip(&row.numbers) {
+            canvas.text(number, (*x, y), 11.5, face, theme::TEXT, Side::End)?;
+        }
+    }
+    canvas.text(NOTE, (left, y + ROW), 11.0, Face::Sans, theme::QUIET, Side::Start)
+}
