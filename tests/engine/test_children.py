@@ -219,7 +219,8 @@ def test_a_child_that_is_gone_at_once_is_a_sentence(worker):
     run(
         f"""
         {worker}
-        for way in ("subprocess.run(['true'])", "os.system('true')", "os.spawnlp(0, 'true', 'true')"):
+        shell, spawn = "os.system('true')", "os.spawnlp(0, 'true', 'true')"
+        for way in ("subprocess.run(['true'])", shell, spawn):
             with memprofile.profile() as profile:
                 exec(way)
             # It may have been looked at after all; it is never passed over.
