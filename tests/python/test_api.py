@@ -199,7 +199,7 @@ def test_pandas(measured: Profile) -> None:
     assert len(measured.to_pandas("sites")) == len(measured.sites)
     timeline = measured.to_pandas("timeline")
     assert list(timeline.columns) == ["seconds", "footprint", "rss"]
-    with pytest.raises(MemprofileError, match="'lines', 'sites', 'timeline'"):
+    with pytest.raises(MemprofileError, match="'lines', 'sites', 'timeline', 'children'"):
         measured.to_pandas("rows")  # type: ignore[arg-type]
 
 
