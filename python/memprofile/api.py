@@ -225,11 +225,11 @@ class Profile:
         """Each process that the code started, also by its children, in the order of their finding.
 
         ``pid``, ``parent`` (a pid), ``command`` (a few words), ``started`` and ``ended`` (seconds
-        since the start; None: it was there before, it was still running), ``exit_status``
-        (negative: the signal; None: nobody saw it). Bytes: ``peak_rss``, ``peak_pss`` (shared pages by their
-        part; None: no reading) and ``peak_private`` (in no other process). The columns ``seconds``,
-        ``rss`` and ``private`` are its curve. A worker from before counts by its growth above
-        ``start_rss``, and only when it grew by a MiB. Empty where there is no ``/proc``.
+        since the start; None: it was there before, or was still running), ``exit_status``
+        (negative: the signal; None: nobody saw it). Bytes: ``peak_rss``, ``peak_pss`` (shared
+        pages by their part; None: no reading) and ``peak_private`` (in no other process). The
+        columns ``seconds``, ``rss`` and ``private`` are its curve. A worker from before counts by
+        its growth above ``start_rss``, and only when it grew by a MiB. Empty without ``/proc``.
 
         >>> import memprofile, subprocess, sys
         >>> with memprofile.profile() as p:

@@ -2,6 +2,7 @@
 
 mod children;
 mod command;
+mod followed;
 mod proc_files;
 
 #[cfg(target_os = "linux")]
