@@ -10,7 +10,8 @@ SHELL := /bin/bash
 
 VENV := .venv
 PY := $(VENV)/bin/python
-SUITES = $(wildcard tests/python tests/engine tests/notebooks tests/browser tests/docs tests/conformance)
+SUITES = $(wildcard tests/python tests/engine tests/notebooks tests/browser tests/docs \
+           tests/conformance/test_cpython.py)
 SOURCES := $(shell find src python build.rs Cargo.toml Cargo.lock pyproject.toml README.md \
              -type f -not -name '*.pyc')
 
@@ -28,7 +29,7 @@ help:
 	@echo 'make lab            opens it in JupyterLab'
 	@echo 'make test           every test there is'
 	@echo 'make test-cpythons  the engine on every CPython that it serves, 3.11 to 3.15'
-	@echo 'make conformance    parts of the test suite of CPython itself, with the hooks on'
+	@echo 'make conformance    the tests of CPython, numpy and pandas with the hooks on, valgrind, IPython 8'
 	@echo 'make fuzz           changed profiles for the reader: FUZZ_SECONDS=600 for each target'
 	@echo 'make bench          the overhead, beside memray and tracemalloc: BENCH="--pairs 3 --cells fib"'
 	@echo 'make requirements   new pins for requirements/*.in'
@@ -68,9 +69,19 @@ python-test: $(VENV)/.dev $(VENV)/.memprofile
 test-cpythons:
 	@tests/cpythons/run
 
-conformance: $(VENV)/.dev $(VENV)/.memprofile
-	$(call say,'The test suite of CPython with the hooks on')
-	$(PY) -m pytest tests/conformance
+conformance: $(VENV)/.conformance $(VENV)/.memprofile $(VENV)-oldest/.memprofile
+	$(call say,'The tests of CPython with numpy and pandas with the hooks on')
+	$(PY) -m pytest tests/conformance --durations=0
+	$(call say,'The tests of notebooks with the oldest IPython that we serve')
+	$(VENV)-oldest/bin/python -m pytest tests/python
+
+# An environment of its own, with what is pinned in requirements/oldest.txt.
+$(VENV)-oldest/.memprofile: requirements/oldest.txt $(VENV)/.memprofile
+	$(call say,'Making $(VENV)-oldest')
+	$(PY) -m venv --clear $(VENV)-oldest
+	$(VENV)-oldest/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r $<
+	$(VENV)-oldest/bin/python -m pip install --quiet --no-deps build/wheels/*.whl
+	@touch $@
 
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
@@ -124,5 +135,5 @@ requirements: $(VENV)/.made
 	done
 
 clean:
-	rm -rf build target $(VENV)
+	rm -rf build target fuzz/artifacts $(VENV) $(VENV)-oldest
 	@echo 'Kept: the Debian root of make test-cpythons. tests/cpythons/root --remove deletes it.'

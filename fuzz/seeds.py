@@ -49,8 +49,7 @@ def sampled():
 
 def main(folder):
     folder.mkdir(parents=True, exist_ok=True)
-    blocks = (nothing, lists_and_strings, large_blocks, collected, library, deep, failing, sampled)
-    for block in blocks:
+    for block in BLOCKS:
         kept = []
         with contextlib.suppress(KeyError), memprofile.profile(title=block.__name__) as profile:
             kept.append(block())
@@ -60,6 +59,8 @@ def main(folder):
         data["timeline"]["points"] = points[:: len(points) // 10 + 1]
         (folder / f"{block.__name__}.json").write_text(json.dumps(data))
 
+
+BLOCKS = [nothing, lists_and_strings, large_blocks, collected, library, deep, failing, sampled]
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))

@@ -1,4 +1,7 @@
-"""A pytest plugin that keeps how each test ended and says every tenth of the way how far it is."""
+"""A pytest plugin that keeps how each test ended and says every tenth of the way how far it is.
+
+PYTEST_DONT_REWRITE: it is imported before pytest could, and asserts nothing.
+"""
 
 failed: dict[str, str] = {}
 """What each failed test or module said, by its id."""

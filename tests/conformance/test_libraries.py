@@ -17,11 +17,13 @@ def start(library, way, folder, terminal):
     """The suite in a process of its own, and the file that it reports to."""
     folder.mkdir()
     report = folder / "report.json"
+    # numpy's tests of f2py call meson.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     with (folder / "output.txt").open("w") as output:
         process = subprocess.Popen(
             ["nice", sys.executable, HERE / "suite.py", library, way, report, str(terminal)],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(HERE)},
+            env={**os.environ, "PATH": path, "PYTHONPATH": str(HERE)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -44,14 +46,16 @@ def test_it_passes_with_the_hooks_on(library, tmp_path, capfd):
         print(f"\n== The tests of {library}, bare and with the hooks on", flush=True)
         terminal = os.dup(1)
         # Side by side, so that both see the same load of the machine.
-        bare, hooked = (start(library, way, tmp_path / way, terminal) for way in ("bare", "hooked"))
+        runs = [start(library, way, tmp_path / way, terminal) for way in ("bare", "hooked")]
+        os.close(terminal)
         try:
-            bare, hooked = finish(*bare), finish(*hooked)
+            bare, hooked = (finish(*run) for run in runs)
         finally:
-            os.close(terminal)
-    assert min(bare["passed"], hooked["passed"]) >= SUITES[library], (bare, hooked)
+            for process, _ in runs:
+                process.kill()
+    assert bare["passed"] >= SUITES[library], bare
     # A recording that saw nothing would prove nothing.
     assert hooked["allocations"] > 10_000_000, hooked["report"]
     ours = {test: why for test, why in hooked["failed"].items() if test not in bare["failed"]}
     assert not ours, "\n\n".join(f"{test}\n{why[-2000:]}" for test, why in ours.items())
-    assert hooked["passed"] == bare["passed"]
+    assert hooked["passed"] >= bare["passed"], "no test was left out"

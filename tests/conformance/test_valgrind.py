@@ -1,0 +1,84 @@
+"""Under valgrind's memcheck neither the hooks nor what runs inside of them touches a wrong byte."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+HERE = Path(__file__).parent
+TOP = HERE.parent.parent
+
+pytestmark = [
+    pytest.mark.timeout(1200),
+    pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed"),
+]
+# It looks at the word before a block on purpose, to learn whether this malloc keeps a size there.
+LOOKS = "memprofile_learn_header"
+
+
+def memcheck(command, folder, **environment):
+    """Runs a command; returns what it printed and its errors, without what it did not free."""
+    done = subprocess.run(
+        [
+            *("valgrind", "--leak-check=no", "--num-callers=40"),
+            *("--xml=yes", f"--xml-file={folder}/%p.xml", *command),
+        ],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    reports = [ElementTree.parse(file) for file in folder.glob("*.xml")]
+    errors = [error for report in reports for error in report.iter("error")]
+    return done.stdout, [e for e in errors if not e.findtext("kind").startswith("Leak")]
+
+
+def functions(error):
+    return [frame.findtext("fn", "?") for frame in error.find("stack")]
+
+
+def is_serious(error):
+    """CPython reads values that are not initialised, and drops them; nothing else is allowed."""
+    objects = [frame.findtext("obj", "") for frame in error.find("stack")]
+    ours = any("memprofile" in name for name in objects)
+    return ours or not error.findtext("kind").startswith("Uninit")
+
+
+def told(errors):
+    return "\n\n".join(f"{e.findtext('kind')}: {' < '.join(functions(e))}" for e in errors)
+
+
+@pytest.mark.parametrize("allocator", ["pymalloc", "malloc"])
+def test_recordings(allocator, tmp_path, capfd):
+    with capfd.disabled():
+        print(f"\n== Recordings under valgrind, with {allocator}", flush=True)
+    script = HERE / "under_valgrind.py"
+    output, errors = memcheck([sys.executable, script], tmp_path, PYTHONMALLOC=allocator)
+    assert output == "fine\n"
+    serious = [error for error in errors if is_serious(error)]
+    # Of our code valgrind must see something at all.
+    assert any(functions(error)[0] == LOOKS for error in serious)
+    serious = [error for error in serious if functions(error)[0] != LOOKS]
+    assert not serious, told(serious)
+
+
+def test_the_engines(tmp_path, capfd):
+    with capfd.disabled():
+        print("\n== The Rust tests of the engines under valgrind", flush=True)
+    build = subprocess.run(
+        ["cargo", "test", "--locked", "--lib", "--no-run", "--message-format=json"],
+        cwd=TOP,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    messages = map(json.loads, build.stdout.splitlines())
+    (binary,) = (message["executable"] for message in messages if message.get("executable"))
+    output, errors = memcheck([binary, "hooks::", "sampling::"], tmp_path)
+    assert "test result: ok" in output
+    assert not errors, told(errors)
