@@ -243,9 +243,7 @@ const CALLBACKS: Callbacks = Callbacks {
         let cost = if net == 0 { Cost::OfSampling } else { Cost::OfCounting };
         with_live(net.unsigned_abs(), cost, |live, now| {
             if live.recorder.is_large(address) {
-                with_own_stack(|stack| {
-                    live.recorder.freed_by(stack, address, net, now, &mut OwnMemory);
-                });
+                large_forgotten(live, address, net, now);
             } else {
                 live.recorder.freed(address, net, now, &mut OwnMemory);
             }
@@ -324,6 +322,13 @@ const CALLBACKS: Callbacks = Callbacks {
         });
     },
 };
+
+/// Apart, so that other frees do not make room for a stack.
+#[cold]
+#[inline(never)]
+fn large_forgotten(live: &mut Live, address: usize, net: i64, now: u64) {
+    with_own_stack(|stack| live.recorder.freed_by(stack, address, net, now, &mut OwnMemory));
+}
 
 const SAMPLE: u64 = 1;
 const LARGE_BLOCK: u64 = 2;
