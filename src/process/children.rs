@@ -246,7 +246,7 @@ impl Children {
             }
             for (pid, stat) in found {
                 // One of the other threads of a process has a number, too.
-                if proc_files::status(pid).is_some_and(|(process, _)| process == pid)
+                if proc_files::status(pid).is_some_and(|status| status.process == pid)
                     && self.followed.len() < MOST
                 {
                     family.insert(pid);

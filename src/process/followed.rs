@@ -1,7 +1,7 @@
 //! One process that is followed: what was read of it, and what follows from that.
 
 use super::command;
-use super::proc_files::{self, Rollup, Stat};
+use super::proc_files::{self, Rollup, Stat, Status};
 use crate::profile::{Bytes, Child, ChildPoint, Nanos};
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,8 @@ pub(super) struct Pages {
 struct Sharing {
     /// What of its resident set others have as well.
     shared: u64,
+    /// What of it was of files then.
+    of_files: u64,
     /// What of its resident set is not in its proportional one: the parts of others.
     of_others: u64,
 }
@@ -54,6 +56,8 @@ pub(super) struct Followed {
     pub(super) ended: Option<Nanos>,
     pub(super) status: Option<i32>,
     peak_rss: Bytes,
+    /// Resident pages of files, as last read.
+    of_files: u64,
     pub(super) pages: Option<Pages>,
     pub(super) points: Vec<ChildPoint>,
 }
@@ -67,7 +71,7 @@ const SMALLEST_CHANGE: u64 = 64 << 10;
 impl Followed {
     /// `started` is `None` for one that was there before.
     pub fn new(pid: u32, stat: &Stat, started: Option<Nanos>) -> Followed {
-        let mark = || proc_files::status(pid).and_then(|(_, mark)| mark).unwrap_or(stat.rss);
+        let mark = || proc_files::status(pid).and_then(|status| status.mark).unwrap_or(stat.rss);
         let before = started.is_none().then(|| (stat.rss, mark()));
         Followed {
             pid,
@@ -83,6 +87,7 @@ impl Followed {
             ended: None,
             status: None,
             peak_rss: Bytes(0),
+            of_files: 0,
             pages: None,
             points: Vec::new(),
         }
@@ -118,7 +123,10 @@ impl Followed {
             self.measured = true;
             return;
         }
-        let Some((_, Some(mark))) = proc_files::status(self.pid) else { return };
+        let Some(Status { mark: Some(mark), of_files, .. }) = proc_files::status(self.pid) else {
+            return;
+        };
+        self.of_files = of_files;
         // The first time its arguments may not have been there yet.
         if self.points.len() < 2 {
             let label = command::label(&proc_files::arguments(self.pid), self.forked);
@@ -137,10 +145,14 @@ impl Followed {
     fn private(&self, rss: Bytes) -> Bytes {
         let shared = match (&self.pages, self.before) {
             (_, Some((before, _))) => before.0,
-            (Some(Pages { sharing: Some(sharing), .. }), None) => sharing.shared,
+            // Pages of files that came since, as of libraries, are taken for shared until they are
+            // looked at.
+            (Some(Pages { sharing: Some(sharing), .. }), None) => {
+                sharing.shared + self.of_files.saturating_sub(sharing.of_files)
+            }
             // A copy of its parent has nothing of its own at first.
             _ if self.forked => self.first_rss.0,
-            _ => 0,
+            _ => self.of_files,
         };
         Bytes(rss.0.saturating_sub(shared))
     }
@@ -179,6 +191,7 @@ impl Followed {
             .map_or_else(|| self.points.last().map_or(0, |point| point.rss.0), |rollup| rollup.rss);
         let sharing = found.map(|Rollup { rss, pss, private }| Sharing {
             shared: rss.saturating_sub(private),
+            of_files: self.of_files,
             of_others: rss.saturating_sub(pss),
         });
         let before = self.pages.as_ref().map_or(0, |pages| pages.peak_pss);

@@ -49,9 +49,18 @@ pub(super) fn stat(pid: u32) -> Option<Stat> {
     parse_stat(read(&format!("/proc/{pid}/stat"), &mut [0; 1024])?)
 }
 
-/// The id of the whole process, which is another one if `pid` is one of its other threads, and VmHWM,
-/// which a zombie has no more.
-pub(super) fn status(pid: u32) -> Option<(u32, Option<Bytes>)> {
+/// Of `/proc/<pid>/status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Status {
+    /// The id of the whole process, which is another one if the pid is one of its other threads.
+    pub process: u32,
+    /// VmHWM, which a zombie has no more.
+    pub mark: Option<Bytes>,
+    /// Resident pages of files and of shared memory.
+    pub of_files: u64,
+}
+
+pub(super) fn status(pid: u32) -> Option<Status> {
     let mut room = [0; 4096];
     parse_status(read(&format!("/proc/{pid}/status"), &mut room)?)
 }
@@ -123,10 +132,11 @@ fn kib(text: &str, label: &str) -> Option<u64> {
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
 }
 
-fn parse_status(bytes: &[u8]) -> Option<(u32, Option<Bytes>)> {
+fn parse_status(bytes: &[u8]) -> Option<Status> {
     let text = String::from_utf8_lossy(bytes);
     let process = text.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()?;
-    Some((process, kib(&text, "VmHWM:").map(Bytes)))
+    let of_files = ["RssFile:", "RssShmem:"].iter().filter_map(|label| kib(&text, label)).sum();
+    Some(Status { process, mark: kib(&text, "VmHWM:").map(Bytes), of_files })
 }
 
 fn parse_rollup(bytes: &[u8]) -> Option<Rollup> {
@@ -189,7 +199,10 @@ mod tests {
         for end in 0..line.find("394").expect("the field is there") {
             assert_eq!(parse_stat(&line.as_bytes()[..end]), None, "{end}");
         }
-        assert_eq!(parse_status(b"Name:\tcat\nTgid:\t12\n"), Some((12, None)));
+        assert_eq!(
+            parse_status(b"Name:\tcat\nTgid:\t12\n"),
+            Some(Status { process: 12, mark: None, of_files: 0 })
+        );
         assert_eq!(parse_status(b"Name:\tcat\nTgi"), None);
         assert_eq!(parse_rollup(b"Rss:  1 kB\n"), None);
         assert!(parse_arguments(b"").is_empty());
@@ -198,8 +211,9 @@ mod tests {
     #[test]
     fn the_other_files_are_read() {
         let status =
-            b"Name:\tVmHWM: 1 kB\nTgid:\t12\nVmPeak:\t 9 kB\nVmHWM:\t    1760 kB\nVmRSS:\t 3 kB\n";
-        assert_eq!(parse_status(status), Some((12, Some(Bytes(1760 * 1024)))));
+            b"Name:\tVmHWM: 1 kB\nTgid:\t12\nVmPeak:\t 9 kB\nVmHWM:\t    1760 kB\nRssFile:\t 3 kB\nRssShmem:\t 1 kB\n";
+        let expected = Status { process: 12, mark: Some(Bytes(1760 << 10)), of_files: 4 << 10 };
+        assert_eq!(parse_status(status), Some(expected));
         let rollup = b"00-7f ---p 0 00:00 0 [rollup]\nRss: 1760 kB\nPss: 283 kB\nPss_Dirty: 1 kB\nPrivate_Clean: 48 kB\nPrivate_Dirty: 112 kB\n";
         let expected = Rollup { rss: 1760 << 10, pss: 283 << 10, private: 160 << 10 };
         assert_eq!(parse_rollup(rollup), Some(expected));
@@ -218,7 +232,7 @@ mod tests {
         let pid = std::process::id();
         let own = stat(pid).expect("stat is there");
         assert!(!own.zombie && own.rss.0 > 0);
-        assert_eq!(status(pid).map(|(process, _)| process), Some(pid));
+        assert_eq!(status(pid).map(|status| status.process), Some(pid));
         assert!(own.started <= ticks_now().expect("uptime is there"));
         assert!(pids().contains(&pid));
         let whole = rollup(pid).expect("smaps_rollup is there");
