@@ -159,8 +159,6 @@ mod native {
         frame: usize,
         /// The address that the hook returns to.
         caller: usize,
-        /// The end of this thread's stack; 0: not known yet, 1: it cannot be told.
-        stack_end: usize,
     }
 
     unsafe extern "C" {
@@ -174,52 +172,41 @@ mod native {
     pub(super) fn library() -> Option<&'static str> {
         let table = table()?;
         // SAFETY: this thread's own variable, which no other thread and no caller of ours holds.
-        let entry = unsafe { &mut *memprofile_entry() };
+        let entry = unsafe { &*memprofile_entry() };
         if let Some(name) = table.at(entry.caller & ADDRESS) {
             return Some(name);
         }
-        if entry.stack_end == 0 {
-            entry.stack_end = end_of_stack().unwrap_or(1);
-        }
-        let here = std::ptr::from_ref(&table) as usize;
-        // Below the end, above our own frame: else the hook runs on a stack that is not the thread's.
-        let is_ours = here < entry.frame && entry.frame < entry.stack_end;
-        if !is_ours || entry.frame % size_of::<usize>() != 0 {
-            return None;
-        }
-        let count = ((entry.stack_end - entry.frame) / size_of::<usize>()).min(WORDS);
+        let mut words = [0; WORDS];
         let mut seen_caller = false;
-        (0..count).find_map(|index| {
-            // SAFETY: from the hook's frame, which has not returned, up to the end of this thread's
-            // stack every word is mapped and readable; other threads may write to some of them, so
-            // each is read once, as a volatile word, and only compared.
-            let word = unsafe { (entry.frame as *const usize).add(index).read_volatile() };
+        words_at(entry.frame, &mut words).iter().find_map(|word| {
             let found = seen_caller.then(|| table.at(word & ADDRESS)).flatten();
             seen_caller |= word & ADDRESS == entry.caller & ADDRESS;
             found
         })
     }
 
-    /// The end of this thread's stack. Not of the main thread, for which glibc would read a file.
-    fn end_of_stack() -> Option<usize> {
-        // SAFETY: both only tell a number.
-        if unsafe { libc::gettid() == libc::getpid() } {
-            return None;
-        }
-        let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
-        let (mut start, mut size) = (std::ptr::null_mut(), 0);
-        // SAFETY: the attributes are this thread's own, filled by the first call, read by the second
-        // and destroyed once.
-        let failed = unsafe {
-            if libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) != 0 {
-                return None;
-            }
-            let failed =
-                libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut start, &raw mut size);
-            libc::pthread_attr_destroy(attributes.as_mut_ptr());
-            failed != 0
+    const PAGE: usize = 4096;
+
+    /// The words from an address on, as far as they are there. The kernel copies them
+    /// (process_vm_readv(2)): what is not mapped ends the copy and faults nobody, on any kind of stack.
+    /// glibc's own way to a thread's bounds waits for a lock that the thread's maker may hold,
+    /// while the maker waits for ours.
+    pub(super) fn words_at(from: usize, words: &mut [usize; WORDS]) -> &[usize] {
+        let length = size_of_val(words);
+        // In two pieces: of a piece that is not wholly there nothing may be copied.
+        let first = (from.next_multiple_of(PAGE) - from).min(length);
+        let piece = |start: usize, length: usize| libc::iovec {
+            iov_base: start as *mut libc::c_void,
+            iov_len: length,
         };
-        (!failed).then(|| start as usize + size)
+        let here = piece(words.as_mut_ptr() as usize, length);
+        let there = [piece(from, first), piece(from + first, length - first)];
+        // SAFETY: the kernel writes at most `length` bytes, which `words` has; it only reads the other.
+        let copied = unsafe {
+            libc::process_vm_readv(libc::getpid(), &raw const here, 1, there.as_ptr(), 2, 0)
+        };
+        let count = usize::try_from(copied).unwrap_or(0) / size_of::<usize>();
+        &words[..count]
     }
 }
 
@@ -266,6 +253,30 @@ mod tests {
         {
             assert_eq!(table.at(address), name, "{address}");
         }
+    }
+
+    #[cfg(native_hooks)]
+    #[test]
+    fn words_are_copied_as_far_as_they_are_there() {
+        // SAFETY: a mapping of two pages of which the second goes at once; nobody else uses it.
+        let end = unsafe {
+            let both = libc::mmap(
+                std::ptr::null_mut(),
+                8192,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            );
+            assert_ne!(both, libc::MAP_FAILED);
+            assert_eq!(libc::munmap(both.add(4096), 4096), 0);
+            both as usize + 4096
+        };
+        let mut words = [1; WORDS];
+        assert_eq!(native::words_at(end - 24, &mut words), [0, 0, 0]);
+        assert!(native::words_at(end, &mut words).is_empty());
+        let stack = [7usize; WORDS];
+        assert_eq!(native::words_at(stack.as_ptr() as usize, &mut words), stack);
     }
 
     #[cfg(native_hooks)]

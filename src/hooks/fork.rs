@@ -35,13 +35,16 @@ impl<T: Send> Held for ForkLock<T> {
     }
 }
 
-static WATCHED: OnceLock<(Handlers, &'static dyn Held)> = OnceLock::new();
+static WATCHED: OnceLock<(Handlers, Locks)> = OnceLock::new();
 
-/// Calls the handlers at each fork from now on, once a process, with `lock` held across it.
-pub fn watch(handlers: Handlers, lock: &'static dyn Held) {
+/// Locks in the order in which whoever takes several takes them.
+pub type Locks = &'static [&'static dyn Held];
+
+/// Calls the handlers at each fork from now on, once a process, with `locks` held across it.
+pub fn watch(handlers: Handlers, locks: Locks) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        WATCHED.get_or_init(|| (handlers, lock));
+        WATCHED.get_or_init(|| (handlers, locks));
         #[cfg(unix)]
         // SAFETY: the three functions live as long as this library, which is never unloaded.
         unsafe {
@@ -60,18 +63,18 @@ fn elf_lock() -> Option<&'static dyn Held> {
 
 #[cfg(unix)]
 extern "C" fn before() {
-    if let Some((handlers, lock)) = WATCHED.get() {
+    if let Some((handlers, locks)) = WATCHED.get() {
         (handlers.before)();
-        lock.hold();
+        locks.iter().for_each(|lock| lock.hold());
         elf_lock().inspect(|lock| lock.hold());
     }
 }
 
 #[cfg(unix)]
 extern "C" fn parent() {
-    if let Some((handlers, lock)) = WATCHED.get() {
+    if let Some((handlers, locks)) = WATCHED.get() {
         elf_lock().inspect(|lock| lock.release());
-        lock.release();
+        locks.iter().rev().for_each(|lock| lock.release());
         (handlers.parent)();
     }
 }
@@ -80,9 +83,9 @@ extern "C" fn parent() {
 extern "C" fn child() {
     super::switch_off();
     super::filter::clear();
-    if let Some((handlers, lock)) = WATCHED.get() {
+    if let Some((handlers, locks)) = WATCHED.get() {
         elf_lock().inspect(|lock| lock.release());
-        lock.release();
+        locks.iter().rev().for_each(|lock| lock.release());
         (handlers.child)();
     }
 }

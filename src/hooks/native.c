@@ -3,7 +3,7 @@
  * This is C and not Rust for one reason: each call needs a thread-local variable, and only
  * the initial-exec TLS model makes that one instruction (`-ftls-model=initial-exec` in
  * build.rs). Stable Rust emits general-dynamic TLS, a function call, which costs 12-16% on a
- * loop that does nothing but allocate. The variables are 40 bytes, so that they fit into the
+ * loop that does nothing but allocate. The variables are 32 bytes, so that they fit into the
  * surplus that the dynamic linker keeps for libraries loaded late.
  *
  * What is true here:
@@ -53,12 +53,11 @@ HIDDEN uint32_t memprofile_slots_used;
 static __thread struct memprofile_slot *own_slot;
 static __thread uint32_t inside;
 
-/* Where this thread's last hook was entered: its frame and where it returns to; and the end of the
- * thread's stack, which Rust learns. See hooks/asking.rs. Written only when Rust is called. */
+/* Where this thread's last hook was entered: its frame and where it returns to. See hooks/asking.rs.
+ * Written only when Rust is called. */
 struct memprofile_entry {
     const void *frame;
     const void *caller;
-    uintptr_t stack_end;
 };
 static __thread struct memprofile_entry entry;
 HIDDEN struct memprofile_entry *memprofile_entry(void) { return &entry; }

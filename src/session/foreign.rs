@@ -16,13 +16,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 /// The reader of the recording that is on. It is of this process: a forked child opens its own.
-static READER: ForkLock<Option<RssReader>> = ForkLock::new(None);
+pub(super) static READER: ForkLock<Option<RssReader>> = ForkLock::new(None);
 
 /// The largest reading of what is of files.
 static OF_FILES: AtomicU64 = AtomicU64::new(0);
 
 /// What asks for a reading of the pools, and whether one is wanted.
-static ASK: ForkLock<Option<fn() -> bool>> = ForkLock::new(None);
+pub(super) static ASK: ForkLock<Option<fn() -> bool>> = ForkLock::new(None);
 static WANTED: AtomicBool = AtomicBool::new(false);
 
 /// A recording begins. Its recorder is told what is there: regions, where there is a pool that uses

@@ -50,6 +50,9 @@ fn live() -> Guard<'static, Option<Live>> {
     LIVE.lock()
 }
 
+/// Held across a fork, so that none is locked for ever in the child.
+const LOCKS: fork::Locks = &[&LIVE, &foreign::READER, &foreign::ASK];
+
 /// What is done when the process forks.
 const AT_FORK: fork::Handlers = fork::Handlers {
     before: poll::before_fork,

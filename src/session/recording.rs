@@ -1,7 +1,7 @@
 //! Starting and stopping.
 
 use super::ledger::{Readings, own_resident};
-use super::{AT_FORK, CALLBACKS, LIVE, Live, OWN_PEAK, OwnMemory, children, foreign, live, poll};
+use super::{AT_FORK, CALLBACKS, LOCKS, Live, OWN_PEAK, OwnMemory, children, foreign, live, poll};
 use crate::error::{Error, Result};
 use crate::hooks::{self, HookGuard, own_bytes};
 use crate::process::{self, HighWaterMark, Resident, RssReader};
@@ -88,7 +88,7 @@ impl Session {
         foreign::begin(&mut recorder, &options.pools, options.ask);
         OWN_PEAK.store(own_bytes() as u64, Relaxed);
         let rss = RssReader::open();
-        hooks::fork::watch(AT_FORK, &LIVE);
+        hooks::fork::watch(AT_FORK, LOCKS);
         poll::start();
         let mark = HighWaterMark::reset();
         let start = rss.as_ref().and_then(RssReader::read_parts).unwrap_or_default();
