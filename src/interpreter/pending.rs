@@ -5,6 +5,7 @@
 //! a few instructions and open in a forked child, and allocates nothing; so it may be called inside
 //! of a hook. `pending.c` says which thread may call it.
 
+use pyo3::ffi;
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -51,6 +52,12 @@ unsafe extern "C" fn run(argument: *mut c_void) -> c_int {
     // SAFETY: only `ask` adds this call, and its argument is a static of this type.
     let pending: &Pending = unsafe { &*argument.cast::<Pending>() };
     pending.asked.store(false, Relaxed);
+    // SAFETY: a pending call runs with the GIL and so with a thread state; both only tell a pointer.
+    let usual = unsafe { ffi::PyThreadState_Get() == ffi::PyGILState_GetThisThreadState() };
+    if !usual {
+        // The main thread runs a subinterpreter: whoever asked for the GIL here would wait for itself.
+        return 0;
+    }
     // A panic must not reach the interpreter; the recording goes on without this one.
     let _ended_well = std::panic::catch_unwind(pending.call).is_ok();
     0
