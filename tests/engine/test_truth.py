@@ -6,6 +6,7 @@ footprint and the files that were mapped, libraries among them.
 """
 
 import json
+import statistics
 import subprocess
 import sys
 import textwrap
@@ -72,10 +73,16 @@ def run(program, folder):
 
 
 def holds_against_the_kernel(found, folder):
-    """Compares with the program that ran last in this folder, without memprofile."""
-    truth = python(folder / "program.py", "bare")
-    tolerance = max(0.05 * truth, 4 * MIB)
-    assert found["peak"] + found["files"] == pytest.approx(truth, abs=tolerance), found
+    """Compares with the program that ran last in this folder, without memprofile.
+
+    Medians of three: what a library's threads hold at once differs from run to run by some percent,
+    also without memprofile.
+    """
+    path = folder / "program.py"
+    truth = statistics.median(python(path, "bare") for _ in range(3))
+    more = [found, python(path), python(path)]
+    ours = statistics.median(found["peak"] + found["files"] for found in more)
+    assert ours == pytest.approx(truth, abs=max(0.05 * truth, 4 * MIB)), found
 
 
 def of(found, allocator, figure):
