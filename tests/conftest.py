@@ -22,7 +22,7 @@ QUESTION = textwrap.dedent(
                 "peak_rss", "total_allocated", "allocation_count", "duration")},
             "lines": [{field: getattr(line, field) for field in
                        ("lineno", "function", "source", "peak_bytes", "surviving_bytes",
-                        "allocated_bytes", "allocation_count", "temporary_bytes")}
+                        "allocated_bytes", "allocation_count", "temporary_bytes", "relative_error")}
                       for line in profile.lines],
         }
         for name, profile in list(globals().items()) if isinstance(profile, memprofile.Profile)

@@ -71,7 +71,7 @@ fn is_being_imported(module: &Bound<'_, PyModule>) -> PyResult<bool> {
     let Some(spec) = module.dict().get_item(intern!(module.py(), "__spec__"))? else {
         return Ok(false);
     };
-    match spec.getattr_opt("_initializing")? {
+    match spec.getattr_opt(intern!(module.py(), "_initializing"))? {
         Some(mark) => mark.is_truthy(),
         None => Ok(false),
     }
@@ -82,7 +82,7 @@ fn is_being_imported(module: &Bound<'_, PyModule>) -> PyResult<bool> {
 fn arrow<'py>(module: &Bound<'py, PyModule>) -> Vec<Bound<'py, PyAny>> {
     let pool = |name: &str| {
         let pool = module.dict().get_item(name).ok()??.call0().ok()?;
-        pool.getattr("bytes_allocated").ok()
+        pool.getattr(intern!(pool.py(), "bytes_allocated")).ok()
     };
     ["mimalloc_memory_pool", "jemalloc_memory_pool"].into_iter().filter_map(pool).collect()
 }

@@ -110,7 +110,8 @@ fn describe_file(describe: &Bound<'_, PyAny>, file: &str, lines: &[u32]) -> PyRe
     Ok(Described { label, kind, lines })
 }
 
-/// Our function in `gc.callbacks`.
+/// Our function in `gc.callbacks`. Names are interned here and in `pools`: CPython's cache of methods
+/// holds each string that an attribute was looked up by, and loses an entry of the program's for it.
 struct Collector {
     callbacks: Py<PyAny>,
     ours: Py<PyAny>,
@@ -118,16 +119,16 @@ struct Collector {
 
 impl Collector {
     fn watch(py: Python<'_>) -> PyResult<Collector> {
-        let callbacks = PyModule::import(py, "gc")?.getattr("callbacks")?;
+        let callbacks = PyModule::import(py, "gc")?.getattr(intern!(py, "callbacks"))?;
         let ours = wrap_pyfunction!(collected, py)?.into_any();
-        callbacks.call_method1("append", (&ours,))?;
+        callbacks.call_method1(intern!(py, "append"), (&ours,))?;
         Ok(Collector { callbacks: callbacks.unbind(), ours: ours.unbind() })
     }
 
     fn unwatch(&self, py: Python<'_>) -> PyResult<()> {
         let callbacks = self.callbacks.bind(py);
         if callbacks.contains(&self.ours)? {
-            callbacks.call_method1("remove", (&self.ours,))?;
+            callbacks.call_method1(intern!(py, "remove"), (&self.ours,))?;
         }
         Ok(())
     }

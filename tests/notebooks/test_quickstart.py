@@ -90,13 +90,14 @@ def test_a_comprehension_stays_and_a_generator_does_not(quickstart):
 
 
 def test_slots_make_instances_small(quickstart):
-    slim = line(quickstart, "instances-cell", "slim_points =")["surviving_bytes"]
-    lines = quickstart.numbers["instances-cell"]["lines"]
-    everything = sum(ln["surviving_bytes"] for ln in lines)
+    slim = line(quickstart, "instances-cell", "slim_points =")
+    full = line(quickstart, "instances-cell", "points =")
     # 16 of object, 16 for the collector, 8 a slot; and the list, with room to grow. So many blocks
-    # are sampled: 10% is more than four times what is to be expected of 1,700 samples.
-    assert slim == pytest.approx(10_000 * 48 + 85_176, rel=0.1)
-    assert everything - slim >= 1.3 * slim
+    # are sampled, the more coarsely the busier the machine: twice the stated 95% is four sigmas.
+    slack = 2 * slim["relative_error"]
+    assert slim["surviving_bytes"] == pytest.approx(10_000 * 48 + 85_176, rel=slack + 0.01)
+    assert slack < 1
+    assert full["surviving_bytes"] * (1 + 2 * full["relative_error"]) >= 1.3 * (10_000 * 48 + 85_176)
 
 
 def test_a_cycle_stays_until_it_is_collected(quickstart):
