@@ -18,6 +18,8 @@ fn main() {
             .pic(true)
             .flag("-ftls-model=initial-exec")
             .flag("-fno-builtin")
+            .flag("-fno-plt")
+            .flag("-fomit-frame-pointer")
             .flag("-fvisibility=hidden")
             .warnings(true)
             .extra_warnings(true)

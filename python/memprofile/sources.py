@@ -100,16 +100,24 @@ def paths() -> Paths:
     return {"library_paths": library_paths(), "machinery_paths": machinery_paths()}
 
 
-def library_paths() -> list[str]:
-    """Path prefixes of the standard library, of installed packages and of generated code."""
+def _installed() -> list[str]:
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     paths = {sysconfig.get_path(name) for name in names}
     paths.update(site.getsitepackages() if hasattr(site, "getsitepackages") else [])
     if site.ENABLE_USER_SITE:
         paths.add(site.getusersitepackages())
+    return _both_ways(paths)
+
+
+# The same for the life of the process, and two milliseconds to find: not in the first cell.
+_INSTALLED = _installed()
+
+
+def library_paths() -> list[str]:
+    """Path prefixes of the standard library, of installed packages and of generated code."""
     ends = ("site-packages", "dist-packages", ".zip")
-    paths.update(p for p in sys.path if p.rstrip("/\\").endswith(ends))
-    return _both_ways(paths) + list(_GENERATED)
+    added = {p for p in sys.path if p.rstrip("/\\").endswith(ends)}
+    return sorted({*_INSTALLED, *_both_ways(added)}) + list(_GENERATED)
 
 
 def machinery_paths() -> list[str]:

@@ -108,52 +108,73 @@ static RECORDING: AtomicU32 = AtomicU32::new(0);
 #[cfg_attr(native_hooks, unsafe(export_name = "memprofile_large"))]
 static LARGE: AtomicU64 = AtomicU64::new(u64::MAX);
 
-const FILTER_LENGTH: usize = 1 << 20;
+/// The hashes of an address: a slot of it for every 16 bytes of 16 MiB.
+const HASHES: usize = 1 << 20;
 
-/// How many live samples share each hash of their address. It is a counting filter, not a set
-/// of bits: it goes back to 0 when the sample is freed, so that a loop which reuses a sampled
-/// address does not pay for it for ever. 255 is never left again, which is only slower.
+/// A bit for each hash that a live sample has. Every `free` reads it, so it is small: a cache line of
+/// it stands for 8 KiB of blocks.
 #[cfg_attr(native_hooks, unsafe(export_name = "memprofile_filter"))]
-static FILTER: [AtomicU8; FILTER_LENGTH] = [const { AtomicU8::new(0) }; FILTER_LENGTH];
+static FILTER: [AtomicU8; HASHES / 8] = [const { AtomicU8::new(0) }; HASHES / 8];
 
-fn filter_entry(address: usize) -> &'static AtomicU8 {
-    &FILTER[(address >> 4) & (FILTER_LENGTH - 1)]
-}
+/// How many live samples share each hash, so that its bit goes back to 0 when the last of them is
+/// freed: a loop that reuses a sampled address does not pay for it for ever. 255 is never left again,
+/// which is only slower.
+static SHARING: [AtomicU8; HASHES] = [const { AtomicU8::new(0) }; HASHES];
 
 /// The filter in front of every `free`. Whoever adds or removes must hold the lock of the live set.
 pub mod filter {
-    use super::{FILTER, Relaxed, filter_entry};
+    use super::{FILTER, HASHES, Relaxed, SHARING};
+
+    fn hash(address: usize) -> usize {
+        (address >> 4) & (HASHES - 1)
+    }
 
     /// From now on the free of this address is told to [`super::Callbacks::forgotten`].
     pub fn add(address: usize) {
-        let entry = filter_entry(address);
-        entry.store(entry.load(Relaxed).saturating_add(1), Relaxed);
+        let hash = hash(address);
+        let sharing = SHARING[hash].load(Relaxed);
+        SHARING[hash].store(sharing.saturating_add(1), Relaxed);
+        if sharing == 0 {
+            let bits = &FILTER[hash / 8];
+            bits.store(bits.load(Relaxed) | 1 << (hash % 8), Relaxed);
+        }
     }
 
     /// Takes back one [`add`].
     pub fn remove(address: usize) {
-        let entry = filter_entry(address);
-        match entry.load(Relaxed) {
-            0 | u8::MAX => {}
-            n => entry.store(n - 1, Relaxed),
+        let hash = hash(address);
+        let sharing = SHARING[hash].load(Relaxed);
+        if sharing == 0 || sharing == u8::MAX {
+            return;
+        }
+        SHARING[hash].store(sharing - 1, Relaxed);
+        if sharing == 1 {
+            let bits = &FILTER[hash / 8];
+            bits.store(bits.load(Relaxed) & !(1 << (hash % 8)), Relaxed);
         }
     }
 
-    /// Forgets every address.
+    /// Forgets every address. Pages that were never used stay untouched.
     pub fn clear() {
-        // Only what is set is written: the pages that were never used stay untouched.
-        FILTER.iter().filter(|e| e.load(Relaxed) != 0).for_each(|e| e.store(0, Relaxed));
+        for (bits, sharing) in FILTER.iter().zip(SHARING.chunks_exact(8)) {
+            if bits.load(Relaxed) != 0 {
+                bits.store(0, Relaxed);
+                sharing.iter().for_each(|count| count.store(0, Relaxed));
+            }
+        }
     }
 
     /// Bytes of it that are in memory.
     pub fn resident() -> usize {
-        super::residency::resident(FILTER.as_ptr() as usize, FILTER.len())
+        let resident = |start: *const _, length| super::residency::resident(start as usize, length);
+        resident(FILTER.as_ptr(), FILTER.len()) + resident(SHARING.as_ptr(), SHARING.len())
     }
 
     #[cfg(feature = "python")]
     #[inline]
     pub(super) fn may_hold(address: usize) -> bool {
-        filter_entry(address).load(Relaxed) != 0
+        let hash = hash(address);
+        FILTER[hash / 8].load(Relaxed) & (1 << (hash % 8)) != 0
     }
 }
 
@@ -262,8 +283,9 @@ pub fn install(callbacks: Callbacks) -> HookGuard {
     let native_slots = Some(native::patch());
     #[cfg(not(native_hooks))]
     let native_slots = None;
-    // Numbers wrap after 2^32 recordings; 0 stays "off".
-    let number = NUMBER.fetch_add(1, Relaxed).wrapping_add(1).max(1);
+    // Numbers come again after 2^32 recordings; 0 stays "off", and the largest is no recording's
+    // (native.c, `armed`).
+    let number = NUMBER.fetch_add(1, Relaxed) % (u32::MAX - 1) + 1;
     RECORDING.store(number, Relaxed);
     #[cfg(feature = "python")]
     let python = pymem::install();

@@ -45,13 +45,32 @@ struct memprofile_slot {
 
 extern HIDDEN uint32_t memprofile_recording; /* 0: off; else counts recordings */
 extern HIDDEN uint64_t memprofile_large;     /* a block of this size is always noted */
-extern HIDDEN uint8_t memprofile_filter[1 << FILTER_BITS];
+extern HIDDEN uint8_t memprofile_filter[(1 << FILTER_BITS) / 8]; /* a bit for each hash */
 
 HIDDEN struct memprofile_slot memprofile_slots[SLOTS];
 HIDDEN uint32_t memprofile_slots_used;
 
 static __thread struct memprofile_slot *own_slot;
 static __thread uint32_t inside;
+
+/* The recording that this thread records for as it is now: its slot is that recording's, and `inside`
+ * is 0. A hook that finds it equal to memprofile_recording has nothing else to look at. */
+#define NOT_ARMED UINT32_MAX /* never the number of a recording */
+static __thread uint32_t armed = NOT_ARMED;
+
+/* In this order: a signal's handler between the two may still record, since nothing of ours runs yet. */
+static inline void enter(void) {
+    inside++;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    armed = NOT_ARMED;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+/* The next hook arms the thread again. */
+static inline void leave(void) {
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    inside--;
+}
 
 /* Where this thread's last hook was entered: its frame and where it returns to. See hooks/asking.rs.
  * Written only when Rust is called. */
@@ -80,8 +99,11 @@ extern HIDDEN void memprofile_remapped(void *old, size_t old_length, void *start
 /* An address of the calling thread's own. */
 HIDDEN const void *memprofile_thread(void) { return &inside; }
 
-HIDDEN uint32_t memprofile_enter(void) { return inside++; }
-HIDDEN void memprofile_leave(void) { inside--; }
+HIDDEN uint32_t memprofile_enter(void) {
+    enter();
+    return inside - 1;
+}
+HIDDEN void memprofile_leave(void) { leave(); }
 
 /* More threads than slots share the last one; its figures may then lose an update, never more. */
 static struct memprofile_slot *take_slot(void) {
@@ -90,19 +112,23 @@ static struct memprofile_slot *take_slot(void) {
     return own_slot;
 }
 
-/* The calling thread's slot, or NULL when this call is not to be recorded. */
-static inline struct memprofile_slot *slot_if_recording(void) {
-    uint32_t recording = __atomic_load_n(&memprofile_recording, __ATOMIC_RELAXED);
-    if (RARE(recording == 0) || RARE(inside != 0)) return NULL;
-    struct memprofile_slot *slot = own_slot;
-    if (RARE(slot == NULL)) slot = take_slot();
-    if (RARE(slot->recording != recording)) {
+static __attribute__((noinline, cold)) struct memprofile_slot *arm(uint32_t recording) {
+    if (recording == 0 || inside != 0) return NULL;
+    struct memprofile_slot *slot = own_slot != NULL ? own_slot : take_slot();
+    if (slot->recording != recording) {
         slot->countdown = slot->net = 0;
         slot->allocated = slot->count = 0;
         slot->epoch = 0;
         slot->recording = recording;
     }
+    armed = recording;
     return slot;
+}
+
+/* The calling thread's slot, or NULL when this call is not to be recorded. */
+static inline struct memprofile_slot *slot_if_recording(void) {
+    uint32_t recording = __atomic_load_n(&memprofile_recording, __ATOMIC_RELAXED);
+    return RARE(armed != recording) ? arm(recording) : own_slot;
 }
 
 HIDDEN struct memprofile_slot *memprofile_own_slot(void) {
@@ -121,12 +147,14 @@ static inline size_t head_of(void *block) {
     return ((const size_t *)block)[-1];
 }
 
+/* Whether the header says the size. */
+static inline int is_plain(size_t head) { return header_known > 0 && !(head & 2); }
+
+static inline size_t size_in(size_t head) { return (head & ~(size_t)7) - sizeof(size_t); }
+
 static inline size_t usable_size(void *block) {
-    if (header_known > 0) {
-        size_t head = head_of(block);
-        if (!(head & 2)) return (head & ~(size_t)7) - sizeof(size_t);
-    }
-    return malloc_usable_size(block);
+    size_t head = header_known > 0 ? head_of(block) : 2;
+    return is_plain(head) ? size_in(head) : malloc_usable_size(block);
 }
 
 /* Holds what the headers say against malloc_usable_size, once. Below the mmap threshold: freeing a
@@ -140,51 +168,76 @@ HIDDEN void memprofile_learn_header(void) {
         for (size_t kind = 0; kind < 2; kind++) {
             if (blocks[kind] == NULL) continue;
             size_t head = head_of(blocks[kind]);
-            if ((head & ~(size_t)7) - sizeof(size_t) != malloc_usable_size(blocks[kind])) known = -1;
+            if (size_in(head) != malloc_usable_size(blocks[kind])) known = -1;
             free(blocks[kind]);
         }
     }
     header_known = known;
 }
 
-/* Neighbouring 16-byte blocks have neighbouring bytes: a run of frees stays in few cache lines. */
+/* Neighbouring 16-byte blocks have neighbouring bits: a run of frees stays in few cache lines. */
 static inline int may_be_sampled(const void *block) {
     size_t index = ((uintptr_t)block >> 4) & ((1u << FILTER_BITS) - 1);
-    return __atomic_load_n(&memprofile_filter[index], __ATOMIC_RELAXED) != 0;
+    return __atomic_load_n(&memprofile_filter[index / 8], __ATOMIC_RELAXED) >> (index % 8) & 1;
 }
 
 static __attribute__((noinline)) void note(void *block, size_t size, struct memprofile_slot *slot,
                                            const void *caller) {
     int saved_errno = errno;
-    inside++;
+    enter();
     ENTERED(__builtin_frame_address(0), caller);
     memprofile_noted(block, size, slot);
-    inside--;
+    leave();
     errno = saved_errno;
 }
 
-static inline __attribute__((always_inline)) void allocated(void *block, size_t size, int64_t growth, struct memprofile_slot *slot) {
+static inline void allocated(void *block, size_t size, int64_t growth, struct memprofile_slot *slot,
+                             const void *caller) {
     slot->allocated += size;
     slot->count += 1;
     slot->net += growth;
     slot->countdown -= (int64_t)size;
     if (RARE(slot->countdown < 0) || RARE(slot->net > FLUSH_BYTES) ||
         RARE(size >= __atomic_load_n(&memprofile_large, __ATOMIC_RELAXED)))
-        note(block, size, slot, __builtin_return_address(0));
+        note(block, size, slot, caller);
 }
 
-static inline __attribute__((always_inline)) void *fresh(void *block, size_t size) {
+/* Whether this thread records, its slot is `own_slot`, and a plain header tells a block's size. */
+static inline int is_fast(void) {
+    return armed == __atomic_load_n(&memprofile_recording, __ATOMIC_RELAXED) && header_known > 0;
+}
+
+static __attribute__((noinline)) void *fresh_slow(void *block, size_t size, const void *caller) {
     struct memprofile_slot *slot;
     if (block != NULL && (slot = slot_if_recording()) != NULL)
-        allocated(block, size, (int64_t)usable_size(block), slot);
+        allocated(block, size, (int64_t)usable_size(block), slot, caller);
     return block;
+}
+
+/* The same without a call, for a block that is nothing but counted. */
+static inline __attribute__((always_inline)) void *fresh(void *block, size_t size) {
+    if (!RARE(block == NULL) && !RARE(!is_fast())) {
+        struct memprofile_slot *slot = own_slot;
+        size_t head = head_of(block);
+        int64_t net = slot->net + (int64_t)size_in(head);
+        int64_t countdown = slot->countdown - (int64_t)size;
+        if (!RARE(!is_plain(head)) && !RARE(countdown < 0) && !RARE(net > FLUSH_BYTES) &&
+            !RARE(size >= __atomic_load_n(&memprofile_large, __ATOMIC_RELAXED))) {
+            slot->allocated += size;
+            slot->count += 1;
+            slot->net = net;
+            slot->countdown = countdown;
+            return block;
+        }
+    }
+    return fresh_slow(block, size, __builtin_return_address(0));
 }
 
 static __attribute__((noinline)) void forget(void *block, struct memprofile_slot *slot) {
     int saved_errno = errno;
-    inside++;
+    enter();
     memprofile_forgotten(block, slot);
-    inside--;
+    leave();
     errno = saved_errno;
 }
 
@@ -212,13 +265,26 @@ HIDDEN int memprofile_posix_memalign(void **out, size_t alignment, size_t size) 
     return status;
 }
 
-HIDDEN void memprofile_free(void *block) {
+static __attribute__((noinline)) void free_slow(void *block) {
     struct memprofile_slot *slot;
     if (block != NULL && (slot = slot_if_recording()) != NULL) {
         slot->net -= (int64_t)usable_size(block);
-        if (RARE(may_be_sampled(block)) || RARE(slot->net < -FLUSH_BYTES)) forget(block, slot);
+        if (may_be_sampled(block) || slot->net < -FLUSH_BYTES) forget(block, slot);
     }
     free(block);
+}
+
+HIDDEN void memprofile_free(void *block) {
+    if (!RARE(block == NULL) && !RARE(!is_fast())) {
+        size_t head = head_of(block);
+        int64_t net = own_slot->net - (int64_t)size_in(head);
+        if (!RARE(!is_plain(head)) && !RARE(may_be_sampled(block)) && !RARE(net < -FLUSH_BYTES)) {
+            own_slot->net = net;
+            free(block);
+            return;
+        }
+    }
+    free_slow(block);
 }
 
 HIDDEN void *memprofile_realloc(void *old, size_t size) {
@@ -229,9 +295,9 @@ HIDDEN void *memprofile_realloc(void *old, size_t size) {
     int sampled = may_be_sampled(old);
     uint64_t saved[4];
     if (RARE(sampled)) {
-        inside++;
+        enter();
         memprofile_moving(old, saved);
-        inside--;
+        leave();
     }
     void *moved = realloc(old, size);
     if (moved == NULL) {
@@ -239,15 +305,15 @@ HIDDEN void *memprofile_realloc(void *old, size_t size) {
             slot->net -= before; /* realloc(p, 0) frees */
         } else if (sampled) {
             int saved_errno = errno;
-            inside++;
+            enter();
             memprofile_stayed(old, saved);
-            inside--;
+            leave();
             errno = saved_errno;
         }
         return NULL;
     }
     int64_t growth = (int64_t)usable_size(moved) - before;
-    allocated(moved, size, growth, slot);
+    allocated(moved, size, growth, slot, __builtin_return_address(0));
     /* A block that shrank may pass the other threshold. */
     if (RARE(slot->net < -FLUSH_BYTES)) forget(NULL, slot);
     return moved;
@@ -265,12 +331,12 @@ static inline void *map(void *at, size_t length, int prot, int flags, int fd, of
     struct memprofile_slot *slot;
     if (start != MAP_FAILED && (slot = slot_if_recording()) != NULL) {
         int saved_errno = errno;
-        inside++;
+        enter();
         ENTERED(__builtin_frame_address(0), __builtin_return_address(0));
         /* A fixed mapping replaces what was there. */
         if (flags & MAP_FIXED) memprofile_unmapped(start, length);
         memprofile_mapped(start, length, prot, flags, caller, slot);
-        inside--;
+        leave();
         errno = saved_errno;
     }
     return start;
@@ -293,13 +359,13 @@ HIDDEN int memprofile_madvise(void *start, size_t length, int advice) {
     if (advice != MADV_DONTNEED || length < WORTH_TELLING || slot_if_recording() == NULL)
         return madvise(start, length, advice);
     int saved_errno = errno;
-    inside++;
+    enter();
     size_t resident = memprofile_going_back(start, length);
     errno = saved_errno;
     int status = madvise(start, length, advice);
     saved_errno = errno;
     if (status == 0 && resident > 0) memprofile_gone_back(start, length, resident);
-    inside--;
+    leave();
     errno = saved_errno;
     return status;
 }
@@ -307,9 +373,9 @@ HIDDEN int memprofile_madvise(void *start, size_t length, int advice) {
 HIDDEN int memprofile_munmap(void *start, size_t length) {
     if (slot_if_recording() != NULL) {
         int saved_errno = errno;
-        inside++;
+        enter();
         memprofile_unmapped(start, length);
-        inside--;
+        leave();
         errno = saved_errno;
     }
     return munmap(start, length);
@@ -324,10 +390,10 @@ HIDDEN void *memprofile_mremap(void *old, size_t old_length, size_t length, int 
     struct memprofile_slot *slot;
     if (start != MAP_FAILED && (slot = slot_if_recording()) != NULL) {
         int saved_errno = errno;
-        inside++;
+        enter();
         ENTERED(__builtin_frame_address(0), __builtin_return_address(0));
         memprofile_remapped(old, old_length, start, length, slot);
-        inside--;
+        leave();
         errno = saved_errno;
     }
     return start;

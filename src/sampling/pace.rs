@@ -8,7 +8,7 @@ use super::sites::Worth;
 const ALWAYS_EXACT: u64 = 50_000;
 
 /// Beyond that, everything is recorded as long as it has cost less than so many nanoseconds.
-const EXACT_ALLOWANCE: u64 = 10_000_000;
+const EXACT_ALLOWANCE: u64 = 6_000_000;
 
 /// The share of the time that samples may take.
 const BUDGET: f64 = 0.008;
