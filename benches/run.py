@@ -3,8 +3,7 @@
 Each number is the user CPU time of a cell under a tool over that of the bare cell, both in a fresh
 process, run next to each other in a random order; the median of such pairs, and how far the middle
 half of them spreads. Starting and stopping the tool counts; drawing a report does not, and has a
-table of its own. For memprofile there is also the ratio of user and system time together: the
-kernel tells the two apart by ticks, so that user time alone is noisy where many pages are new.
+table of its own.
 """
 
 import argparse
@@ -72,16 +71,8 @@ def quiet(tool):
     return ("-q",) if tool == "memprofile" else ()
 
 
-def user(run):
-    return run["user"]
-
-
-def user_and_system(run):
-    return run["user"] + run["system"]
-
-
-def ratios(answers, tool, cost=user):
-    return [cost(a) / cost(b) for a, b in zip(answers[tool], answers["bare"], strict=False)]
+def ratios(answers, tool):
+    return [a["user"] / b["user"] for a, b in zip(answers[tool], answers["bare"], strict=False)]
 
 
 def spread(values):
@@ -93,19 +84,16 @@ def spread(values):
 
 
 def overhead_table(answers, tools):
-    columns = [(LABELS[tool], tool, user) for tool in tools]
-    if "memprofile" in tools:
-        columns.append(("memprofile, with system", "memprofile", user_and_system))
-    rows = [["cell", "bare", *(label for label, _, _ in columns)]]
-    medians = [[] for _ in columns]
+    rows = [["cell", "bare", *(LABELS[tool] for tool in tools)]]
+    medians = {tool: [] for tool in tools}
     for cell, runs in answers.items():
         row = [CELLS[cell].title, f"{statistics.median(r['user'] for r in runs['bare']):.2f} s"]
-        for (_, tool, cost), known in zip(columns, medians, strict=True):
-            values = ratios(runs, tool, cost)
-            known.append(statistics.median(values))
-            row.append(f"{known[-1]:.3f} ± {spread(values):.3f}")
+        for tool in tools:
+            values = ratios(runs, tool)
+            medians[tool].append(statistics.median(values))
+            row.append(f"{medians[tool][-1]:.3f} ± {spread(values):.3f}")
         rows.append(row)
-    means = (math.exp(statistics.fmean(map(math.log, known))) for known in medians)
+    means = (math.exp(statistics.fmean(map(math.log, medians[tool]))) for tool in tools)
     rows.append(["**geometric mean**", "", *(f"**{mean:.3f}**" for mean in means)])
     return rows
 
