@@ -11,9 +11,11 @@ fn main() {
         println!("cargo:rustc-cfg=native_hooks");
         println!("cargo:rerun-if-changed=src/hooks/native.c");
         println!("cargo:rerun-if-changed=src/hooks/reaped.c");
+        println!("cargo:rerun-if-changed=src/hooks/leaving.c");
         cc::Build::new()
             .file("src/hooks/native.c")
             .file("src/hooks/reaped.c")
+            .file("src/hooks/leaving.c")
             .opt_level(2)
             .pic(true)
             .flag("-ftls-model=initial-exec")

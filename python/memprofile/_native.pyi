@@ -7,6 +7,7 @@ __all__ = [
     "AllocatorFigures",
     "Balance",
     "Child",
+    "ForkedLine",
     "Ledger",
     "Line",
     "MemprofileError",
@@ -196,6 +197,26 @@ class Child:
     private: list[int]
 
 @final
+class ForkedLine:
+    """What one line of the user's own code did in a process that was forked.
+
+    Bytes as in ``Line``, above what the process had at its fork: ``peak_bytes`` when the footprint of
+    that process was largest, ``surviving_bytes`` at its end, or as last told by one that was killed.
+    ``sample_interval`` is the mean number of bytes between the samples of that process; 0: exact.
+    """
+
+    pid: int
+    filename: str
+    lineno: int
+    function: str
+    source: str
+    peak_bytes: int
+    surviving_bytes: int
+    allocated_bytes: int
+    allocation_count: int
+    sample_interval: int
+
+@final
 class Timeline:
     """Memory over time, as columns of equal length."""
 
@@ -234,6 +255,7 @@ class Profile:
     allocators: list[AllocatorFigures]
     sizes: list[SizeClass]
     children: list[Child]
+    forked_lines: list[ForkedLine]
     timeline: Timeline
     ledger: Ledger | None
 

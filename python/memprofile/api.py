@@ -19,7 +19,9 @@ from memprofile.options import DEFAULT_TOP, OptionError, checked_path
 if TYPE_CHECKING:
     import pandas
 
-_Table = Literal["lines", "sites", "timeline", "children"]
+_Table = Literal[
+    "lines", "sites", "timeline", "allocators", "sizes", "children", "forked_lines"
+]
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -239,6 +241,28 @@ class Profile:
         """
         return self._data.children
 
+    @property
+    def forked_lines(self) -> list[_native.ForkedLine]:
+        """What the lines of each process did that was forked and ran no other program.
+
+        ``pid``, ``filename``, ``lineno``, ``function``, ``source``, and bytes above what that
+        process had at its fork: ``peak_bytes`` (when its footprint was largest),
+        ``surviving_bytes`` (at its end, or as last told by one that was killed),
+        ``allocated_bytes``; ``allocation_count``; ``sample_interval`` (0: exact). Of each process
+        the 64 lines that held most. Lines that ran in this process are in ``lines``.
+
+        >>> import memprofile, multiprocessing
+        >>> def work():
+        ...     data = bytearray(3_000_000)
+        >>> with memprofile.profile() as p:
+        ...     child = multiprocessing.get_context("fork").Process(target=work)
+        ...     child.start()
+        ...     child.join()
+        >>> [line.function for line in p.forked_lines if line.peak_bytes >= 3_000_000]
+        ['work']
+        """
+        return self._data.forked_lines
+
     def to_json(self) -> str:
         """The profile as versioned JSON, which this and later versions of memprofile load."""
         return self._data.to_json()
@@ -416,6 +440,10 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
     "children": (
         *("pid", "parent", "command", "started", "ended", "exit_status"),
         *("start_rss", "peak_rss", "peak_pss", "peak_private"),
+    ),
+    "forked_lines": (
+        *("pid", "filename", "lineno", "function", "source", "peak_bytes", "surviving_bytes"),
+        *("allocated_bytes", "allocation_count", "sample_interval"),
     ),
 }
 

@@ -32,7 +32,7 @@ mod _native {
     #[pymodule_export]
     use super::breakdown::{PyAllocator, PySizeClass};
     #[pymodule_export]
-    use super::child::PyChild;
+    use super::child::{PyChild, PyForkedLine};
     #[pymodule_export]
     use super::ledger::{PyBalance, PyLedger};
     #[pymodule_export]

@@ -1,7 +1,7 @@
 //! A finished profile for Python: figures as attributes, tables as lists, drawings as text.
 
 use super::breakdown::{self, PyAllocator, PySizeClass};
-use super::child::PyChild;
+use super::child::{PyChild, PyForkedLine};
 use super::ledger::PyLedger;
 use crate::error::{Error, Result};
 use crate::profile::{Allocator, Bytes, FileKind, Profile, Site, ThreadKind};
@@ -177,6 +177,11 @@ impl PyProfile {
     #[getter]
     fn children(&self) -> Vec<PyChild> {
         self.profile.children.iter().map(PyChild::new).collect()
+    }
+
+    #[getter]
+    fn forked_lines(&self) -> Vec<PyForkedLine> {
+        self.profile.forked.iter().flat_map(PyForkedLine::all).collect()
     }
 
     #[getter]

@@ -30,6 +30,7 @@ pub mod quiet_thread;
 pub mod reaped;
 pub mod reentrancy;
 pub mod residency;
+pub mod shared;
 
 use crate::profile::Allocator;
 use std::sync::OnceLock;
@@ -95,6 +96,8 @@ pub struct Callbacks {
     pub going_back: fn(start: usize, length: usize) -> usize,
     /// They were given back; `resident` as it was returned by `going_back`.
     pub gone_back: fn(start: usize, length: usize, resident: usize),
+    /// The process is about to end, by `exit` or `_exit`.
+    pub leaving: fn(),
 }
 
 static CALLBACKS: OnceLock<Callbacks> = OnceLock::new();
@@ -271,6 +274,12 @@ impl HookGuard {
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
+/// Numbers come again after 2^32 recordings; 0 stays "off", and the largest is no recording's (native.c,
+/// `armed`).
+fn next_number() -> u32 {
+    NUMBER.fetch_add(1, Relaxed) % (u32::MAX - 1) + 1
+}
+
 /// Installs every hook that this platform has and begins to call `callbacks`.
 ///
 /// With the `python` feature the caller holds the GIL. Only one guard lives at a time; the
@@ -283,10 +292,7 @@ pub fn install(callbacks: Callbacks) -> HookGuard {
     let native_slots = Some(native::patch());
     #[cfg(not(native_hooks))]
     let native_slots = None;
-    // Numbers come again after 2^32 recordings; 0 stays "off", and the largest is no recording's
-    // (native.c, `armed`).
-    let number = NUMBER.fetch_add(1, Relaxed) % (u32::MAX - 1) + 1;
-    RECORDING.store(number, Relaxed);
+    RECORDING.store(next_number(), Relaxed);
     #[cfg(feature = "python")]
     let python = pymem::install();
     #[cfg(not(feature = "python"))]
@@ -301,6 +307,14 @@ pub fn switch_off() {
     LARGE.store(u64::MAX, Relaxed);
     #[cfg(feature = "python")]
     pymem::switch_off();
+}
+
+/// A forked child, in which the hooks are where its parent had them, begins to record for itself.
+pub fn switch_on_in_child() {
+    RECORDING.store(next_number(), Relaxed);
+    LARGE.store(1, Relaxed);
+    #[cfg(feature = "python")]
+    pymem::switch_on();
 }
 
 /// Whether a recording is on in this process.

@@ -42,13 +42,15 @@ unsafe extern "C" {
     fn memprofile_munmap();
     fn memprofile_mremap();
     fn memprofile_madvise(start: *mut c_void, length: usize, advice: c_int) -> c_int;
+    fn memprofile_exit(status: c_int) -> !;
+    fn memprofile_exit_at_once(status: c_int) -> !;
     safe fn memprofile_learn_header();
     #[cfg(feature = "python")]
     safe fn memprofile_own_slot() -> *const Slot;
 }
 
 /// Symbol names and what their slots are made to point to.
-fn targets() -> [Target; 16] {
+fn targets() -> [Target; 18] {
     [
         Target::new(c"malloc", memprofile_malloc as *const () as usize),
         Target::new(c"calloc", memprofile_calloc as *const () as usize),
@@ -66,6 +68,8 @@ fn targets() -> [Target; 16] {
         Target::new(c"mremap", memprofile_mremap as *const () as usize),
         Target::new(c"madvise", memprofile_madvise as *const () as usize),
         Target::new(c"waitpid", super::reaped::waitpid_hook()),
+        Target::new(c"exit", memprofile_exit as *const () as usize),
+        Target::new(c"_exit", memprofile_exit_at_once as *const () as usize),
     ]
 }
 
@@ -165,6 +169,13 @@ extern "C" fn memprofile_moving(block: *mut c_void, saved: &mut Saved) {
 #[unsafe(no_mangle)]
 extern "C" fn memprofile_stayed(block: *mut c_void, saved: &Saved) {
     guarded((), |c| (c.stayed)(block as usize, *saved));
+}
+
+/// Called by `leaving.c`.
+#[unsafe(no_mangle)]
+extern "C" fn memprofile_leaving() {
+    let _pause = super::reentrancy::Pause::new();
+    guarded((), |c| (c.leaving)());
 }
 
 /// What a mapping is to us.

@@ -252,8 +252,7 @@ pub(super) fn install() -> bool {
     if !serves_small_requests_itself() {
         return false;
     }
-    REQUESTED.store(0, Relaxed);
-    set_countdown(Draw { countdown: 0, epoch: 0 });
+    switch_on();
     for (index, domain) in DOMAINS.into_iter().enumerate() {
         let saved = ORIGINALS[index].0.get();
         if sees(domain) {
@@ -333,6 +332,12 @@ fn arenas_are_ours(saved: *mut ffi::PyObjectArenaAllocator) -> bool {
 pub(super) fn switch_off() {
     REQUESTED.fetch_add(DRAWN.load(Relaxed) - COUNTDOWN.load(Relaxed), Relaxed);
     set_countdown(Draw { countdown: i64::MAX, epoch: 0 });
+}
+
+/// The next small block is noted, where the wraps are in place.
+pub(super) fn switch_on() {
+    REQUESTED.store(0, Relaxed);
+    set_countdown(Draw { countdown: 0, epoch: 0 });
 }
 
 /// Takes the wraps off, where they are still the outermost. The caller holds the GIL.

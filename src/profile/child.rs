@@ -1,6 +1,6 @@
 //! Child processes.
 
-use super::{Bytes, Nanos};
+use super::{Bytes, FileKind, Nanos};
 use serde::{Deserialize, Serialize};
 
 /// A process that was started while the recording ran, by this process or by one of its
@@ -32,6 +32,49 @@ pub struct Child {
     pub peak_private: Bytes,
     /// In the order of time; its size stays as it is from one to the next.
     pub points: Vec<ChildPoint>,
+}
+
+/// A process that was forked without executing another program, as its own hooks saw it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Forked {
+    /// Its process id.
+    pub pid: u32,
+    /// The largest footprint above its fork.
+    pub peak: Bytes,
+    /// Mean bytes between its samples; 0: everything was recorded.
+    pub sample_interval: Bytes,
+    /// Lines of the user's own that allocated in it, the largest at its peak first. Their figures are as
+    /// of its end, or as last told by a child that was killed.
+    pub lines: Vec<ForkedLine>,
+}
+
+/// What a line of the user's own did in a forked process. Estimates, as in a
+/// [`Site`](super::Site).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ForkedLine {
+    /// Its file, as in a traceback.
+    pub file: String,
+    /// What a reader calls that file.
+    #[serde(default)]
+    pub label: String,
+    /// Whose code that file is, where it is known.
+    #[serde(default)]
+    pub kind: Option<FileKind>,
+    /// From 1.
+    pub line: u32,
+    /// The function that it is in.
+    pub function: String,
+    /// Its text, where it is known.
+    #[serde(default)]
+    pub source: String,
+    /// Live when the footprint of the process was largest.
+    pub peak: Bytes,
+    /// Live at the end, or as last told.
+    pub surviving: Bytes,
+    /// Everything that was allocated.
+    pub allocated: Bytes,
+    /// The number of allocations.
+    pub count: u64,
 }
 
 /// A child at a moment.

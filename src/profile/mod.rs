@@ -22,7 +22,7 @@ mod stack;
 mod timeline;
 mod units;
 
-pub use child::{Child, ChildPoint};
+pub use child::{Child, ChildPoint, Forked, ForkedLine};
 pub use copies::Copies;
 pub use ledger::{Balance, Ledger};
 pub use site::{Allocator, Estimate, Site, ThreadKind};
@@ -72,6 +72,9 @@ pub struct Profile {
     /// Processes that the code started, in the order in which they were found.
     #[serde(default)]
     pub children: Vec<Child>,
+    /// What was recorded in processes that were forked.
+    #[serde(default)]
+    pub forked: Vec<Forked>,
 }
 
 /// What was recorded, where and how.

@@ -1,12 +1,11 @@
 //! The table of child processes, in HTML, as text and in the picture.
 
 use super::canvas::{Canvas, Side};
-use super::lettering::{self, Face, clip, escape, printable};
-use super::theme;
+use super::lettering::{self, Face, clip, printable};
+use super::{table, theme};
 use crate::error::Result;
 use crate::profile::Bytes;
 use crate::report::{ChildRow, Report};
-use std::fmt::Write as _;
 
 /// What stands above the table.
 pub const TITLE: &str = "Child processes";
@@ -45,7 +44,7 @@ impl Cells {
 
 /// At most so many children, then the others in one row; the last row, where there are several, is
 /// their sum.
-fn table(report: &Report, most: usize) -> Vec<Cells> {
+fn cells(report: &Report, most: usize) -> Vec<Cells> {
     let children = &report.children;
     let listed = &children.rows[..children.rows.len().min(most)];
     let merged = &children.rows[listed.len()..];
@@ -73,48 +72,25 @@ fn table(report: &Report, most: usize) -> Vec<Cells> {
 
 /// Appends the table, where there are children.
 pub fn html(out: &mut String, report: &Report) {
-    let rows = table(report, usize::MAX);
+    let rows = cells(report, usize::MAX);
     if rows.is_empty() {
         return;
     }
-    let (card, quiet) = (theme::CARD.hex(), theme::QUIET.hex());
-    let head = format!("border:none;padding:2px 0 2px 10px;font-weight:normal;color:{quiet}");
-    let _ = write!(
-        out,
-        "<div style=\"overflow-x:auto\"><table style=\"width:100%;border-collapse:collapse;border:none;margin:0;font-size:12px;color:{}\"><thead><tr style=\"background:{card}\">",
-        theme::TEXT.hex()
-    );
-    for (i, column) in ["process (pid)", "from – to"].into_iter().chain(COLUMNS).enumerate() {
-        let side = if i < 2 { "left" } else { "right" };
-        let _ = write!(out, "<th scope=\"col\" style=\"{head};text-align:{side}\">{column}</th>");
-    }
-    out.push_str("</tr></thead><tbody>");
-    for row in rows {
-        let weight = if row.strong { ";font-weight:bold" } else { "" };
-        let cell = format!("border:none;padding:2px 0 2px 10px{weight}");
-        let _ = write!(
-            out,
-            "<tr style=\"background:{card}\"><td style=\"{cell};text-align:left;overflow-wrap:anywhere\">{}</td><td style=\"{cell};text-align:left;color:{quiet}\">{}</td>",
-            escape(&row.name),
-            escape(&row.when)
-        );
-        for number in &row.numbers {
-            let _ = write!(
-                out,
-                "<td style=\"{cell};text-align:right;white-space:nowrap\">{number}</td>"
-            );
-        }
-        out.push_str("</tr>");
-    }
-    let _ = write!(
-        out,
-        "</tbody></table></div><p style=\"margin:4px 0 0 10px;font-size:11px;color:{quiet}\">{NOTE}</p>"
-    );
+    let rows: Vec<table::Row> = rows
+        .into_iter()
+        .map(|Cells { name, when, numbers, strong }| table::Row {
+            name,
+            quiet: when,
+            numbers: numbers.to_vec(),
+            strong,
+        })
+        .collect();
+    table::write(out, ["process (pid)", "from – to"], &COLUMNS, &rows, NOTE);
 }
 
 /// The table as lines of text; empty without children.
 pub fn text(report: &Report) -> Vec<String> {
-    let rows = table(report, LISTED);
+    let rows = cells(report, LISTED);
     if rows.is_empty() {
         return Vec::new();
     }
@@ -136,7 +112,7 @@ const ROW: f64 = 19.0;
 
 /// The height of the table of `most` children in the picture, in pixels; 0 without any.
 pub fn height(report: &Report, most: usize) -> f64 {
-    match table(report, most).len() {
+    match cells(report, most).len() {
         rows if rows == 0 || most == 0 => 0.0,
         rows => ROW * (rows as f64 + 2.0) + 10.0,
     }
@@ -150,7 +126,7 @@ pub fn draw(
     top: f64,
     (left, right): (f64, f64),
 ) -> Result<()> {
-    let rows = table(report, most);
+    let rows = cells(report, most);
     if rows.is_empty() || most == 0 {
         return Ok(());
     }

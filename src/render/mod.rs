@@ -11,6 +11,7 @@ mod chart;
 mod children;
 mod condense;
 mod details;
+mod forked;
 mod icicle;
 mod ledger;
 mod lettering;
@@ -18,6 +19,7 @@ mod page;
 mod png;
 mod rows;
 mod svg;
+mod table;
 mod text;
 mod theme;
 

@@ -7,7 +7,7 @@
 use super::chart::{COARSE, Detail, FINE};
 use super::lettering::escape;
 use super::rows::{self, Budget};
-use super::{children, details, svg, text, theme};
+use super::{children, details, forked, svg, text, theme};
 use crate::error::Result;
 use crate::report::Report;
 use base64::Engine as _;
@@ -67,6 +67,10 @@ fn card(report: &Report, detail: Detail, budget: Budget) -> Result<String> {
     if !report.children.rows.is_empty() {
         heading(&mut out, children::TITLE);
         children::html(&mut out, report);
+    }
+    if !report.forked.rows.is_empty() {
+        heading(&mut out, forked::TITLE);
+        forked::html(&mut out, report);
     }
     details::write(&mut out, report);
     out.push_str("</div>");

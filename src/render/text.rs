@@ -2,7 +2,7 @@
 
 use super::axis::signed;
 use super::lettering::{clip, printable};
-use super::{children, theme};
+use super::{children, forked, theme};
 use crate::profile::{Bytes, Nanos};
 use crate::report::{Figures, Line, Report, Row, error_words};
 
@@ -32,6 +32,10 @@ pub(super) fn text(report: &Report, color: bool) -> String {
     if !report.children.rows.is_empty() {
         out.push(String::new());
         out.extend(children::text(report));
+    }
+    if !report.forked.rows.is_empty() {
+        out.push(String::new());
+        out.extend(forked::text(report));
     }
     let gaps = gaps(report);
     // What is good to know is left out rather than making the text longer.

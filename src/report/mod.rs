@@ -6,6 +6,7 @@
 mod children;
 mod copies;
 mod flame;
+mod forked;
 mod hues;
 mod ledger;
 pub mod lines;
@@ -17,6 +18,7 @@ mod verdict;
 
 pub use children::{ChildRow, Children, OtherChildren};
 pub use flame::{Kind, Node};
+pub use forked::{Forked, ForkedRow};
 pub use hues::{HUES, Hue};
 pub use ledger::{Ledger, LedgerRow};
 pub use lines::{Group, Line, Rest, Row, Table};
@@ -71,6 +73,8 @@ pub struct Report {
     pub copies: std::collections::BTreeMap<LineKey, String>,
     /// Child processes.
     pub children: Children,
+    /// What lines did in processes that were forked.
+    pub forked: Forked,
 }
 
 /// What the cyclic garbage collector did.
@@ -110,6 +114,7 @@ impl Report {
             sizes: sizes::by_size(profile),
             copies: copies::words(profile, &tally),
             children,
+            forked: forked::forked(profile),
         }
     }
 

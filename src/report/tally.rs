@@ -128,15 +128,8 @@ impl<'a> Names<'a> {
     /// `line 7` in the profiled code, `cell [3] line 7` or `helpers.py:12` elsewhere.
     pub fn line(&self, key: LineKey) -> String {
         let file = &self.stacks.files[key.file.0 as usize];
-        if self.main == Some(key.file.0 as usize) {
-            format!("line {}", key.line)
-        } else if file.kind == FileKind::Cell {
-            format!("{} line {}", file.label, key.line)
-        } else {
-            let label = file.label.trim_end_matches(['/', '\\']);
-            let short = label.rsplit(['/', '\\']).next().unwrap_or(label);
-            format!("{short}:{}", key.line)
-        }
+        let is_main = self.main == Some(key.file.0 as usize);
+        place(&file.label, is_main, file.kind == FileKind::Cell, key.line)
     }
 
     /// The text of a line, without the blanks around it; empty where unknown.
@@ -147,5 +140,18 @@ impl<'a> Names<'a> {
     /// The order in which lines are read: the profiled code first.
     pub fn reading_order(&self, key: LineKey) -> (bool, LineKey) {
         (self.main != Some(key.file.0 as usize), key)
+    }
+}
+
+/// A line in words: see [`Names::line`].
+pub(super) fn place(label: &str, is_main: bool, is_cell: bool, line: u32) -> String {
+    if is_main {
+        format!("line {line}")
+    } else if is_cell {
+        format!("{label} line {line}")
+    } else {
+        let label = label.trim_end_matches(['/', '\\']);
+        let short = label.rsplit(['/', '\\']).next().unwrap_or(label);
+        format!("{short}:{line}")
     }
 }

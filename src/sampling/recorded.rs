@@ -2,11 +2,12 @@
 
 use super::curve::Point;
 use super::footprint::Parts;
-use super::recorder::{Memory, Recorder};
+use super::recorder::{Memory, Recorder, Settings};
 use crate::profile::{
-    Bytes, Copies, Estimate, FileId, LineKey, Nanos, SignedBytes, Site, SizeClass, StackTable,
-    Timeline, TimelinePoint,
+    Bytes, Copies, Estimate, FileId, ForkedLine, LineKey, Nanos, SignedBytes, Site, SizeClass,
+    StackTable, Timeline, TimelinePoint,
 };
+use std::collections::BTreeMap;
 
 /// What a finished recorder knows.
 #[derive(Debug)]
@@ -37,7 +38,61 @@ pub struct Recorded {
     pub events: u64,
 }
 
+/// What a recorder that goes on knows of the lines.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SoFar {
+    /// The largest footprint.
+    pub peak: Bytes,
+    /// Mean bytes between samples; 0: everything was recorded.
+    pub interval: Bytes,
+    /// Lines of the user's own, the largest at the peak first.
+    pub lines: Vec<ForkedLine>,
+}
+
 impl Recorder {
+    /// What it was made with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The lines so far. Large blocks are measured first, and a peak that nothing has come down from yet
+    /// is the present.
+    pub fn so_far(&mut self, now: u64, memory: &mut impl Memory) -> SoFar {
+        self.measure(now, memory);
+        self.measure_regions(now, memory);
+        self.leave_peak();
+        let table = self.names.table();
+        let mut lines: BTreeMap<LineKey, ([f64; 4], &str)> = BTreeMap::new();
+        for site in self.sites.so_far(&[]) {
+            let Some(frame) = site.stack.and_then(|stack| table.user_line(stack)) else { continue };
+            let key = LineKey { file: frame.file, line: frame.line };
+            let (sums, _) = lines.entry(key).or_insert(([0.0; 4], &frame.function));
+            let figures = [site.peak, site.surviving, site.allocated, site.count];
+            sums.iter_mut().zip(figures).for_each(|(sum, figure)| *sum += figure.value);
+        }
+        let mut lines: Vec<ForkedLine> = lines
+            .into_iter()
+            .map(|(key, ([peak, surviving, allocated, count], function))| ForkedLine {
+                file: table.files[key.file.0 as usize].name.clone(),
+                label: String::new(),
+                kind: None,
+                line: key.line,
+                function: function.to_owned(),
+                source: String::new(),
+                peak: Bytes::from_f64(peak),
+                surviving: Bytes::from_f64(surviving),
+                allocated: Bytes::from_f64(allocated),
+                count: count.max(0.0) as u64,
+            })
+            .collect();
+        lines.sort_by_key(|line| std::cmp::Reverse((line.peak, line.allocated)));
+        SoFar {
+            peak: Bytes(self.peak.max(self.bytes()).max(0) as u64),
+            interval: Bytes(self.sampler.interval() as u64),
+            lines,
+        }
+    }
+
     /// Ends the recording.
     pub fn finish(mut self, now: u64, rss: u64, memory: &mut impl Memory) -> Recorded {
         self.measure(now, memory);
@@ -73,7 +128,7 @@ impl Recorder {
         let place = points.partition_point(|(p, _)| p.at < self.peak_at);
         let rss_there = points.get(place).or(points.last()).map_or(rss, |(_, rss)| *rss);
         points.insert(place, (peak_point, rss_there));
-        let sites = self.sites.finish(&lines);
+        let sites = self.sites.so_far(&lines);
         let mut sums = [Estimate::default(); 4];
         for site in &sites {
             sums[0] += site.peak;

@@ -168,18 +168,15 @@ impl Sites {
         })
     }
 
-    /// The finished sites. Rounding errors of the sums are taken off at zero.
-    /// `lines` are the recorder's.
-    pub fn finish(mut self, lines: &[(FileId, u32)]) -> Vec<Site> {
+    /// The sites as they are, by the recorder's `lines`. Rounding errors of the sums are taken off at zero.
+    pub fn so_far(&self, lines: &[(FileId, u32)]) -> Vec<Site> {
         let tidy = |e: Estimate| Estimate {
             value: if e.value.abs() < 0.5 { 0.0 } else { e.value },
             variance: if e.variance < 0.5 { 0.0 } else { e.variance },
         };
         let key = |&(file, line): &(FileId, u32)| LineKey { file, line };
-        let peak = self.peak;
-        self.entries.iter_mut().for_each(|e| e.settle(peak));
         self.entries
-            .into_iter()
+            .iter()
             .map(|e| {
                 let mut allocated = tidy(e.live);
                 allocated += tidy(e.temporary);
@@ -188,7 +185,7 @@ impl Sites {
                     stack: e.stack,
                     allocator: e.allocator,
                     thread: e.thread,
-                    peak: tidy(e.at_peak),
+                    peak: tidy(if e.peak == self.peak { e.at_peak } else { e.live }),
                     surviving: tidy(e.live),
                     allocated,
                     temporary: tidy(e.temporary),
@@ -220,7 +217,7 @@ mod tests {
         sites.mark_peak();
         sites.freed(busy, exact(50));
         sites.allocated(busy, exact(20), 1.0);
-        let done = sites.finish(&[]);
+        let done = sites.so_far(&[]);
         assert_eq!(done[0].peak.value, 100.0);
         assert_eq!(done[1].peak.value, 50.0);
         assert_eq!(done[1].surviving.value, 20.0);
@@ -253,7 +250,7 @@ mod tests {
                 }
             }
             if sites.peak > 0 {
-                let done: Vec<f64> = sites.finish(&[]).iter().map(|s| s.peak.value).collect();
+                let done: Vec<f64> = sites.so_far(&[]).iter().map(|s| s.peak.value).collect();
                 prop_assert_eq!(done, snapshot);
             }
         }

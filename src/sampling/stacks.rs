@@ -343,6 +343,11 @@ impl Names {
         })
     }
 
+    /// The stacks so far.
+    pub fn table(&self) -> &StackTable {
+        &self.table
+    }
+
     /// The finished table, and the lines.
     pub fn finish(self) -> (StackTable, Vec<(FileId, u32)>) {
         (self.table, self.lines)

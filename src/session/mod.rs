@@ -7,6 +7,7 @@
 
 mod children;
 mod foreign;
+mod forked;
 mod ledger;
 mod poll;
 mod recording;
@@ -51,14 +52,22 @@ fn live() -> Guard<'static, Option<Live>> {
 }
 
 /// Held across a fork, so that none is locked for ever in the child.
-const LOCKS: fork::Locks = &[&LIVE, &foreign::READER, &foreign::ASK];
+const LOCKS: fork::Locks =
+    &[&LIVE, &foreign::READER, &foreign::ASK, &forked::LETTERS, &forked::ROLE];
 
 /// What is done when the process forks.
 const AT_FORK: fork::Handlers = fork::Handlers {
-    before: poll::before_fork,
+    before: || {
+        if hooks::is_on() {
+            forked::before_fork();
+        }
+        poll::before_fork();
+    },
     parent: poll::after_fork,
-    // The parent's samples are of no use here, and freeing them would copy their pages.
-    child: || std::mem::forget(live().take()),
+    child: || {
+        poll::in_child();
+        forked::in_child();
+    },
 };
 
 /// Of this many visits one is timed, and stands for all of them: reading the clock twice would
@@ -66,6 +75,21 @@ const AT_FORK: fork::Handlers = fork::Handlers {
 const TIMED: u32 = 8;
 
 impl Live {
+    fn new(recorder: Recorder, started: Instant, thread: usize) -> Live {
+        Live {
+            recorder,
+            started,
+            thread,
+            now: 0,
+            visits: 0,
+            spent: 0,
+            spent_sampling: 0,
+            collections: Vec::with_capacity(recording::ROOM_FOR_COLLECTIONS),
+            collection_count: 0,
+            collecting_since: None,
+        }
+    }
+
     fn nanos(&self, moment: Instant) -> u64 {
         moment.duration_since(self.started).as_nanos() as u64
     }
@@ -219,6 +243,7 @@ const CALLBACKS: Callbacks = Callbacks {
         if noted.allocator == Allocator::Pymalloc {
             patch_new_libraries();
             poll::resume();
+            forked::visit();
         }
         if !noted.fired && (noted.size as u64) < hooks::large() {
             // Only the bytes are told.
@@ -324,6 +349,7 @@ const CALLBACKS: Callbacks = Callbacks {
             live.recorder.gone_back(start, length, resident as u64, now, &mut OwnMemory);
         });
     },
+    leaving: forked::leaving,
 };
 
 /// Apart, so that other frees do not make room for a stack.

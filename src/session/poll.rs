@@ -159,6 +159,11 @@ pub(super) fn before_fork() {
     }
 }
 
+/// In a child of the process there is no such thread, and it gets none.
+pub(super) fn in_child() {
+    PAUSED.store(false, Relaxed);
+}
+
 /// The parent goes on.
 pub(super) fn after_fork() {
     if !PAUSED.load(Relaxed) {

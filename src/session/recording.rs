@@ -1,7 +1,9 @@
 //! Starting and stopping.
 
 use super::ledger::{Readings, own_resident};
-use super::{AT_FORK, CALLBACKS, LOCKS, Live, OWN_PEAK, OwnMemory, children, foreign, live, poll};
+use super::{
+    AT_FORK, CALLBACKS, LOCKS, Live, OWN_PEAK, OwnMemory, children, foreign, forked, live, poll,
+};
 use crate::error::{Error, Result};
 use crate::hooks::{self, HookGuard, own_bytes};
 use crate::process::{self, HighWaterMark, Resident, RssReader};
@@ -66,9 +68,13 @@ pub struct Session {
 /// Collector runs that are kept; of more the longest are.
 const MAX_COLLECTIONS: usize = 256;
 
-/// Whether a recording runs in this process.
+/// Room for them: they are thinned when it is full.
+pub(super) const ROOM_FOR_COLLECTIONS: usize = 2 * MAX_COLLECTIONS;
+
+/// Whether a recording runs in this process. One that a forked child makes for its parent is none: it
+/// gives way.
 pub fn is_recording() -> bool {
-    hooks::is_on()
+    hooks::is_on() && !forked::is_child()
 }
 
 impl Session {
@@ -77,10 +83,11 @@ impl Session {
     /// # Errors
     /// [`Error::AlreadyRecording`].
     pub fn start(options: Options) -> Result<Session> {
-        if live().is_some() {
+        if live().is_some() && !forked::is_child() {
             return Err(Error::AlreadyRecording);
         }
         let _pause = hooks::reentrancy::Pause::new();
+        forked::start();
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         let seed = since_1970.as_ref().map_or(1, |d| d.as_nanos() as u64);
         let settings = Settings { exact: options.exact, seed, paths: options.paths.clone() };
@@ -95,18 +102,7 @@ impl Session {
         let start_own = own_resident(&recorder);
         let started = Instant::now();
         children::start(started);
-        *live() = Some(Live {
-            recorder,
-            started,
-            thread: hooks::reentrancy::thread(),
-            now: 0,
-            visits: 0,
-            spent: 0,
-            spent_sampling: 0,
-            collections: Vec::with_capacity(2 * MAX_COLLECTIONS),
-            collection_count: 0,
-            collecting_since: None,
-        });
+        *live() = Some(Live::new(recorder, started, hooks::reentrancy::thread()));
         let hooks = Some(hooks::install(CALLBACKS));
         hooks::set_large(1);
         Ok(Session {
@@ -159,6 +155,7 @@ impl Session {
         poll::stop();
         foreign::end();
         let (children, missed_children) = children::finish(duration);
+        let (forked, missed_forked) = forked::finish();
         let live = live().take().ok_or(Error::NotRecording)?;
         OWN_PEAK.fetch_max(own_bytes() as u64, Relaxed);
         let Live { mut recorder, spent, mut collections, collection_count, .. } = live;
@@ -196,6 +193,7 @@ impl Session {
             gaps.push("Python's small objects were not seen to the end: another tool (tracemalloc, as it stopped) took memprofile's allocator hooks off while the code ran. Start and stop it outside of the profiled code.".to_owned());
         }
         gaps.extend(missed_children);
+        gaps.extend(missed_forked);
         if recorded.stacks_cut {
             gaps.push("Stacks beyond the first 60,000 are shown by their line alone.".to_owned());
         }
@@ -230,8 +228,10 @@ impl Session {
             sizes: recorded.sizes,
             copies: recorded.copies,
             children,
+            forked,
         };
         describe_files(&mut profile, &mut describe);
+        describe_forked(&mut profile, &mut describe);
         Ok(profile)
     }
 
@@ -278,6 +278,7 @@ impl Drop for Session {
             poll::stop();
             foreign::end();
             children::forget();
+            forked::start();
             live().take();
         }
     }
@@ -314,6 +315,28 @@ fn describe_files(
     }
 }
 
+/// Of the files that forked children told of, those that are the user's own.
+fn describe_forked(
+    profile: &mut Profile,
+    describe: &mut impl FnMut(&str, &[u32]) -> Option<Described>,
+) {
+    let mut files: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    for line in profile.forked.iter().flat_map(|child| &child.lines) {
+        files.entry(line.file.clone()).or_default().push(line.line);
+    }
+    for (file, mut numbers) in files {
+        numbers.sort_unstable();
+        numbers.dedup();
+        let Some(described) = describe(&file, &numbers) else { continue };
+        for line in forked::lines_of(&mut profile.forked, &file) {
+            line.label.clone_from(&described.label);
+            line.kind = Some(described.kind);
+            let source = described.lines.get(&line.line);
+            line.source = source.map(|text| text.trim().to_owned()).unwrap_or_default();
+        }
+    }
+}
+
 fn describe_file(
     file: &mut SourceFile,
     lines: &[u32],
@@ -346,7 +369,7 @@ pub fn collection(ended: Option<(u8, u64, u64)>) {
         collected,
         uncollectable,
     });
-    if live.collections.len() == 2 * MAX_COLLECTIONS {
+    if live.collections.len() == ROOM_FOR_COLLECTIONS {
         keep_longest(&mut live.collections);
     }
 }

@@ -66,6 +66,7 @@ impl Builder {
                 sizes: Vec::new(),
                 copies: Vec::new(),
                 children: Vec::new(),
+                forked: Vec::new(),
             },
         }
     }
