@@ -19,9 +19,7 @@ from memprofile.options import DEFAULT_TOP, OptionError, checked_path
 if TYPE_CHECKING:
     import pandas
 
-_Table = Literal[
-    "lines", "sites", "timeline", "allocators", "sizes", "children", "forked_lines"
-]
+_Table = Literal["lines", "sites", "timeline", "allocators", "sizes", "children", "forked_lines"]
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)

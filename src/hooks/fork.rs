@@ -1,8 +1,8 @@
 //! What happens to a recording when the process forks.
 //!
-//! The parent goes on. The child has its own memory from then on, and none of the parent's threads:
-//! it records nothing, its hooks stay where they are and pass everything through, and its locks
-//! are open.
+//! The parent goes on. The child has its own memory from then on, and none of the parent's threads: its
+//! locks are open, and its hooks stay where they are and pass everything through, until a higher floor
+//! has it record for itself.
 
 use super::lock::ForkLock;
 use std::sync::{Once, OnceLock};

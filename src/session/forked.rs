@@ -24,7 +24,8 @@ pub(super) struct Role {
     started: Instant,
     letters: Letterbox,
     round: u32,
-    slot: Option<usize>,
+    /// Its place in the box once it has asked for one, which may be none.
+    slot: Option<Option<usize>>,
     /// When a letter was last written, and what that cost.
     told: Option<(Instant, Duration)>,
 }
@@ -138,8 +139,8 @@ fn tell() {
         let mut role = ROLE.lock();
         let Some(role) = role.as_mut() else { return };
         if role.letters.round() == role.round {
-            role.slot = role.slot.or_else(|| role.letters.take_slot());
-            if let Some(slot) = role.slot {
+            let letters = role.letters;
+            if let Some(slot) = *role.slot.get_or_insert_with(|| letters.take_slot()) {
                 let now = live.nanos(began);
                 let found = live.recorder.so_far(now, &mut OwnMemory);
                 let mut forked = Forked {
@@ -149,7 +150,7 @@ fn tell() {
                     lines: found.lines,
                 };
                 forked.lines.truncate(LINES);
-                while !put(role.letters, slot, role.round, &forked) && !forked.lines.is_empty() {
+                while !put(letters, slot, role.round, &forked) && !forked.lines.is_empty() {
                     forked.lines.truncate(forked.lines.len() / 2);
                 }
             }

@@ -3,7 +3,9 @@
 use crate::fixtures::{self, Builder, MIB};
 use crate::rendering::{check, check_png};
 use crate::reports::report;
-use memprofile::profile::{Allocator, Bytes, Child, ChildPoint, FileId, Nanos, Profile};
+use memprofile::profile::{
+    Allocator, Bytes, Child, ChildPoint, FileId, FileKind, Forked, ForkedLine, Nanos, Profile,
+};
 use memprofile::render;
 use proptest::prelude::*;
 
@@ -165,6 +167,59 @@ fn a_file_from_before_has_no_children_and_one_in_disorder_is_refused() {
     assert!(error.contains("child process 101"), "{error}");
 }
 
+/// A line of a forked process, with MiB at the peak and in all.
+fn forked_line(line: u32, peak: u64, allocated: u64) -> ForkedLine {
+    ForkedLine {
+        file: "/home/me/helpers.py".to_owned(),
+        label: "helpers.py".to_owned(),
+        kind: Some(FileKind::User),
+        line,
+        function: "fit".to_owned(),
+        source: format!("<step {line}>"),
+        peak: Bytes(peak * MIB),
+        surviving: Bytes(0),
+        allocated: Bytes(allocated * MIB),
+        count: 3,
+    }
+}
+
+fn forked(pid: u32, lines: Vec<ForkedLine>) -> Forked {
+    Forked { pid, peak: Bytes(MIB), sample_interval: Bytes(0), lines }
+}
+
+#[test]
+fn a_line_of_several_processes_is_one_row_with_the_most_that_one_held() {
+    let mut profile = workers();
+    profile.forked = vec![
+        forked(101, vec![forked_line(7, 200, 300), forked_line(9, 0, 1)]),
+        forked(102, vec![forked_line(7, 150, 500), forked_line(8, 0, 90)]),
+    ];
+    let report = report(&profile);
+    let rows: Vec<_> = report
+        .forked
+        .rows
+        .iter()
+        .map(|row| (row.place.as_str(), row.processes, row.peak.0 / MIB, row.allocated.0 / MIB))
+        .collect();
+    // Line 9 is worth no row of its own.
+    assert_eq!(rows, [("helpers.py:7", 2, 200, 800), ("helpers.py:8", 1, 0, 90)]);
+    assert_eq!((report.forked.others, report.forked.processes), (1, 2));
+    let html = render::html(&report).expect("it renders");
+    assert!(html.contains("&lt;step 7&gt;") && html.contains("1 line more with less"));
+    check(&profile, 20);
+}
+
+prop_compose! {
+    fn any_forked_line()(
+        (file, label, source, function) in (".{0,40}", ".{0,40}", ".{0,200}", ".{0,40}"),
+        line in any::<u32>(),
+        figures in prop::array::uniform4(any::<u64>()),
+    ) -> ForkedLine {
+        let [peak, surviving, allocated] = [0, 1, 2].map(|i| Bytes(figures[i]));
+        ForkedLine { file, label, kind: None, line, function, source, peak, surviving, allocated, count: figures[3] }
+    }
+}
+
 prop_compose! {
     fn any_child()(
         (pid, command) in (any::<u32>(), ".{0,80}"),
@@ -198,9 +253,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_children_render(children in prop::collection::vec(any_child(), 0..40), duration in any::<u64>()) {
+    fn any_children_render(
+        children in prop::collection::vec(any_child(), 0..40),
+        lines in prop::collection::vec(prop::collection::vec(any_forked_line(), 0..20), 0..4),
+        duration in any::<u64>(),
+    ) {
         let mut profile = workers();
         profile.children = children;
+        profile.forked = lines.into_iter().map(|lines| forked(1, lines)).collect();
         profile.recording.duration = Nanos(duration);
         check(&profile, 20);
     }
