@@ -20,6 +20,7 @@ pub mod asking;
 pub mod elf;
 pub mod fork;
 pub mod heap;
+pub mod letterbox;
 pub mod lock;
 #[cfg(native_hooks)]
 pub mod native;
@@ -30,7 +31,6 @@ pub mod quiet_thread;
 pub mod reaped;
 pub mod reentrancy;
 pub mod residency;
-pub mod shared;
 
 use crate::profile::Allocator;
 use std::sync::OnceLock;

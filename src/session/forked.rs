@@ -6,8 +6,8 @@
 //! it exits. It has no poll thread and reads no pools: what it does not see is in its parent's row of it.
 
 use super::{LIVE, Live, NEW_LIBRARIES, OwnMemory, foreign, live};
+use crate::hooks::letterbox::{Letterbox, SLOTS};
 use crate::hooks::lock::ForkLock;
-use crate::hooks::shared::{Letterbox, SLOTS};
 use crate::hooks::{self, reentrancy};
 use crate::profile::{Forked, ForkedLine};
 use crate::sampling::{Recorder, Settings};
