@@ -43,6 +43,11 @@ def functions(error):
     return [frame.findtext("fn", "?") for frame in error.find("stack")]
 
 
+def looks(error):
+    # What it calls may be inline in it, and is named all the same.
+    return LOOKS in functions(error)[:3]
+
+
 def is_serious(error):
     """CPython reads values that are not initialised, and drops them; nothing else is allowed."""
     objects = [frame.findtext("obj", "") for frame in error.find("stack")]
@@ -63,8 +68,8 @@ def test_recordings(allocator, tmp_path, capfd):
     assert output == "fine\n"
     serious = [error for error in errors if is_serious(error)]
     # Of our code valgrind must see something at all.
-    assert any(functions(error)[0] == LOOKS for error in serious)
-    serious = [error for error in serious if functions(error)[0] != LOOKS]
+    assert any(looks(error) for error in serious)
+    serious = [error for error in serious if not looks(error)]
     assert not serious, told(serious)
 
 
@@ -79,6 +84,8 @@ def test_the_engines(tmp_path, capfd):
     )
     messages = map(json.loads, build.stdout.splitlines())
     (binary,) = (message["executable"] for message in messages if message.get("executable"))
-    output, errors = memcheck([binary, "hooks::", "sampling::"], tmp_path)
+    # What malloc keeps free cannot be asked there: valgrind's own has no such figures.
+    command = [binary, "hooks::", "sampling::", "--skip", "free_chunks_are_counted"]
+    output, errors = memcheck(command, tmp_path)
     assert "test result: ok" in output
     assert not errors, told(errors)
