@@ -256,8 +256,8 @@ class Profile:
         ...     child = multiprocessing.get_context("fork").Process(target=work)
         ...     child.start()
         ...     child.join()
-        >>> [line.function for line in p.forked_lines if line.peak_bytes >= 3_000_000]
-        ['work']
+        >>> [line.pid == child.pid for line in p.forked_lines if line.peak_bytes >= 3_000_000]
+        [True]
         """
         return self._data.forked_lines
 

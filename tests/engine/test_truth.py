@@ -248,7 +248,8 @@ def test_each_line_answers_for_its_own(warm, tmp_path):
         ("d = b.sort", 64_000_000),
         ("e = d.head", 32_000_000),
     ]:
-        assert line(found, text)[1] == pytest.approx(stays, abs=MIB), (text, found["lines"])
+        # Where the machine is busy a reading comes late, and a neighbour has some of it.
+        assert line(found, text)[1] == pytest.approx(stays, abs=4 * MIB), (text, found["lines"])
 
 
 def test_what_arrow_frees_is_temporary(tmp_path):
