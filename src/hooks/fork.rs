@@ -83,6 +83,8 @@ extern "C" fn parent() {
 extern "C" fn child() {
     super::switch_off();
     super::filter::clear();
+    #[cfg(native_hooks)]
+    super::native::forget_threads();
     if let Some((handlers, locks)) = WATCHED.get() {
         elf_lock().inspect(|lock| lock.release());
         locks.iter().rev().for_each(|lock| lock.release());

@@ -19,6 +19,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -105,10 +106,51 @@ HIDDEN uint32_t memprofile_enter(void) {
 }
 HIDDEN void memprofile_leave(void) { leave(); }
 
-/* More threads than slots share the last one; its figures may then lose an update, never more. */
+/* Slots that a thread has. One that ends leaves its slot, with the figures and the countdown in it, to
+ * the next: what it counted is part of the recording, and a countdown does not know whose bytes it counts. */
+static uint8_t taken[SLOTS];
+static pthread_key_t at_end;
+static int has_key;
+
+/* Of this one there are several owners at once, when more threads live than there are slots. Its figures
+ * may lose an update, never more; and none of its blocks is a sample but the large ones, since two could
+ * see a countdown run out at the same time. */
+#define COMMON (&memprofile_slots[SLOTS - 1])
+
+static void leave_slot(void *slot) {
+    own_slot = NULL;
+    armed = NOT_ARMED;
+    __atomic_store_n(&taken[(struct memprofile_slot *)slot - memprofile_slots], 0, __ATOMIC_RELEASE);
+}
+
+/* Once, by a thread that holds the GIL. Without a key no slot is left to another. */
+HIDDEN void memprofile_watch_threads(void) {
+    if (!has_key) has_key = pthread_key_create(&at_end, leave_slot) == 0;
+}
+
+/* In a forked child: the other threads are not there. */
+HIDDEN void memprofile_forget_threads(void) {
+    for (uint32_t index = 0; index < SLOTS; index++)
+        taken[index] = own_slot == &memprofile_slots[index];
+}
+
+static int take(uint32_t index) {
+    return !__atomic_load_n(&taken[index], __ATOMIC_RELAXED) &&
+           !__atomic_exchange_n(&taken[index], 1, __ATOMIC_ACQUIRE);
+}
+
 static struct memprofile_slot *take_slot(void) {
-    uint32_t index = __atomic_fetch_add(&memprofile_slots_used, 1, __ATOMIC_RELAXED);
-    own_slot = &memprofile_slots[index < SLOTS ? index : SLOTS - 1];
+    uint32_t index = 0;
+    while (index < SLOTS - 1 && !take(index)) index++;
+    uint32_t used = __atomic_load_n(&memprofile_slots_used, __ATOMIC_RELAXED);
+    while (used < index + 1 &&
+           !__atomic_compare_exchange_n(&memprofile_slots_used, &used, index + 1, 0, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED)) {
+    }
+    own_slot = &memprofile_slots[index];
+    int saved_errno = errno;
+    if (has_key && own_slot != COMMON) pthread_setspecific(at_end, own_slot);
+    errno = saved_errno;
     return own_slot;
 }
 
@@ -116,7 +158,8 @@ static __attribute__((noinline, cold)) struct memprofile_slot *arm(uint32_t reco
     if (recording == 0 || inside != 0) return NULL;
     struct memprofile_slot *slot = own_slot != NULL ? own_slot : take_slot();
     if (slot->recording != recording) {
-        slot->countdown = slot->net = 0;
+        slot->countdown = slot == COMMON ? INT64_MAX : 0;
+        slot->net = 0;
         slot->allocated = slot->count = 0;
         slot->epoch = 0;
         slot->recording = recording;

@@ -45,6 +45,8 @@ unsafe extern "C" {
     fn memprofile_exit(status: c_int) -> !;
     fn memprofile_exit_at_once(status: c_int) -> !;
     safe fn memprofile_learn_header();
+    safe fn memprofile_watch_threads();
+    safe fn memprofile_forget_threads();
     #[cfg(feature = "python")]
     safe fn memprofile_own_slot() -> *const Slot;
 }
@@ -76,9 +78,15 @@ fn targets() -> [Target; 18] {
 /// Patches the slots of every loaded library; returns how many are patched now.
 pub(super) fn patch() -> usize {
     memprofile_learn_header();
+    memprofile_watch_threads();
     let patched = elf::patch(&targets());
     asking::learn();
     patched
+}
+
+/// In a forked child: this thread is the only one.
+pub(super) fn forget_threads() {
+    memprofile_forget_threads();
 }
 
 /// Whether a library was loaded or unloaded since slots were last patched.
@@ -131,8 +139,17 @@ impl Slot {
         net
     }
 
+    /// The slot of several threads has no countdown (native.c, `COMMON`).
+    fn is_common(&self) -> bool {
+        // SAFETY: the array is static; only an address in it is taken.
+        let common = unsafe { &raw const memprofile_slots[SLOTS - 1] };
+        std::ptr::eq(self, common)
+    }
+
     fn redraw(&self, draw: Option<Draw>) {
-        if let Some(Draw { countdown, epoch }) = draw {
+        if let Some(Draw { countdown, epoch }) = draw
+            && !self.is_common()
+        {
             self.countdown.store(countdown, Relaxed);
             self.epoch.store(epoch, Relaxed);
         }

@@ -102,3 +102,37 @@ def test_native_threads_add_up_with_all_else(library):
     assert live <= profile.peak_footprint + 512
     assert kept
     library.release()
+
+
+def bytes_of_native_threads(profile):
+    return sum(site.allocated_bytes for site in profile.sites if site.native_thread)
+
+
+SIZES = range(8, 8000, 64)
+
+
+def test_threads_that_come_and_go_wait_for_nobody_and_count_once(library):
+    """No hook waits for a lock that the maker of a thread holds while it waits for ours."""
+    library.use_operator_new()
+    rounds = 100
+    with memprofile.profile() as profile:
+        assert library.make_and_end(rounds) == 0
+    library.release()
+    made = 16 * rounds * sum(SIZES)
+    # Counted exactly, of the threads and of their maker; the samples are few, and a tenth wide.
+    assert profile.total_allocated == pytest.approx(2 * made, rel=0.01)
+    assert bytes_of_native_threads(profile) == pytest.approx(made, rel=0.6)
+
+
+def test_more_threads_than_are_told_apart_are_not_counted_twice(library):
+    threads = 2000
+    with memprofile.profile() as profile:
+        assert library.all_at_once(threads) == 0
+    made = threads * sum(SIZES)
+    # About a thousand threads have figures of their own; of the others samples are not taken.
+    assert 0.4 * made < profile.total_allocated < 1.1 * made
+    assert 0.2 * made < bytes_of_native_threads(profile) < 1.4 * made
+    # They run again as ever.
+    with memprofile.profile() as profile:
+        assert library.make_and_end(10) == 0
+    assert profile.total_allocated == pytest.approx(2 * 16 * 10 * sum(SIZES), rel=0.01)
