@@ -10,6 +10,7 @@ fn main() {
     if target("OS") == "linux" && target("ENV") == "gnu" && architecture {
         println!("cargo:rustc-cfg=native_hooks");
         println!("cargo:rerun-if-changed=src/hooks/native.c");
+        println!("cargo:rerun-if-changed=src/hooks/thread.h");
         println!("cargo:rerun-if-changed=src/hooks/reaped.c");
         println!("cargo:rerun-if-changed=src/hooks/leaving.c");
         cc::Build::new()
@@ -20,7 +21,9 @@ fn main() {
             .pic(true)
             .flag("-ftls-model=initial-exec")
             .flag("-fno-builtin")
-            .flag("-fno-plt")
+            // A slot for calls holds the function itself. One for addresses, which -fno-plt would call by,
+            // may hold a stub in an executable that is not position-independent, and that one is patched.
+            .flag("-fplt")
             .flag("-fomit-frame-pointer")
             .flag("-fvisibility=hidden")
             .warnings(true)

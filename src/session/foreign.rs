@@ -8,7 +8,7 @@
 
 use super::{VISIBLE, live, with_own_stack};
 use crate::hooks::lock::ForkLock;
-use crate::hooks::residency;
+use crate::hooks::{reentrancy, residency};
 use crate::process::{self, Resident, RssReader};
 use crate::profile::{Bytes, OfFiles};
 use crate::sampling::{Owner, Reading, Recorder, Region};
@@ -67,15 +67,17 @@ pub(super) fn of_files(start: Bytes, end: Bytes) -> OfFiles {
     OfFiles { start, peak, end }
 }
 
-/// When the recording thread came to the line that it is in (nanoseconds), if that is to be read; and
-/// when pools were last read.
+/// When the recording thread came to the line that it is in, if that is to be read: since the start, and
+/// in its own time. And when pools were last read. Nanoseconds.
 static TURNED: AtomicU64 = AtomicU64::new(0);
+static TURNED_OWN: AtomicU64 = AtomicU64::new(0);
 static READ: AtomicU64 = AtomicU64::new(0);
 
 /// Lines that take turns faster than this share a reading.
 const BETWEEN_READINGS: u64 = 500_000;
 
-/// A reading so soon after the turn is of what the line before has done.
+/// A reading so soon after the turn is of what the line before has done. In the thread's own time, where
+/// it reads itself: on a busy machine it may have to wait in between.
 const AT_ONCE: u64 = 100_000;
 
 /// A reading of the pools is wanted; called by the poll.
@@ -87,6 +89,7 @@ pub(super) fn want_reading() {
 pub(super) fn turned(now: u64) {
     if now >= READ.load(Relaxed) + BETWEEN_READINGS {
         TURNED.store(now, Relaxed);
+        TURNED_OWN.store(reentrancy::thread_time(), Relaxed);
         WANTED.store(true, Relaxed);
     }
 }
@@ -189,7 +192,12 @@ pub fn read_pools(readings: &[Reading], here: bool) {
             live.recorder.anonymous(resident.anonymous().0, live.now);
         }
         let turned = TURNED.swap(0, Relaxed);
-        if turned > 0 && live.now.saturating_sub(turned) < AT_ONCE {
+        let since = if reentrancy::thread() == live.thread {
+            reentrancy::thread_time().saturating_sub(TURNED_OWN.load(Relaxed))
+        } else {
+            live.now.saturating_sub(turned)
+        };
+        if turned > 0 && since < AT_ONCE {
             live.recorder.read_pools_of_line_before(readings, live.now);
         } else {
             let origin = here.then(|| live.origin(stack));
