@@ -363,11 +363,14 @@ impl Recorder {
         self.foreign.here = Some(number);
     }
 
-    /// Whether the recording thread has come to another line since this was last asked, and there is a
-    /// pool that has something to say of that.
+    /// Whether there is a pool that has something to say.
+    pub fn has_pools(&self) -> bool {
+        self.foreign.accounts.iter().any(|account| account.pool_before.is_some())
+    }
+
+    /// Whether the recording thread has come to another line since this was last asked.
     pub fn has_turned(&mut self) -> bool {
-        let turned = std::mem::replace(&mut self.foreign.turned, false);
-        turned && self.foreign.accounts.iter().any(|account| account.pool_before.is_some())
+        std::mem::replace(&mut self.foreign.turned, false)
     }
 
     /// Pools were read. `origin` is where the recording thread is now, if it is in the user's code.

@@ -33,6 +33,7 @@ pub(super) fn begin(recorder: &mut Recorder, pools: &[Reading], ask: Option<fn()
     WANTED.store(false, Relaxed);
     TURNED.store(0, Relaxed);
     READ.store(0, Relaxed);
+    SAMPLED.store(0, Relaxed);
     OF_FILES.store(0, Relaxed);
     if !pools.is_empty() {
         for found in process::reserved() {
@@ -72,6 +73,8 @@ pub(super) fn of_files(start: Bytes, end: Bytes) -> OfFiles {
 static TURNED: AtomicU64 = AtomicU64::new(0);
 static TURNED_OWN: AtomicU64 = AtomicU64::new(0);
 static READ: AtomicU64 = AtomicU64::new(0);
+/// When the recording thread had its last sample.
+static SAMPLED: AtomicU64 = AtomicU64::new(0);
 
 /// Lines that take turns faster than this share a reading.
 const BETWEEN_READINGS: u64 = 500_000;
@@ -85,10 +88,13 @@ pub(super) fn want_reading() {
     WANTED.store(true, Relaxed);
 }
 
-/// The recording thread has come to another line.
-pub(super) fn turned(now: u64) {
-    if now >= READ.load(Relaxed) + BETWEEN_READINGS {
-        TURNED.store(now, Relaxed);
+/// The recording thread has a sample, with the first of which it `turned` to another line. A reading is
+/// wanted if it did, or was away for long: a call into a library ends with an object for its result. What
+/// it did while it was away belongs to the line that it is in now.
+pub(super) fn sampled(turned: bool, now: u64) {
+    let away = now.saturating_sub(SAMPLED.swap(now, Relaxed)) >= AT_ONCE;
+    if (turned || away) && now >= READ.load(Relaxed) + BETWEEN_READINGS {
+        TURNED.store(if away { 0 } else { now }, Relaxed);
         TURNED_OWN.store(reentrancy::thread_time(), Relaxed);
         WANTED.store(true, Relaxed);
     }

@@ -256,8 +256,8 @@ const CALLBACKS: Callbacks = Callbacks {
             with_live(weight(&noted), Cost::OfSampling, |live, now| {
                 let origin = live.origin(stack);
                 live.recorder.allocated(block(&noted), noted.net, origin, now, &mut OwnMemory);
-                if live.recorder.has_turned() {
-                    foreign::turned(live.nanos(Instant::now()));
+                if origin.recording_thread && live.recorder.has_pools() {
+                    foreign::sampled(live.recorder.has_turned(), live.nanos(Instant::now()));
                 }
                 live.next(now)
             })

@@ -197,7 +197,8 @@ def test_lines_answer_for_arrow(tmp_path):
     size = 400_000 * (96 + 4)
     assert of(found, "arrow", "stays") == pytest.approx(size, rel=0.05)
     _, stays, allocated, _ = line(found, "pa.array(words)")
-    assert stays == pytest.approx(size, rel=0.05)
+    # On some versions of CPython the library keeps 2 MiB more of malloc's.
+    assert size * 0.95 <= stays <= size + 4 * MIB
     assert allocated >= stays
 
 
