@@ -2,7 +2,8 @@
 
 use super::canvas::{Canvas, Side};
 use super::lettering::{self, Face, clip, printable};
-use super::{table, theme};
+use super::table::{self, Row};
+use super::theme;
 use crate::error::Result;
 use crate::profile::Bytes;
 use crate::report::{ChildRow, Report};
@@ -19,32 +20,22 @@ const LISTED: usize = 4;
 /// What the star says.
 const NOTE: &str = "* in no other process, when the children together held most";
 
-/// A row as it is written: what, when, and the numbers.
-struct Cells {
-    name: String,
-    when: String,
-    numbers: [String; 3],
-    strong: bool,
-}
-
-impl Cells {
-    fn of(row: &ChildRow) -> Cells {
-        Cells {
-            name: format!("{} ({})", clip(&printable(&row.command), 60), row.pid),
-            when: format!("{}, {}", row.lifetime, row.ending),
-            numbers: [
-                row.peak_rss.to_string(),
-                row.peak_pss.map_or_else(|| "–".to_owned(), |bytes| bytes.to_string()),
-                row.at_peak.to_string(),
-            ],
-            strong: false,
-        }
+fn cells(row: &ChildRow) -> Row<3> {
+    Row {
+        name: format!("{} ({})", clip(&printable(&row.command), 60), row.pid),
+        quiet: format!("{}, {}", row.lifetime, row.ending),
+        numbers: [
+            row.peak_rss.to_string(),
+            row.peak_pss.map_or_else(|| "–".to_owned(), |bytes| bytes.to_string()),
+            row.at_peak.to_string(),
+        ],
+        strong: false,
     }
 }
 
 /// At most so many children, then the others in one row; the last row, where there are several, is
 /// their sum.
-fn cells(report: &Report, most: usize) -> Vec<Cells> {
+fn rows(report: &Report, most: usize) -> Vec<Row<3>> {
     let children = &report.children;
     let listed = &children.rows[..children.rows.len().min(most)];
     let merged = &children.rows[listed.len()..];
@@ -52,10 +43,10 @@ fn cells(report: &Report, most: usize) -> Vec<Cells> {
     for row in merged {
         others = (others.0 + 1, others.1.saturating_add(row.at_peak.0));
     }
-    let mut rows: Vec<Cells> = listed.iter().map(Cells::of).collect();
-    let sum = |name: String, bytes: Bytes, strong| Cells {
+    let mut rows: Vec<Row<3>> = listed.iter().map(cells).collect();
+    let sum = |name: String, bytes: Bytes, strong| Row {
         name,
-        when: String::new(),
+        quiet: String::new(),
         numbers: [String::new(), String::new(), bytes.to_string()],
         strong,
     };
@@ -72,25 +63,16 @@ fn cells(report: &Report, most: usize) -> Vec<Cells> {
 
 /// Appends the table, where there are children.
 pub fn html(out: &mut String, report: &Report) {
-    let rows = cells(report, usize::MAX);
+    let rows = rows(report, usize::MAX);
     if rows.is_empty() {
         return;
     }
-    let rows: Vec<table::Row> = rows
-        .into_iter()
-        .map(|Cells { name, when, numbers, strong }| table::Row {
-            name,
-            quiet: when,
-            numbers: numbers.to_vec(),
-            strong,
-        })
-        .collect();
-    table::write(out, ["process (pid)", "from – to"], &COLUMNS, &rows, NOTE);
+    table::write(out, ["process (pid)", "from – to"], COLUMNS, &rows, NOTE);
 }
 
 /// The table as lines of text; empty without children.
 pub fn text(report: &Report) -> Vec<String> {
-    let rows = cells(report, LISTED);
+    let rows = rows(report, LISTED);
     if rows.is_empty() {
         return Vec::new();
     }
@@ -101,7 +83,7 @@ pub fn text(report: &Report) -> Vec<String> {
     let mut out = vec![format!("{TITLE:<wide$} {rss:>10} {pss:>10} {private:>10}  from – to")];
     for (row, name) in rows.iter().zip(names) {
         let [rss, pss, private] = &row.numbers;
-        let line = format!("{name:<wide$} {rss:>10} {pss:>10} {private:>10}  {}", row.when);
+        let line = format!("{name:<wide$} {rss:>10} {pss:>10} {private:>10}  {}", row.quiet);
         out.push(line.trim_end().to_owned());
     }
     out.push(NOTE.to_owned());
@@ -112,7 +94,7 @@ const ROW: f64 = 19.0;
 
 /// The height of the table of `most` children in the picture, in pixels; 0 without any.
 pub fn height(report: &Report, most: usize) -> f64 {
-    match cells(report, most).len() {
+    match rows(report, most).len() {
         rows if rows == 0 || most == 0 => 0.0,
         rows => ROW * (rows as f64 + 2.0) + 10.0,
     }
@@ -126,7 +108,7 @@ pub fn draw(
     top: f64,
     (left, right): (f64, f64),
 ) -> Result<()> {
-    let rows = cells(report, most);
+    let rows = rows(report, most);
     if rows.is_empty() || most == 0 {
         return Ok(());
     }
@@ -142,10 +124,10 @@ pub fn draw(
         let face = if row.strong { Face::Bold } else { Face::Sans };
         let fit =
             |text: &str, room: f64| lettering::shorten(&canvas.letters(text), room, 11.5, face);
-        let room = if row.when.is_empty() { columns[1] - left } else { when_at - left } - 10.0;
+        let room = if row.quiet.is_empty() { columns[1] - left } else { when_at - left } - 10.0;
         canvas.text(&fit(&row.name, room), (left, y), 11.5, face, theme::TEXT, Side::Start)?;
         let room = columns[0] - 66.0 - when_at;
-        let when = fit(&row.when, room);
+        let when = fit(&row.quiet, room);
         canvas.text(&when, (when_at, y), 11.0, Face::Sans, theme::QUIET, Side::Start)?;
         for (x, number) in columns.iter().zip(&row.numbers) {
             canvas.text(number, (*x, y), 11.5, face, theme::TEXT, Side::End)?;

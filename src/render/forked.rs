@@ -38,19 +38,19 @@ fn numbers(row: &ForkedRow) -> [String; 3] {
 
 /// Appends the table, where there are such lines.
 pub fn html(out: &mut String, report: &Report) {
-    let rows: Vec<Row> = report
+    let rows: Vec<Row<3>> = report
         .forked
         .rows
         .iter()
         .map(|row| Row {
             name: printable(&row.place),
             quiet: clip(&printable(&row.source), 100),
-            numbers: numbers(row).to_vec(),
+            numbers: numbers(row),
             strong: false,
         })
         .collect();
     if !rows.is_empty() {
-        table::write(out, ["line", "source"], &COLUMNS, &rows, &note(report));
+        table::write(out, ["line", "source"], COLUMNS, &rows, &note(report));
     }
 }
 

@@ -5,19 +5,25 @@ use super::theme;
 use std::fmt::Write as _;
 
 /// A row of it, not escaped.
-pub struct Row {
+pub struct Row<const N: usize> {
     /// The first column.
     pub name: String,
     /// The second, in a quiet colour.
     pub quiet: String,
     /// The others.
-    pub numbers: Vec<String>,
+    pub numbers: [String; N],
     /// Whether it is a sum.
     pub strong: bool,
 }
 
 /// Appends the table: two columns of words, those of numbers, and a note below it.
-pub fn write(out: &mut String, words: [&str; 2], columns: &[&str], rows: &[Row], note: &str) {
+pub fn write<const N: usize>(
+    out: &mut String,
+    words: [&str; 2],
+    columns: [&str; N],
+    rows: &[Row<N>],
+    note: &str,
+) {
     let (card, quiet) = (theme::CARD.hex(), theme::QUIET.hex());
     let head = format!("border:none;padding:2px 0 2px 10px;font-weight:normal;color:{quiet}");
     let _ = write!(
@@ -25,7 +31,7 @@ pub fn write(out: &mut String, words: [&str; 2], columns: &[&str], rows: &[Row],
         "<div style=\"overflow-x:auto\"><table style=\"width:100%;border-collapse:collapse;border:none;margin:0;font-size:12px;color:{}\"><thead><tr style=\"background:{card}\">",
         theme::TEXT.hex()
     );
-    for (i, column) in words.iter().chain(columns).enumerate() {
+    for (i, column) in words.into_iter().chain(columns).enumerate() {
         let side = if i < words.len() { "left" } else { "right" };
         let _ = write!(out, "<th scope=\"col\" style=\"{head};text-align:{side}\">{column}</th>");
     }

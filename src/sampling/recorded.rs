@@ -4,8 +4,8 @@ use super::curve::Point;
 use super::footprint::Parts;
 use super::recorder::{Memory, Recorder, Settings};
 use crate::profile::{
-    Bytes, Copies, Estimate, FileId, ForkedLine, LineKey, Nanos, SignedBytes, Site, SizeClass,
-    StackTable, Timeline, TimelinePoint,
+    Bytes, Copies, Estimate, FileId, Forked, ForkedLine, LineKey, Nanos, SignedBytes, Site,
+    SizeClass, StackTable, Timeline, TimelinePoint,
 };
 use std::collections::BTreeMap;
 
@@ -38,26 +38,15 @@ pub struct Recorded {
     pub events: u64,
 }
 
-/// What a recorder that goes on knows of the lines.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SoFar {
-    /// The largest footprint.
-    pub peak: Bytes,
-    /// Mean bytes between samples; 0: everything was recorded.
-    pub interval: Bytes,
-    /// Lines of the user's own, the largest at the peak first.
-    pub lines: Vec<ForkedLine>,
-}
-
 impl Recorder {
     /// What it was made with.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// The lines so far. Large blocks are measured first, and a peak that nothing has come down from yet
+    /// The lines so far, of the process with this id. Large blocks are measured first, and a peak that nothing has come down from yet
     /// is the present.
-    pub fn so_far(&mut self, now: u64, memory: &mut impl Memory) -> SoFar {
+    pub fn so_far(&mut self, pid: u32, now: u64, memory: &mut impl Memory) -> Forked {
         self.measure(now, memory);
         self.measure_regions(now, memory);
         self.leave_peak();
@@ -86,9 +75,10 @@ impl Recorder {
             })
             .collect();
         lines.sort_by_key(|line| std::cmp::Reverse((line.peak, line.allocated)));
-        SoFar {
+        Forked {
+            pid,
             peak: Bytes(self.peak.max(self.bytes()).max(0) as u64),
-            interval: Bytes(self.sampler.interval() as u64),
+            sample_interval: Bytes(self.sampler.interval() as u64),
             lines,
         }
     }

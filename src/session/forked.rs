@@ -9,7 +9,7 @@ use super::{LIVE, Live, NEW_LIBRARIES, OwnMemory, foreign, live};
 use crate::hooks::letterbox::{Letterbox, SLOTS};
 use crate::hooks::lock::ForkLock;
 use crate::hooks::{self, reentrancy};
-use crate::profile::{Forked, ForkedLine};
+use crate::profile::Forked;
 use crate::sampling::{Recorder, Settings};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -45,14 +45,17 @@ const LINES: usize = 64;
 /// A recording begins in this process.
 pub(super) fn start() {
     end_role();
-    empty();
+    forget();
+}
+
+/// The letterbox that is this process's own.
+fn own_letters() -> Option<Letterbox> {
+    LETTERS.lock().filter(|(owner, _)| *owner == std::process::id()).map(|(_, letters)| letters)
 }
 
 /// Letters that are still there are of no interest, and those who write them are to stop.
-fn empty() {
-    if let Some((owner, letters)) = *LETTERS.lock()
-        && owner == std::process::id()
-    {
+pub(super) fn forget() {
+    if let Some(letters) = own_letters() {
         letters.begin();
     }
 }
@@ -142,13 +145,8 @@ fn tell() {
             let letters = role.letters;
             if let Some(slot) = *role.slot.get_or_insert_with(|| letters.take_slot()) {
                 let now = live.nanos(began);
-                let found = live.recorder.so_far(now, &mut OwnMemory);
-                let mut forked = Forked {
-                    pid: std::process::id(),
-                    peak: found.peak,
-                    sample_interval: found.interval,
-                    lines: found.lines,
-                };
+                let pid = std::process::id();
+                let mut forked = live.recorder.so_far(pid, now, &mut OwnMemory);
                 forked.lines.truncate(LINES);
                 while !put(letters, slot, role.round, &forked) && !forked.lines.is_empty() {
                     forked.lines.truncate(forked.lines.len() / 2);
@@ -183,10 +181,7 @@ fn end_role() {
 
 /// What children told, and a sentence on those that had no room; they are to stop.
 pub(super) fn finish() -> (Vec<Forked>, Option<String>) {
-    let Some((owner, letters)) = *LETTERS.lock() else { return (Vec::new(), None) };
-    if owner != std::process::id() {
-        return (Vec::new(), None);
-    }
+    let Some(letters) = own_letters() else { return (Vec::new(), None) };
     let mut found: Vec<Forked> =
         letters.letters().iter().filter_map(|l| serde_json::from_slice(l).ok()).collect();
     found.retain(|forked| !forked.lines.is_empty());
@@ -200,12 +195,4 @@ pub(super) fn finish() -> (Vec<Forked>, Option<String>) {
         )
     });
     (found, missed)
-}
-
-/// Every line that forked children told of, by its file.
-pub(super) fn lines_of<'a>(
-    forked: &'a mut [Forked],
-    file: &'a str,
-) -> impl Iterator<Item = &'a mut ForkedLine> {
-    forked.iter_mut().flat_map(|child| &mut child.lines).filter(move |line| line.file == file)
 }

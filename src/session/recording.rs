@@ -278,7 +278,7 @@ impl Drop for Session {
             poll::stop();
             foreign::end();
             children::forget();
-            forked::start();
+            forked::forget();
             live().take();
         }
     }
@@ -324,16 +324,20 @@ fn describe_forked(
     for line in profile.forked.iter().flat_map(|child| &child.lines) {
         files.entry(line.file.clone()).or_default().push(line.line);
     }
-    for (file, mut numbers) in files {
-        numbers.sort_unstable();
-        numbers.dedup();
-        let Some(described) = describe(&file, &numbers) else { continue };
-        for line in forked::lines_of(&mut profile.forked, &file) {
-            line.label.clone_from(&described.label);
-            line.kind = Some(described.kind);
-            let source = described.lines.get(&line.line);
-            line.source = source.map(|text| text.trim().to_owned()).unwrap_or_default();
-        }
+    let described: BTreeMap<String, Described> = files
+        .into_iter()
+        .filter_map(|(file, mut numbers)| {
+            numbers.sort_unstable();
+            numbers.dedup();
+            describe(&file, &numbers).map(|described| (file, described))
+        })
+        .collect();
+    for line in profile.forked.iter_mut().flat_map(|child| &mut child.lines) {
+        let Some(described) = described.get(&line.file) else { continue };
+        line.label.clone_from(&described.label);
+        line.kind = Some(described.kind);
+        let source = described.lines.get(&line.line);
+        line.source = source.map(|text| text.trim().to_owned()).unwrap_or_default();
     }
 }
 
