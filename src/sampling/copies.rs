@@ -11,7 +11,7 @@
 //! holds after its maximum when somebody else frees a block of it, or at the end, it has made to keep: the
 //! most of that is its result.
 
-use super::in_use::PAGE_COST;
+use super::in_use::Looks;
 use super::large::LargeBlock;
 use super::recorder::{Memory, Recorder};
 use super::stacks::Frames;
@@ -51,8 +51,8 @@ pub struct LineCopies {
     births: u64,
     /// The line that frees, while it does.
     pub freeing: Option<u32>,
-    /// By [`Recorder::look_at_a_copy`].
-    pages_looked_at: u64,
+    /// For [`Recorder::look_at_a_copy`].
+    looks: Looks,
 }
 
 impl LineCopies {
@@ -147,7 +147,7 @@ impl LineCopies {
 /// Looks at what a line frees itself may take one part in so many of the time, after an allowance in
 /// nanoseconds.
 const LOOK_SHARE: u64 = 400;
-const LOOK_ALLOWANCE: u64 = 2_000_000;
+const LOOK_ALLOWANCE: u64 = 1_000_000;
 
 impl Recorder {
     /// Whether a large block is at an address: of these it is worth while to know who frees them.
@@ -172,15 +172,12 @@ impl Recorder {
 
     /// Before a line frees what may have been a temporary: how much of it is in use?
     fn look_at_a_copy(&mut self, address: usize, now: u64, memory: &mut impl Memory) {
-        let affordable =
-            self.copies.pages_looked_at * PAGE_COST <= now / LOOK_SHARE + LOOK_ALLOWANCE;
         if let Some(block) = self.large.get(address)
             && block.touched < block.size
-            && affordable
+            && self.copies.looks.are_affordable(now, LOOK_SHARE, LOOK_ALLOWANCE)
             && self.copies.asks_for(address)
         {
-            self.copies.pages_looked_at += block.size / 4096;
-            let resident = memory.resident(address, block.size);
+            let resident = self.copies.looks.resident((address, block.size), memory);
             self.touched(&[(address, block.size, resident)], now);
         }
     }

@@ -26,22 +26,26 @@ pub struct Curve {
     /// The footprint of the last point.
     last: i64,
     /// The largest distance from the start so far, which says what a visible step is.
-    reach: i64,
+    reach: u64,
 }
 
 /// Room for points; half of them remain after thinning.
 const ROOM: usize = 960;
 
 /// The smallest step that is worth a point of its own.
-const SMALLEST_STEP: i64 = 4096;
+const SMALLEST_STEP: u64 = 4096;
 
 impl Curve {
-    /// Whether the footprint has moved visibly since the last point: by 1/128 of its range, and not
-    /// closer to that point than 1/1024 of the time so far: a pixel.
+    /// Whether so many bytes can be seen: more than 1/128 of the footprint's range.
+    pub fn shows(&self, bytes: u64) -> bool {
+        bytes > (self.reach / 128).max(SMALLEST_STEP)
+    }
+
+    /// Whether the footprint has moved visibly since the last point, and not closer to that point than
+    /// 1/1024 of the time so far: a pixel.
     pub fn moved(&self, footprint: i64, now: u64) -> bool {
         let last_at = self.points.last().map_or(0, |p| p.at);
-        (footprint - self.last).abs() > (self.reach / 128).max(SMALLEST_STEP)
-            && now - last_at.min(now) >= now / 1024
+        self.shows(footprint.abs_diff(self.last)) && now - last_at.min(now) >= now / 1024
     }
 
     /// Adds a point; one that comes late gets the time of the last.
@@ -49,7 +53,7 @@ impl Curve {
         // Its time was taken before the wait for the lock, and another thread may have been first.
         point.at = point.at.max(self.points.last().map_or(0, |last| last.at));
         self.last = point.footprint;
-        self.reach = self.reach.max(point.footprint.abs());
+        self.reach = self.reach.max(point.footprint.unsigned_abs());
         self.points.push(point);
         if self.points.len() >= ROOM {
             self.thin();

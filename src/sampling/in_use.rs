@@ -1,26 +1,58 @@
 //! When large blocks are looked at: how much of them is in use.
 //!
-//! Before native bytes go, if the footprint could be larger than its peak so far; when the resident set
-//! has grown; and at the end. Looks before a free have a budget.
+//! Before native bytes go, when the resident set has grown or there are new blocks, and at the end. Between
+//! two looks the footprint lacks what was written to meanwhile; so a peak that no look has seen is too
+//! low by no more than what went since the last one. Once that can be seen, or when the first goes after
+//! a visible growth, there is a look before. Looks before a decrease have a budget.
 
 use super::recorder::{Memory, Recorder};
 
-/// Nanoseconds that it takes to look whether a page is resident, about.
-pub(super) const PAGE_COST: u64 = 20;
+/// Looks before a decrease may take one part in so many of the time, after an allowance in nanoseconds.
+const LOOK_SHARE: u64 = 200;
+const LOOK_ALLOWANCE: u64 = 2_000_000;
 
-/// Looks before a free may take one part in so many of the time, after an allowance in nanoseconds.
-const LOOK_SHARE: u64 = 100;
-const LOOK_ALLOWANCE: u64 = 4_000_000;
+/// What looks have cost so far, in nanoseconds.
+#[derive(Debug, Default)]
+pub(super) struct Looks(u64);
+
+impl Looks {
+    /// Whether they took no more than one part in `share` of the time until now, after an allowance.
+    pub(super) fn are_affordable(&self, now: u64, share: u64, allowance: u64) -> bool {
+        self.0 <= now / share + allowance
+    }
+
+    /// Looks up how many bytes of a block are resident.
+    pub(super) fn resident(
+        &mut self,
+        (address, size): (usize, u64),
+        memory: &mut impl Memory,
+    ) -> u64 {
+        let began = memory.clock();
+        let resident = memory.resident(address, size);
+        self.0 += memory.clock().saturating_sub(began);
+        resident
+    }
+}
 
 impl Recorder {
-    /// Before native bytes go: is this the peak, by what of the large blocks is in use now?
-    pub(super) fn look_before_a_decrease(&mut self, now: u64, memory: &mut impl Memory) {
+    /// Before so many native bytes go (`net` is negative): could this be the peak, or will what is left
+    /// seem to be visibly less than it is?
+    pub(super) fn look_before_a_decrease(&mut self, net: i64, now: u64, memory: &mut impl Memory) {
+        self.gone += net.min(0).unsigned_abs();
         let untouched = self.large.untouched();
         let could_be_a_peak = self.bytes() + untouched as i64 > self.peak;
-        let affordable = self.pages_looked_at * PAGE_COST <= now / LOOK_SHARE + LOOK_ALLOWANCE;
-        if untouched > 0 && could_be_a_peak && affordable {
+        let came = self.bytes().saturating_sub(self.looked_at).max(0) as u64;
+        let went = self.curve.shows(self.gone);
+        let matters = (could_be_a_peak && (went || self.at_peak && self.curve.shows(came)))
+            || (went && self.curve.shows(untouched));
+        if untouched > 0 && matters && self.looks.are_affordable(now, LOOK_SHARE, LOOK_ALLOWANCE) {
             self.measure(now, memory);
         }
+    }
+
+    /// How many large blocks were allocated so far.
+    pub fn large_blocks(&self) -> u64 {
+        self.large.count()
     }
 
     /// Blocks that may be partly in use, for a look without the lock: (address, size).
@@ -42,13 +74,11 @@ impl Recorder {
     }
 
     pub(super) fn measure(&mut self, now: u64, memory: &mut impl Memory) {
-        let found: Vec<(usize, u64, u64)> = self
-            .large
-            .partial()
-            .into_iter()
-            .map(|(address, size)| (address, size, memory.resident(address, size)))
-            .collect();
-        self.pages_looked_at += found.iter().map(|(_, size, _)| size / 4096).sum::<u64>();
+        let partial = self.large.partial().into_iter();
+        let found: Vec<(usize, u64, u64)> =
+            partial.map(|block| (block.0, block.1, self.looks.resident(block, memory))).collect();
         self.touched(&found, now);
+        self.gone = 0;
+        self.looked_at = self.bytes();
     }
 }

@@ -3,7 +3,7 @@
 //! A large block is often a reservation: `np.zeros` of 2 GB costs nothing until it is written to, and a
 //! parser asks for more than it fills. So a block of [`LARGE`] bytes or more counts by its resident
 //! pages. These are looked up when it matters: before a large block goes, if the footprint could be
-//! larger than its peak so far; when the resident set has grown; and at the end. A block
+//! larger than its peak so far; when the resident set has grown or blocks have come; and at the end. A block
 //! that is wholly resident is not looked up again.
 
 use std::collections::BTreeMap;
@@ -42,12 +42,19 @@ pub struct LargeBlocks {
     blocks: BTreeMap<usize, LargeBlock>,
     /// Bytes of all of them that are not in use.
     untouched: u64,
+    /// How many there were ever.
+    count: u64,
 }
 
 impl LargeBlocks {
     /// Bytes asked for that are not in use.
     pub fn untouched(&self) -> u64 {
         self.untouched
+    }
+
+    /// How many blocks there were since the start, whether they are live or not.
+    pub fn count(&self) -> u64 {
+        self.count
     }
 
     /// The block at an address.
@@ -58,6 +65,7 @@ impl LargeBlocks {
     /// Adds a block.
     pub fn insert(&mut self, address: usize, block: LargeBlock) {
         self.untouched += block.size - block.touched;
+        self.count += 1;
         self.blocks.insert(address, block);
     }
 

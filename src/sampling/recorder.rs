@@ -4,6 +4,7 @@ use super::copies::LineCopies;
 use super::curve::{Curve, Point};
 use super::footprint::{Footprint, Parts};
 use super::foreign::Foreign;
+use super::in_use::Looks;
 use super::large::{LARGE, LargeBlock, LargeBlocks};
 use super::live_set::{LiveSet, Sample};
 use super::pace::Pace;
@@ -32,6 +33,8 @@ pub trait Memory {
     fn unwatch(&mut self, address: usize);
     /// How many bytes of a range are resident.
     fn resident(&mut self, start: usize, length: u64) -> u64;
+    /// A clock in nanoseconds, which tells what a look at a range costs.
+    fn clock(&mut self) -> u64;
     /// How many bytes of the process are resident and of no file; `None` where that is not known.
     fn anonymous(&mut self) -> Option<u64> {
         None
@@ -109,8 +112,10 @@ pub struct Recorder {
     pub(super) at_peak: bool,
     pub(super) events: u64,
     pub(super) paced: Pace,
-    /// By [`Recorder::measure`].
-    pub(super) pages_looked_at: u64,
+    pub(super) looks: Looks,
+    /// Native bytes that went since the last look at all large blocks, and the footprint then.
+    pub(super) gone: u64,
+    pub(super) looked_at: i64,
     pub(super) sizes: Sizes,
     pub(super) copies: LineCopies,
     pub(super) foreign: Foreign,
@@ -138,7 +143,9 @@ impl Recorder {
             at_peak: true,
             events: 0,
             paced: Pace::default(),
-            pages_looked_at: 0,
+            looks: Looks::default(),
+            gone: 0,
+            looked_at: 0,
             sizes: Sizes::default(),
             copies: LineCopies::default(),
             foreign: Foreign::default(),
@@ -238,7 +245,7 @@ impl Recorder {
         memory: &mut impl Memory,
     ) -> Option<Freed> {
         if net < 0 {
-            self.look_before_a_decrease(now, memory);
+            self.look_before_a_decrease(net, now, memory);
         }
         if net <= -(LARGE as i64) {
             self.grow_before_a_loss(now, memory);
@@ -387,7 +394,7 @@ impl Recorder {
         // A large block that is cut is taken out whole: its remains count as in use.
         let mut cut = self.large.overlapping(start, length);
         cut.push(start);
-        self.look_before_a_decrease(now, memory);
+        self.look_before_a_decrease(-(length as i64), now, memory);
         for address in cut {
             self.take_out(address, memory);
         }

@@ -76,6 +76,9 @@ mod tests {
     impl Memory for Half {
         fn watch(&mut self, _address: usize) {}
         fn unwatch(&mut self, _address: usize) {}
+        fn clock(&mut self) -> u64 {
+            0
+        }
         fn resident(&mut self, _start: usize, length: u64) -> u64 {
             length / 2
         }

@@ -180,6 +180,9 @@ impl sampling::Memory for OwnMemory {
     fn resident(&mut self, start: usize, length: u64) -> u64 {
         hooks::residency::resident(start, length as usize) as u64
     }
+    fn clock(&mut self) -> u64 {
+        hooks::reentrancy::thread_time()
+    }
     fn anonymous(&mut self) -> Option<u64> {
         foreign::read().map(|resident| resident.anonymous().0)
     }

@@ -118,8 +118,18 @@ fn read() {
     }
 }
 
-/// The resident set size and the moment of the last look at blocks and regions, and what it cost.
-static LOOKED: Mutex<Option<(Bytes, Instant, Duration)>> = Mutex::new(None);
+static LOOKED: Mutex<Option<Look>> = Mutex::new(None);
+
+/// A look at blocks and regions.
+#[derive(Debug)]
+struct Look {
+    at: Instant,
+    cost: Duration,
+    /// The resident set size.
+    rss: Bytes,
+    /// How many large blocks had been allocated.
+    blocks: u64,
+}
 
 /// Growth of the resident set that is worth a look.
 const GROWTH: u64 = 256 << 10;
@@ -127,23 +137,33 @@ const GROWTH: u64 = 256 << 10;
 /// A look may take this share of the time: it waits as many times as long as the last one took.
 const PATIENCE: u32 = 200;
 
-/// How much of the large blocks and of the regions is in use, if that may have changed. Without the
-/// lock: a block that is gone by now is passed over by the recorder.
+/// How much of the large blocks and of the regions is in use, if that may have changed: the resident set
+/// is another one, or there are new blocks, which may lie in pages that are resident since before the
+/// recording. Without the lock: a block that is gone by now is passed over by the recorder.
 fn look(rss: Bytes, now: Instant) -> (Vec<(usize, u64, u64)>, Option<foreign::Found>) {
     let mut last = unpoisoned(&LOOKED);
-    let due = last.is_none_or(|(then, at, cost)| {
-        rss.0.abs_diff(then.0) >= GROWTH && now.duration_since(at) >= cost * PATIENCE
-    });
-    if !due {
-        return (Vec::new(), None);
-    }
-    let partial = live().as_ref().map(|live| live.recorder.partly_touched()).unwrap_or_default();
+    let mut blocks = last.as_ref().map_or(0, |last| last.blocks);
+    let partial = {
+        let live = live();
+        let Some(recorder) = live.as_ref().map(|live| &live.recorder) else {
+            return (Vec::new(), None);
+        };
+        let due = last.as_ref().is_none_or(|last| {
+            let changed = rss.0.abs_diff(last.rss.0) >= GROWTH || recorder.large_blocks() != blocks;
+            changed && now.duration_since(last.at) >= last.cost * PATIENCE
+        });
+        if !due {
+            return (Vec::new(), None);
+        }
+        blocks = recorder.large_blocks();
+        recorder.partly_touched()
+    };
     let found: Vec<_> = partial
         .into_iter()
         .map(|(start, size)| (start, size, residency::resident(start, size as usize) as u64))
         .collect();
     let regions = foreign::look();
-    *last = Some((rss, now, now.elapsed()));
+    *last = Some(Look { at: now, cost: now.elapsed(), rss, blocks });
     (found, regions)
 }
 

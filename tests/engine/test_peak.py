@@ -83,6 +83,30 @@ def test_a_block_that_is_half_touched_costs_half():
     assert profile.footprint_delta < MIB
 
 
+def test_what_a_block_holds_shows_while_others_go():
+    """Blocks in pages that were resident before: the resident set does not tell of their use."""
+    tens = 1_310_720
+    before = [np.ones(2 * tens) for _ in range(8)]
+    # Freed first, it has malloc take such blocks from the heap; the last one keeps its end.
+    del before[3]
+    end = np.ones(10)
+    before = [np.ones(2 * tens) for _ in range(8)]
+    pinned = [before.pop(), end]
+    del before
+    joined = []
+    with memprofile.profile() as profile:
+        for _ in range(5):
+            pieces = [np.ones(tens // 2) for _ in range(4)]
+            joined.append(np.concatenate(pieces))
+            del pieces
+    footprint = np.array(profile.timeline.footprint)
+    assert profile.peak_footprint == pytest.approx(120 * MIB, rel=0.01)
+    # It falls by the pieces, 20 MiB, and never by what was joined meanwhile.
+    falls = np.maximum.accumulate(footprint) - footprint
+    assert falls.max() == pytest.approx(20 * MIB, rel=0.05)
+    assert pinned
+
+
 def test_a_library_thread_works_for_the_line_that_waits():
     from concurrent.futures import ThreadPoolExecutor
 

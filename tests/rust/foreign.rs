@@ -30,6 +30,9 @@ struct Pages(BTreeMap<usize, u64>);
 impl Memory for Pages {
     fn watch(&mut self, _address: usize) {}
     fn unwatch(&mut self, _address: usize) {}
+    fn clock(&mut self) -> u64 {
+        0
+    }
     fn resident(&mut self, start: usize, _length: u64) -> u64 {
         self.0.get(&start).copied().unwrap_or_default()
     }

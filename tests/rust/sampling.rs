@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use std::collections::HashSet;
 
 /// A stack of one frame: line `.0` of the user's file.
-struct Line(u32);
+pub(crate) struct Line(pub(crate) u32);
 
 impl Frames for Line {
     fn keys(&self) -> impl DoubleEndedIterator<Item = u64> {
@@ -30,6 +30,9 @@ impl Memory for Watched {
     }
     fn unwatch(&mut self, address: usize) {
         self.0.remove(&address);
+    }
+    fn clock(&mut self) -> u64 {
+        0
     }
     fn resident(&mut self, _start: usize, length: u64) -> u64 {
         length

@@ -1,0 +1,84 @@
+//! When the recorder looks at large blocks, on a history where each look has its price.
+
+use crate::sampling::Line;
+use memprofile::profile::Allocator;
+use memprofile::sampling::{Block, Memory, Origin, Recorder, Settings};
+use std::collections::HashMap;
+
+const MIB: u64 = 1 << 20;
+
+/// What of each block is resident, and a clock that every look sets forward.
+#[derive(Default)]
+struct Slow {
+    resident: HashMap<usize, u64>,
+    clock: u64,
+    looks: usize,
+}
+
+impl Memory for Slow {
+    fn watch(&mut self, _address: usize) {}
+    fn unwatch(&mut self, _address: usize) {}
+    fn clock(&mut self) -> u64 {
+        self.clock
+    }
+    fn resident(&mut self, start: usize, _length: u64) -> u64 {
+        self.looks += 1;
+        self.clock += 5_000;
+        self.resident.get(&start).copied().unwrap_or_default()
+    }
+}
+
+#[derive(Default)]
+struct Program {
+    memory: Slow,
+    now: u64,
+}
+
+impl Program {
+    fn allocate(&mut self, recorder: &mut Recorder, address: usize, size: u64, line: u32) {
+        self.now += 10_000;
+        let block = Block { address, size, allocator: Allocator::Malloc, epoch: 0 };
+        let origin = Origin { frames: Some(&Line(line)), recording_thread: true, library: None };
+        recorder.allocated(block, size as i64, origin, self.now, &mut self.memory);
+    }
+
+    fn free(&mut self, recorder: &mut Recorder, address: usize, size: u64) {
+        self.now += 10_000;
+        recorder.freed(address, -(size as i64), self.now, &mut self.memory);
+        self.memory.resident.remove(&address);
+    }
+}
+
+/// A parser reserves 48 MiB, of which it fills little by little, and frees a small block at each row. Then
+/// it makes a column of 20 MiB, frees 10 MiB of pieces, and does that once more.
+#[test]
+fn looks_are_kept_for_what_can_be_seen() {
+    let mut recorder = Recorder::new(Settings { exact: true, ..Settings::default() });
+    let mut program = Program::default();
+    let [room, pieces, first, second, row] = [1, 2, 3, 4, 5].map(|block| block << 32);
+    program.allocate(&mut recorder, room, 48 * MIB, 1);
+    program.allocate(&mut recorder, pieces, 10 * MIB, 2);
+    for rows in 0..5_000 {
+        program.memory.resident.insert(room, rows * 200);
+        program.memory.resident.insert(pieces, rows * 2_000);
+        program.allocate(&mut recorder, row, 600, 3);
+        program.free(&mut recorder, row, 600);
+    }
+    program.memory.resident.insert(pieces, 10 * MIB);
+    program.allocate(&mut recorder, first, 20 * MIB, 4);
+    program.memory.resident.insert(first, 20 * MIB);
+    program.free(&mut recorder, pieces, 10 * MIB);
+    program.allocate(&mut recorder, second, 20 * MIB, 5);
+    program.memory.resident.insert(second, 20 * MIB);
+    program.free(&mut recorder, first, 20 * MIB);
+
+    let looks = program.memory.looks;
+    let recorded = recorder.finish(program.now, 0, &mut program.memory);
+    let room = 4_999 * 200;
+    assert_eq!(recorded.peak.0.0, 40 * MIB + room);
+    // And the curve never lacks what had been written to before the pieces went.
+    let highest = recorded.timeline.points.iter().position(|p| p.footprint.0 as u64 > 30 * MIB);
+    let later = &recorded.timeline.points[highest.expect("the pieces and the column show")..];
+    assert!(later.iter().all(|p| p.footprint.0 as u64 >= 20 * MIB), "{later:?}");
+    assert!(looks < 500, "{looks} looks");
+}
