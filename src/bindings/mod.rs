@@ -2,6 +2,7 @@
 
 mod breakdown;
 mod child;
+mod collector;
 mod ledger;
 mod pools;
 mod profile;

@@ -1,5 +1,6 @@
 //! Starting and stopping a recording.
 
+use super::collector::Collector;
 use super::profile::PyProfile;
 use super::{pools, self_test};
 use crate::error::Error;
@@ -8,9 +9,8 @@ use crate::profile::FileKind;
 use crate::sampling::Paths;
 use crate::session::{self, Described, Options, Session};
 use pyo3::exceptions::PyValueError;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyAny, PyDict, PyModule, PyString};
+use pyo3::types::PyAny;
 use std::collections::BTreeMap;
 
 /// Whether a recording is running in this process.
@@ -49,20 +49,14 @@ pub(super) fn start(
         Paths { library: library_paths, machinery: machinery_paths, profiled: main_file.clone() };
     let (pools, ask) = (pools::begin(py), Some(pools::ask as fn() -> bool));
     let options = Options { title, main_file, exact, paths, interpreter, no_stacks, pools, ask };
-    match Session::start(options) {
-        Ok(session) => Ok(PyRecording { session, collector }),
-        Err(error) => {
-            collector.unwatch(py)?;
-            Err(error.into())
-        }
-    }
+    Ok(PyRecording { session: Session::start(options)?, collector: Some(collector) })
 }
 
 /// A running recording.
 #[pyclass(name = "Recording", module = "memprofile._native")]
 pub(super) struct PyRecording {
     session: Session,
-    collector: Collector,
+    collector: Option<Collector>,
 }
 
 #[pymethods]
@@ -84,11 +78,12 @@ impl PyRecording {
         let mut failed = None;
         if session::is_recording() {
             self.session.say(pools::end(py));
+            let collector = self.collector.take();
+            session::collections(collector.map_or(Ok(0), |collector| collector.runs(py))?);
         }
         let profile = self.session.stop(exception, |file, lines| {
             describe_file(describe, file, lines).map_err(|error| failed = Some(error)).ok()
         })?;
-        self.collector.unwatch(py)?;
         match failed {
             Some(error) => Err(error),
             None => Ok(PyProfile::new(profile)),
@@ -108,60 +103,4 @@ fn describe_file(describe: &Bound<'_, PyAny>, file: &str, lines: &[u32]) -> PyRe
         }
     };
     Ok(Described { label, kind, lines })
-}
-
-/// Our function in `gc.callbacks`. Names are interned here and in `pools`: CPython's cache of methods
-/// holds each string that an attribute was looked up by, and loses an entry of the program's for it.
-struct Collector {
-    callbacks: Py<PyAny>,
-    ours: Py<PyAny>,
-}
-
-impl Collector {
-    fn watch(py: Python<'_>) -> PyResult<Collector> {
-        let callbacks = PyModule::import(py, "gc")?.getattr(intern!(py, "callbacks"))?;
-        let ours = wrap_pyfunction!(collected, py)?.into_any();
-        callbacks.call_method1(intern!(py, "append"), (&ours,))?;
-        Ok(Collector { callbacks: callbacks.unbind(), ours: ours.unbind() })
-    }
-
-    fn unwatch(&self, py: Python<'_>) -> PyResult<()> {
-        let callbacks = self.callbacks.bind(py);
-        if callbacks.contains(&self.ours)? {
-            callbacks.call_method1(intern!(py, "remove"), (&self.ours,))?;
-        }
-        Ok(())
-    }
-}
-
-/// A recording may be lost without a stop: by an interrupt between the start and its assignment.
-impl Drop for Collector {
-    fn drop(&mut self) {
-        // None: the interpreter is going away, and its list of callbacks with it.
-        Python::try_attach(|py| {
-            if let Err(error) = self.unwatch(py) {
-                error.write_unraisable(py, None);
-            }
-        });
-    }
-}
-
-/// What `gc` calls before and after a run (library reference, `gc.callbacks`). A program that makes
-/// cycles calls it ten thousand times a second.
-#[pyfunction]
-fn collected(phase: &str, info: &Bound<'_, PyDict>) -> PyResult<()> {
-    if phase == "start" {
-        session::collection(None);
-        return Ok(());
-    }
-    let py = info.py();
-    let number = |key: &Bound<'_, PyString>| -> PyResult<u64> {
-        info.get_item(key)?.map_or(Ok(0), |value| value.extract())
-    };
-    session::collection(Some((
-        u8::try_from(number(intern!(py, "generation"))?).unwrap_or(u8::MAX),
-        number(intern!(py, "collected"))?,
-        number(intern!(py, "uncollectable"))?,
-    )));
-    Ok(())
 }

@@ -54,7 +54,8 @@ pub struct Profile {
     pub sites: Vec<Site>,
     /// Memory over time.
     pub timeline: Timeline,
-    /// Runs of the cyclic garbage collector; the longest ones where there were many.
+    /// Runs of the cyclic garbage collector: of a very busy one the first that were timed, and of many the
+    /// longest.
     pub collections: Vec<Collection>,
     /// How many collector runs there were in all (`collections` may hold fewer).
     pub collection_count: u64,

@@ -78,7 +78,7 @@ fn collector(out: &mut String, report: &Report) {
             item(body, &format!("{} objects could not be freed", count(c.uncollectable as f64)));
         }
         if c.partial {
-            item(body, "only the longest runs are kept one by one");
+            item(body, "not every run was timed; of these the longest are kept");
         }
     });
     let summary = format!("Garbage collector: {runs}, {least}{}", Nanos(c.nanos));

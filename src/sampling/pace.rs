@@ -11,7 +11,7 @@ const ALWAYS_EXACT: u64 = 50_000;
 const EXACT_ALLOWANCE: u64 = 6_000_000;
 
 /// The share of the time that samples may take.
-const BUDGET: f64 = 0.008;
+const BUDGET: f64 = 0.005;
 
 /// Between two looks at the time that they took: events, and nanoseconds.
 const PACE: (u64, u64) = (256, 2_000_000);

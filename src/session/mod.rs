@@ -13,7 +13,9 @@ mod poll;
 mod recording;
 
 pub use foreign::read_pools;
-pub use recording::{Described, Options, Session, collection, is_recording};
+pub use recording::{
+    Described, Options, Session, collection, collections, enough_collections, is_recording,
+};
 
 use crate::hooks::lock::{ForkLock, Guard};
 use crate::hooks::{self, Callbacks, Noted, Saved, fork};

@@ -353,6 +353,12 @@ fn describe_file(
     }
 }
 
+/// So many runs of the collector are timed, however close they follow each other.
+const TIMED: u64 = 1000;
+
+/// More are timed where they come no closer than so many nanoseconds on average.
+const SPACING: u64 = 4_000_000;
+
 /// The cyclic garbage collector begins (`None`) or has ended a run of a generation:
 /// (generation, collected, uncollectable).
 pub fn collection(ended: Option<(u8, u64, u64)>) {
@@ -375,6 +381,20 @@ pub fn collection(ended: Option<(u8, u64, u64)>) {
     });
     if live.collections.len() == ROOM_FOR_COLLECTIONS {
         keep_longest(&mut live.collections);
+    }
+}
+
+/// Whether there were so many runs that no more are to be told one by one.
+pub fn enough_collections() -> bool {
+    live().as_ref().is_some_and(|live| {
+        live.collection_count >= TIMED && live.now / live.collection_count < SPACING
+    })
+}
+
+/// How many runs of the collector there were in all, told one by one or not.
+pub fn collections(runs: u64) {
+    if let Some(live) = live().as_mut() {
+        live.collection_count = live.collection_count.max(runs);
     }
 }
 

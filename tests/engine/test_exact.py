@@ -124,6 +124,37 @@ def test_a_shrinking_block_shrinks():
     del block
 
 
+def test_very_many_collections_are_counted_and_not_told_one_by_one():
+    import gc
+
+    def runs():
+        return sum(generation["collections"] for generation in gc.get_stats())
+
+    thresholds = gc.get_threshold()
+    gc.set_threshold(700, *thresholds[1:])
+    told = []
+    gc.callbacks.append(lambda phase, info: told.append(phase))
+    listed = list(gc.callbacks)
+    with memprofile.profile() as profile:
+        before, at_first = runs(), len(gc.callbacks)
+        for _ in range(2_000_000):
+            cycle = []
+            cycle.append(cycle)
+        there, at_last = runs() - before, len(gc.callbacks)
+    assert there > 1500
+    assert (at_first, at_last) == (2, 1)
+    assert gc.callbacks == listed
+    del gc.callbacks[:]
+    gc.set_threshold(*thresholds)
+    # The one that was there before missed none.
+    assert len(told) == 2 * len([phase for phase in told if phase == "stop"])
+    assert len(told) // 2 >= there
+    data = profile.to_dict()
+    assert there <= data["collection_count"] <= there + 5
+    assert 0 < len(data["collections"]) <= 256
+    assert "not every run was timed" in profile.to_html()
+
+
 def test_cycles_and_their_collection_are_seen():
     gc.collect()
     with memprofile.profile() as profile:
