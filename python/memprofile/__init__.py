@@ -26,12 +26,13 @@ from typing import TYPE_CHECKING
 
 from memprofile._native import __version__
 from memprofile.api import Profile, profile
+from memprofile.comparison import Diff
 from memprofile.errors import MemprofileError
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["MemprofileError", "Profile", "__version__", "profile"]
+__all__ = ["Diff", "MemprofileError", "Profile", "__version__", "profile"]
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -7,6 +7,8 @@ __all__ = [
     "AllocatorFigures",
     "Balance",
     "Child",
+    "Diff",
+    "DiffLine",
     "ForkedLine",
     "Ledger",
     "Line",
@@ -225,6 +227,43 @@ class Timeline:
     rss: list[int]
 
 @final
+class Diff:
+    """What changed from one profile to another: the second less the first."""
+
+    @property
+    def peak_footprint(self) -> int: ...
+    @property
+    def surviving_bytes(self) -> int: ...
+    @property
+    def total_allocated(self) -> int: ...
+    @property
+    def peak_rss(self) -> int: ...
+    @property
+    def lines(self) -> list[DiffLine]: ...
+    def to_line(self) -> str: ...
+    def to_text(self, top: int) -> str: ...
+    def to_html(self, top: int) -> str: ...
+
+@final
+class DiffLine:
+    """What changed of one line of the user's own code. Bytes."""
+
+    @property
+    def name(self) -> str:
+        """`line 7`, or `line 7 → 9` when it moved."""
+    @property
+    def source(self) -> str: ...
+    @property
+    def peak_bytes(self) -> int: ...
+    @property
+    def surviving_bytes(self) -> int: ...
+    @property
+    def allocated_bytes(self) -> int: ...
+    @property
+    def within_error(self) -> bool:
+        """Whether all of these may be sampling error alone."""
+
+@final
 class Profile:
     """A finished recording."""
 
@@ -267,6 +306,12 @@ class Profile:
         """The notebook's fragment: no script, at most 60 kB."""
     def to_page(self, top: int) -> str:
         """A whole self-contained HTML page."""
+    def to_speedscope(self) -> str:
+        """The stacks as a file for speedscope."""
+    def to_collapsed(self) -> str:
+        """What was held at the peak, a line for each stack."""
+    def diff(self, other: Profile) -> Diff:
+        """What changed from this profile to the other."""
     def to_svg(self, top: int) -> str: ...
     def to_png(self, top: int, largest: int = ...) -> tuple[bytes, int, int]:
         """A PNG at twice the resolution, with the width and height to show it at.

@@ -71,7 +71,8 @@ def _magic_for(shell: Shell) -> Callable[..., Any]:
 
           -o NAME      keep the memprofile.Profile in the variable NAME
           -q           show no report
-          --save FILE  write the report: .html, .json, .svg, .png or .txt
+          --save FILE  write the report: .html (a page to explore), .svg, .png, .txt; or the data:
+                       .json, .speedscope.json, .collapsed
           --exact      record every allocation, however many there are
           --top N      show N lines (10), the rest as one row
 

@@ -17,8 +17,24 @@ from pathlib import Path
 DEFAULT_TOP = 10
 """How many lines a report shows before the rest is one row."""
 
-SUFFIXES = (".html", ".json", ".svg", ".png", ".txt")
-"""The file types that a profile can be saved as."""
+FORMATS = {
+    "html": ".html",
+    "json": ".json",
+    "svg": ".svg",
+    "png": ".png",
+    "txt": ".txt",
+    "speedscope": ".speedscope.json",
+    "collapsed": ".collapsed",
+}
+"""What a profile can be saved as, and the suffix that asks for it."""
+
+
+def format_of(path: Path) -> str | None:
+    """The format that a file's name asks for; None where it names none."""
+    name = path.name.lower()
+    found = [known for known, suffix in FORMATS.items() if name.endswith(suffix)]
+    # `.speedscope.json` is a `.json` too: the longer suffix says more.
+    return max(found, key=lambda known: len(FORMATS[known]), default=None)
 
 
 class OptionError(Exception):
@@ -65,11 +81,16 @@ def _file(value: str) -> Path:
     return checked_path(value, "--save", "for example: --save report.html")
 
 
-def checked_path(value: str | os.PathLike[str], what: str, example: str) -> Path:
-    """An absolute path that a profile can be saved to, or an OptionError."""
+def checked_path(
+    value: str | os.PathLike[str], what: str, example: str, any_name: bool = False
+) -> Path:
+    """An absolute path that a profile can be saved to, or an OptionError.
+
+    ``any_name``: the format is known, so that the name need not say it.
+    """
     path = Path(value).expanduser().absolute()
-    if path.suffix.lower() not in SUFFIXES:
-        known = ", ".join(SUFFIXES)
+    if not any_name and format_of(path) is None:
+        known = ", ".join(FORMATS.values())
         raise OptionError(f"{what} needs a file that ends in one of {known}; {example}")
     if not path.parent.is_dir():
         raise OptionError(f"{what} needs a folder that is there: make {str(path.parent)!r} first")

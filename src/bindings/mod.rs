@@ -3,6 +3,7 @@
 mod breakdown;
 mod child;
 mod collector;
+mod diff;
 mod ledger;
 mod pools;
 mod profile;
@@ -34,6 +35,8 @@ mod _native {
     use super::breakdown::{PyAllocator, PySizeClass};
     #[pymodule_export]
     use super::child::{PyChild, PyForkedLine};
+    #[pymodule_export]
+    use super::diff::{PyDiff, PyDiffLine};
     #[pymodule_export]
     use super::ledger::{PyBalance, PyLedger};
     #[pymodule_export]

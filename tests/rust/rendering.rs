@@ -34,7 +34,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
 
 /// Reads a fragment strictly: every tag closed in order, every attribute quoted and allowed,
 /// every ampersand one of an entity that we write.
-fn check_html(html: &str) {
+pub fn check_html(html: &str) {
     let mut open: Vec<&str> = Vec::new();
     let mut rest = html;
     while let Some(start) = rest.find('<') {
