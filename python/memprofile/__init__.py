@@ -27,11 +27,21 @@ from typing import TYPE_CHECKING
 from memprofile._native import __version__
 from memprofile.api import Profile, profile
 from memprofile.errors import MemprofileError
+from memprofile.objects import heap, retained, sizeof, why_alive
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["MemprofileError", "Profile", "__version__", "profile"]
+__all__ = [
+    "MemprofileError",
+    "Profile",
+    "__version__",
+    "heap",
+    "profile",
+    "retained",
+    "sizeof",
+    "why_alive",
+]
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -15,6 +15,7 @@ mod forked;
 mod icicle;
 mod ledger;
 mod lettering;
+mod listing;
 mod page;
 mod png;
 mod rows;
@@ -23,6 +24,7 @@ mod table;
 mod text;
 mod theme;
 
+pub use listing::{listing_html, listing_text, ways_svg};
 pub use png::Png;
 
 use crate::error::Result;
