@@ -10,7 +10,7 @@ SHELL := /bin/bash
 
 VENV := .venv
 PY := $(VENV)/bin/python
-SUITES = $(wildcard tests/python tests/engine tests/notebooks tests/browser tests/docs \
+SUITES = $(wildcard tests/python tests/engine tests/objects tests/notebooks tests/browser tests/docs \
            tests/conformance/test_cpython.py)
 SOURCES := $(shell find src python build.rs Cargo.toml Cargo.lock pyproject.toml README.md \
              -type f -not -name '*.pyc')

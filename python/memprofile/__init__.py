@@ -28,11 +28,22 @@ from memprofile._native import __version__
 from memprofile.api import Profile, profile
 from memprofile.comparison import Diff
 from memprofile.errors import MemprofileError
+from memprofile.objects import heap, retained, sizeof, why_alive
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["Diff", "MemprofileError", "Profile", "__version__", "profile"]
+__all__ = [
+    "Diff",
+    "MemprofileError",
+    "Profile",
+    "__version__",
+    "heap",
+    "profile",
+    "retained",
+    "sizeof",
+    "why_alive",
+]
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

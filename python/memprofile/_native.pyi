@@ -10,18 +10,30 @@ __all__ = [
     "Diff",
     "DiffLine",
     "ForkedLine",
+    "HeapCensus",
     "Ledger",
     "Line",
+    "Listing",
     "MemprofileError",
+    "NameShare",
     "Profile",
     "Recording",
     "Site",
     "SizeClass",
+    "SizeTree",
     "Timeline",
     "__version__",
+    "bytes_text",
+    "deep_size",
+    "heap_census",
+    "immortal_and_interned",
     "is_recording",
+    "name_shares",
+    "retained_size",
+    "shallow_size",
     "stack",
     "start",
+    "ways",
 ]
 
 __version__: str
@@ -319,3 +331,120 @@ class Profile:
         It has at most ``largest`` bytes, and never more than 60 kB.
         """
     def alt_text(self) -> str: ...
+
+@final
+class SizeTree:
+    """An object with what it reaches."""
+
+    label: str
+    """How it is reached from what holds it: ``['key']``, ``[3]``, ``.attribute``."""
+    type: str
+    size: int
+    """Its deep size, less what an earlier part has."""
+    shallow: int
+    count: int
+    """How many objects ``size`` is of."""
+    parts: list[SizeTree]
+    """The largest first."""
+
+def bytes_text(count: int) -> str:
+    """Bytes for people: three digits, KiB, MiB and GiB of 1024."""
+
+def shallow_size(obj: object) -> int:
+    """The bytes of the blocks that are an object's own, as the allocator gave them.
+
+    Its header, a dict's table, a list's items, an array's data. Nothing of the object is called.
+    """
+
+def deep_size(
+    obj: object, detail: int, exclude: Sequence[object], code: bool, limit: int | None
+) -> SizeTree:
+    """The deep size of an object, with its parts down to ``detail`` levels.
+
+    Raises MemprofileError when the memory that is left is too little.
+    """
+
+def retained_size(obj: object) -> int:
+    """The bytes that are free once an object is gone.
+
+    Raises MemprofileError when the memory that is left is too little.
+    """
+
+def immortal_and_interned(obj: object) -> tuple[bool, bool]:
+    """Whether an object lives for ever (PEP 683), and whether it is an interned str."""
+
+@final
+class HeapCensus:
+    """All objects, counted: (name, objects, bytes) by what they share, the largest first."""
+
+    objects: int
+    bytes: int
+    types: list[tuple[str, int, int]]
+    modules: list[tuple[str, int, int]]
+    referrers: list[tuple[str, int, int]]
+    sizes: list[tuple[str, int, int]]
+    garbage: list[tuple[str, int, int]]
+
+def heap_census() -> HeapCensus:
+    """Counts all objects that the collector knows and all that they reach.
+
+    Raises MemprofileError when the memory that is left is too little.
+    """
+
+def ways(
+    obj: object, namespace: object | None, ignored: Sequence[object], most: int
+) -> list[list[tuple[str, str, str | None]]]:
+    """The shortest ways to an object: (how it is reached, its type, what it says of itself).
+
+    The first step is ``names`` (the namespace), ``modules`` (``sys.modules``) or ``held``.
+
+    Raises MemprofileError when the memory that is left is too little.
+    """
+
+@final
+class NameShare:
+    """What one name holds, in bytes."""
+
+    name: str
+    type: str
+    shallow: int
+    deep: int
+    retained: int
+    """What would be free without the name."""
+    shared_with: list[tuple[str, int]]
+    """Other names and how much of it they reach, the largest part first."""
+
+def name_shares(
+    names: Sequence[tuple[str, list[object]]],
+    passing: list[object],
+    border: Sequence[object],
+) -> tuple[list[NameShare], int, int]:
+    """The shares of names, each given with the objects that it refers to.
+
+    With them, how many objects and bytes are in cycles that nobody refers to.
+
+    Each object must be in one of these lists only once for each reference, and in no variable of the
+    caller. What is in ``passing`` goes by itself; objects in ``border`` are not gone into.
+
+    Raises MemprofileError when the memory that is left is too little.
+    """
+
+@final
+class Listing:
+    """Tables and ways, ready to draw.
+
+    A section is (title, columns, how many of them are words, rows, note); a stop of a way is (how it is
+    reached, what it is).
+    """
+
+    def __new__(
+        cls,
+        headline: str,
+        facts: str,
+        sections: Sequence[tuple[str, Sequence[str], int, Sequence[Sequence[str]], str]],
+        ways: Sequence[Sequence[tuple[str, str]]],
+    ) -> Listing: ...
+    def to_text(self) -> str: ...
+    def to_html(self) -> str: ...
+    def to_svg(self) -> str:
+        """The ways alone."""

@@ -1,4 +1,4 @@
-"""``%%memprofile`` and ``%memprofile``: how they enter an IPython shell and leave it again.
+"""How the magics enter an IPython shell and leave it again.
 
 A cell magic of the usual kind gets the cell as text and has to run it by itself; that is
 where Out[n], line numbers, ``await`` and ``from m import *`` break. Here the first line is
@@ -18,7 +18,7 @@ from IPython.core.error import UsageError
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.magic import needs_local_scope, no_var_expand, output_can_be_silenced
 
-from memprofile import cell, statement
+from memprofile import cell, looks, statement
 from memprofile.sources import MAGIC_LINE, Shell
 
 _FIRST_LINE = re.compile(re.escape(MAGIC_LINE) + r"(|[ \t].*)")
@@ -123,6 +123,8 @@ class Installation:
         shell.events.register("post_run_cell", self._after)
         magics = shell.magics_manager.magics
         magics["line"]["memprofile"] = magics["cell"]["memprofile"] = self._magic
+        self._looks = looks.magics_for(shell)
+        magics["line"].update(self._looks)
 
     def remove(self) -> None:
         """Leaves the shell as it was, but for what others have put on top since."""
@@ -140,8 +142,9 @@ class Installation:
         transformers[:] = [t for t in transformers if t is not transform]
         for kind in ("line", "cell"):
             magics = self._shell.magics_manager.magics[kind]
-            if magics.get("memprofile") is self._magic:
-                del magics["memprofile"]
+            ours = {"memprofile": self._magic, **self._looks}
+            for name in [name for name, magic in ours.items() if magics.get(name) is magic]:
+                del magics[name]
 
 
 _installed: WeakKeyDictionary[Shell, Installation] = WeakKeyDictionary()

@@ -120,31 +120,106 @@ def _unknown(word: str, table: dict[str, object], example: str) -> OptionError:
     return OptionError(f"unknown option {word!r} (there are {known}); for example: {example}")
 
 
-def read_cell_options(line: str) -> CellOptions:
-    """Reads what follows ``%%memprofile``. Raises OptionError."""
+_Table = dict[str, tuple[str, Callable[[str], object] | None]]
+
+
+def _read_words(line: str, table: _Table, magic: str, example: str) -> dict[str, object]:
+    """The options of a line that holds nothing else, by field."""
     try:
         words = shlex.split(line)
     except ValueError:
         raise OptionError(
-            f"a quotation mark is not closed in {line.strip()!r}; "
-            "for example: %%memprofile --save 'my report.html'"
+            f"a quotation mark is not closed in {line.strip()!r}; for example: {magic} {example}"
         ) from None
     found: dict[str, object] = {}
     rest = iter(words)
     for word in rest:
         flag, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
-        if flag not in _CELL:
-            raise _unknown(word, dict(_CELL), "%%memprofile -o usage --top 5")
-        field, read = _CELL[flag]
+        if flag not in table:
+            raise _unknown(word, dict(table), f"{magic} {example}")
+        field, read = table[flag]
         if read is None:
             if equals:
-                raise OptionError(f"{flag} takes no value; for example: %%memprofile {flag}")
+                raise OptionError(f"{flag} takes no value; for example: {magic} {flag}")
             found[field] = True
             continue
         if not equals:
             value = next(rest, "")
         found[field] = read(value)
+    return found
+
+
+def read_cell_options(line: str) -> CellOptions:
+    """Reads what follows ``%%memprofile``. Raises OptionError."""
+    found = _read_words(line, _CELL, "%%memprofile", "-o usage --save 'my report.html'")
     return CellOptions(**found)  # type: ignore[arg-type]  # each reader returns its field's type
+
+
+@dataclass(frozen=True)
+class VariableOptions:
+    """What follows ``%memvars``."""
+
+    top: int = 20
+    free: str | None = None
+
+
+@dataclass(frozen=True)
+class HeapOptions:
+    """What follows ``%memheap``."""
+
+    by: str = "type"
+    top: int = 20
+    mark: bool = False
+    since: bool = False
+    garbage: bool = False
+
+
+def _one_of(flag: str, known: tuple[str, ...], example: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value not in known:
+            words = ", ".join(known)
+            raise OptionError(f"{flag} needs one of {words}, not {value!r}; {example}")
+        return value
+
+    return read
+
+
+_VARIABLES: _Table = {
+    "--top": ("top", _positive("--top", "for example: %memvars --top 50")),
+    "--free": (
+        "free",
+        _one_of(
+            "--free",
+            ("history", "traceback", "cycles"),
+            "for example: %memvars --free history",
+        ),
+    ),
+}
+
+_HEAP: _Table = {
+    "--by": (
+        "by",
+        _one_of(
+            "--by", ("type", "module", "referrer", "size"), "for example: %memheap --by module"
+        ),
+    ),
+    "--top": ("top", _positive("--top", "for example: %memheap --top 50")),
+    "--mark": ("mark", None),
+    "--since": ("since", None),
+    "--garbage": ("garbage", None),
+}
+
+
+def read_variable_options(line: str) -> VariableOptions:
+    """Reads what follows ``%memvars``. Raises OptionError."""
+    found = _read_words(line, _VARIABLES, "%memvars", "--top 50")
+    return VariableOptions(**found)  # type: ignore[arg-type]
+
+
+def read_heap_options(line: str) -> HeapOptions:
+    """Reads what follows ``%memheap``. Raises OptionError."""
+    found = _read_words(line, _HEAP, "%memheap", "--by module --top 5")
+    return HeapOptions(**found)  # type: ignore[arg-type]
 
 
 def read_statement_options(line: str) -> StatementOptions:

@@ -18,6 +18,7 @@ mod fragment;
 mod icicle;
 mod ledger;
 mod lettering;
+mod listing;
 mod page;
 mod png;
 mod rows;
@@ -27,6 +28,7 @@ mod table;
 mod text;
 mod theme;
 
+pub use listing::{listing_html, listing_text, ways_svg};
 pub use png::Png;
 
 use crate::error::Result;
