@@ -392,7 +392,7 @@ def heap_census() -> HeapCensus:
     """
 
 def ways(
-    obj: object, namespace: object | None, ignored: Sequence[object], most: int
+    obj: object, namespace: object | None, most: int
 ) -> list[list[tuple[str, str, str | None]]]:
     """The shortest ways to an object: (how it is reached, its type, what it says of itself).
 

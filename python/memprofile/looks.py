@@ -11,8 +11,8 @@ from IPython.core.error import UsageError
 from IPython.core.magic import needs_local_scope, no_var_expand
 
 from memprofile import _native, objects, variables
+from memprofile._native import bytes_text
 from memprofile.errors import MemprofileError
-from memprofile.objects import human
 from memprofile.options import OptionError, read_heap_options, read_variable_options
 from memprofile.sources import Shell
 
@@ -48,7 +48,7 @@ def _heap(shell: Shell, line: str) -> None:
     now = objects.heap()
     if options.mark:
         memory.mark = now
-        marked = f"Marked {now.count:,} objects of {human(now.bytes)}"
+        marked = f"Marked {now.count:,} objects of {bytes_text(now.bytes)}"
         print(f"{marked}; %memheap --since shows what changed.")
         return
     by: Any = options.by
@@ -64,11 +64,11 @@ def _garbage(heap: objects.Heap, top: int) -> _native.Listing:
     """Cycles that nobody refers to, and what the collector has done so far."""
     rows = heap.garbage
     size, count = sum(row.bytes for row in rows), sum(row.count for row in rows)
-    headline = f"{count:,} objects of {human(size)} are cycles that nobody refers to."
+    headline = f"{count:,} objects of {bytes_text(size)} are cycles that nobody refers to."
     facts = "gc.collect() frees them." if count else ""
     if not gc.isenabled():
         facts = f"The collector is off: gc.enable() turns it on. {facts}".strip()
-    table = [[row.name, f"{row.count:,}", human(row.bytes)] for row in rows[:top]]
+    table = [[row.name, f"{row.count:,}", bytes_text(row.bytes)] for row in rows[:top]]
     sections: list[Any] = []
     if table:
         sections.append(("", ["type", "objects", "bytes"], 1, table, ""))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, overload
 
 from memprofile import _native
+from memprofile._native import bytes_text
 from memprofile.errors import MemprofileError
 
 __all__ = ["Alive", "Heap", "HeapRow", "Size", "heap", "retained", "sizeof", "why_alive"]
@@ -74,25 +75,20 @@ class Size:
         return self.size
 
     def __repr__(self) -> str:
-        return f"<Size of {self.type}: {human(self.size)} in {self.count} objects>"
+        return f"<Size of {self.type}: {bytes_text(self.size)} in {self.count} objects>"
 
     def __str__(self) -> str:
         return "\n".join(self._lines(0))
 
     def _lines(self, depth: int) -> Iterator[str]:
         name = f"{self.label.lstrip('.')} {self.type}".strip()
-        yield f"{human(self.size):>10}  {'  ' * depth}{name}"
+        yield f"{bytes_text(self.size):>10}  {'  ' * depth}{name}"
         parts = self.parts
         for part in parts[:_MOST_PARTS]:
             yield from part._lines(depth + 1)
         if len(parts) > _MOST_PARTS:
             rest = sum(part.size for part in parts[_MOST_PARTS:])
-            yield f"{human(rest):>10}  {'  ' * (depth + 1)}{len(parts) - _MOST_PARTS} more"
-
-
-def human(count: int) -> str:
-    """Bytes for people."""
-    return _native.bytes_text(count)
+            yield f"{bytes_text(rest):>10}  {'  ' * (depth + 1)}{len(parts) - _MOST_PARTS} more"
 
 
 @overload
@@ -264,7 +260,7 @@ class Heap:
         if lost > 0 and not self.is_difference:
             number = sum(row.count for row in self.garbage)
             facts = (
-                f"{human(lost)} in {number:,} objects are cycles that nobody refers to: "
+                f"{bytes_text(lost)} in {number:,} objects are cycles that nobody refers to: "
                 "gc.collect() frees them."
             )
         columns = [by, "objects", "bytes", "share"]
@@ -273,7 +269,7 @@ class Heap:
     def __str__(self) -> str:
         if self.is_difference:
             return f"The heap changed by {self.count:+,} objects and {_signed(self.bytes)}."
-        return f"The heap has {self.count:,} objects of {human(self.bytes)}."
+        return f"The heap has {self.count:,} objects of {bytes_text(self.bytes)}."
 
     def __repr__(self) -> str:
         kind = "HeapDifference" if self.is_difference else "Heap"
@@ -284,7 +280,7 @@ class Heap:
 
 
 def _signed(size: int) -> str:
-    return f"-{human(-size)}" if size < 0 else human(size)
+    return f"-{bytes_text(-size)}" if size < 0 else bytes_text(size)
 
 
 def _cells(row: HeapRow, whole: int, signed: bool) -> list[str]:
@@ -350,7 +346,8 @@ class Alive:
     def listing(self) -> _native.Listing:
         """The ways and the figures, ready to draw."""
         facts = [
-            f"{human(self.shallow)} of its own, {human(self.retained)} are free once it is gone",
+            f"{bytes_text(self.shallow)} of its own, "
+            f"{bytes_text(self.retained)} are free once it is gone",
             "lives for ever"
             if self.immortal
             else ("1 reference" if self.refcount == 1 else f"{self.refcount} references"),
@@ -431,7 +428,7 @@ def why_alive(obj: object, *, namespace: dict[str, object] | None = None, most: 
     if tracemalloc.is_tracing():
         trace = tracemalloc.get_object_traceback(obj)
         alive.allocated_at = [] if trace is None else [str(frame) for frame in reversed(trace)]
-    found = _native.ways(obj, namespace, [], most)
+    found = _native.ways(obj, namespace, most)
     alive.ways = [_in_words(way) for way in found]
     return alive
 

@@ -14,13 +14,12 @@ from types import FunctionType
 from typing import Any
 
 from memprofile import _native, objects
-from memprofile.objects import human
+from memprofile._native import bytes_text
 from memprofile.sources import Shell
 
 _RESULT = re.compile(r"_\d+|_{1,3}")
-_TYPED = re.compile(r"_i\d*|_i{2,3}|In|_ih")
 _LAST = ("last_exc", "last_value", "last_traceback")
-HISTORY, TRACEBACK, CYCLES = "history", "traceback", "cycles"
+LAST_TRACEBACK = "the last traceback"
 WORTH_A_ROW = 1024
 """Bytes below which what hides has no row."""
 
@@ -79,15 +78,19 @@ def _history(shell: Shell) -> Names:
     return list(groups.values())
 
 
-def _traceback(shell: Shell) -> list[object]:
-    """References to the last exception, its traceback and so the frames."""
-    kept = [vars(sys)[name] for name in _LAST if vars(sys).get(name) is not None]
+def _of_formatters(shell: Shell) -> Iterator[tuple[object, str]]:
+    """Where IPython's formatters of tracebacks keep something: holder and name."""
     for formatter in ("InteractiveTB", "SyntaxTB"):
         holder = vars(shell).get(formatter)
         for name in ("tb", "evalue", "value", "last_syntax_error"):
             if holder is not None and vars(holder).get(name) is not None:
-                kept.append(vars(holder)[name])
-    return kept
+                yield holder, name
+
+
+def _traceback(shell: Shell) -> list[object]:
+    """References to the last exception, its traceback and so the frames."""
+    kept = [vars(sys)[name] for name in _LAST if vars(sys).get(name) is not None]
+    return kept + [vars(holder)[name] for holder, name in _of_formatters(shell)]
 
 
 def _passing(shell: Shell) -> list[object]:
@@ -128,10 +131,10 @@ class Found:
 
 def _look(shell: Shell) -> Found:
     border = _border(shell)
-    own = len(_own_names(shell))
     names: Names = [(name, [shell.user_ns[name]]) for name in _own_names(shell)]
+    own = len(names)
     names += _history(shell)
-    names.append(("the last traceback", _traceback(shell)))
+    names.append((LAST_TRACEBACK, _traceback(shell)))
     shares, lost, lost_bytes = _native.name_shares(names, _passing(shell), border)
     return Found(shares[:own], shares[own:], lost, lost_bytes)
 
@@ -166,7 +169,7 @@ def _since(memory: Memory, share: _native.NameShare, identity: int, cell: int) -
         return f"another object since [{since}]"
     if change:
         word = "grew" if change > 0 else "shrank"
-        return f"{word} {human(abs(change))} since [{since}]"
+        return f"{word} {bytes_text(abs(change))} since [{since}]"
     return f"as in [{since}]"
 
 
@@ -186,14 +189,14 @@ def _own_table(
         if len(rows) < top:
             kind = share.type.rpartition(".")[2]
             size = shape(shell.user_ns[share.name])
-            figures = [human(n) for n in (share.shallow, share.deep, share.retained)]
+            figures = [bytes_text(n) for n in (share.shallow, share.deep, share.retained)]
             rows.append([share.name, kind, _shared(share), since, size, *figures])
     for gone in memory.looks.keys() - {share.name for share in shares}:
         del memory.looks[gone]
     if len(shares) > top:
         rest = shares[top:]
-        sums = (sum(s.shallow for s in rest), 0, sum(s.retained for s in rest))
-        figures = [human(sums[0]), "", human(sums[2])]
+        shallow, kept = sum(s.shallow for s in rest), sum(s.retained for s in rest)
+        figures = [bytes_text(shallow), "", bytes_text(kept)]
         rows.append([f"{len(rest)} more", "", "", "", "", *figures])
     columns = ["name", "type", "shared with", "since", "length", "own", "deep", "freed by del"]
     return ("", columns, 4, rows, "")
@@ -202,7 +205,7 @@ def _own_table(
 def _hiding(shell: Shell, found: Found) -> Iterator[tuple[str, int, str]]:
     """What holds memory without being seen: what it is, bytes, and the line that frees it."""
     for share in found.others:
-        if share.name == "the last traceback":
+        if share.name == LAST_TRACEBACK:
             yield share.name + " and its frames", share.retained, "%memvars --free traceback"
         else:
             yield f"{share.name} ({share.type})", share.retained, "%memvars --free history"
@@ -225,14 +228,14 @@ def listing(shell: Shell, memory: Memory, top: int) -> _native.Listing:
     table = _own_table(shell, memory, data, top)
     freed = sum(share.retained for share in own)
     hidden = sum(size for _, size, _ in worth)
-    headline = f"{len(data)} names keep {human(freed)}"
-    headline += f"; {human(hidden)} more are kept without one." if worth else "."
+    headline = f"{len(data)} names keep {bytes_text(freed)}"
+    headline += f"; {bytes_text(hidden)} more are kept without one." if worth else "."
     note = "deep: all that it reaches; freed by del: what nothing else reaches"
     if functions:
         note += f"; {functions} modules, types and functions are left out"
     sections = [(*table[:4], note)]
     if worth:
-        rows = [[what, line, human(size)] for what, size, line in worth]
+        rows = [[what, line, bytes_text(size)] for what, size, line in worth]
         columns = ["what hides", "the line that frees it", "bytes"]
         sections.append(("What hides", columns, 2, rows, ""))
     return _native.Listing(headline, "", sections, [])
@@ -263,45 +266,38 @@ def _free_traceback(shell: Shell) -> None:
     for name in (*_LAST, "last_type"):
         if name in vars(sys):
             setattr(sys, name, None)
-    for formatter in ("InteractiveTB", "SyntaxTB"):
-        holder = vars(shell).get(formatter)
-        for name in ("tb", "evalue", "value", "last_syntax_error"):
-            if holder is not None and vars(holder).get(name) is not None:
-                setattr(holder, name, None)
+    for holder, name in _of_formatters(shell):
+        setattr(holder, name, None)
     for result in (shell.last_execution_result, shell.displayhook.exec_result):
         if result is not None:
             result.error_in_exec = result.error_before_exec = None
 
 
-def _free_cycles(shell: Shell) -> None:
-    gc.collect()
-
-
+# Cycles go by the collection that follows in any case.
 _FREE: dict[str, Callable[[Shell], None]] = {
-    HISTORY: _free_history,
-    TRACEBACK: _free_traceback,
-    CYCLES: _free_cycles,
+    "history": _free_history,
+    "traceback": _free_traceback,
+    "cycles": lambda shell: None,
 }
-WHAT_TO_FREE = tuple(_FREE)
 
 
 def _kept(shell: Shell, what: str) -> int:
     """The bytes that freeing it gives back."""
     found = _look(shell)
-    if what == CYCLES:
+    if what == "cycles":
         return found.lost_bytes
-    wanted = what == TRACEBACK
-    return sum(s.retained for s in found.others if (s.name == "the last traceback") == wanted)
+    wanted = what == "traceback"
+    return sum(s.retained for s in found.others if (s.name == LAST_TRACEBACK) == wanted)
 
 
 def free(shell: Shell, what: str, say: Callable[[str], None]) -> None:
     """Says what will be dropped, and drops it."""
     size = _kept(shell, what)
     names = {
-        HISTORY: f"{len(shell.user_ns['_oh'])} results (Out[n], _n, _, __, ___)",
-        TRACEBACK: "the last exception with its frames (%debug has nothing to look at then)",
-        CYCLES: "cycles that nobody refers to",
+        "history": f"{len(shell.user_ns['_oh'])} results (Out[n], _n, _, __, ___)",
+        "traceback": "the last exception with its frames (%debug has nothing to look at then)",
+        "cycles": "cycles that nobody refers to",
     }
-    say(f"Dropping {names[what]}: {human(size)}.")
+    say(f"Dropping {names[what]}: {bytes_text(size)}.")
     _FREE[what](shell)
     gc.collect()

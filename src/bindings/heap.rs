@@ -115,22 +115,20 @@ pub(super) fn ways(
     py: Python<'_>,
     obj: &Bound<'_, PyAny>,
     namespace: Option<&Bound<'_, PyAny>>,
-    ignored: Vec<Bound<'_, PyAny>>,
     most: usize,
 ) -> PyResult<Vec<Vec<Step>>> {
-    let scope = ignored.iter().fold(Scope::everything(room()), Scope::without);
-    let gathered = Gathered::whole_heap(py, &[], &scope)?;
+    let gathered = Gathered::whole_heap(py, &[], &Scope::everything(room()))?;
     let graph = &gathered.graph;
     let Some(target) = gathered.row(obj) else { return Ok(Vec::new()) };
     let names = namespace.and_then(|namespace| gathered.row(namespace));
     let modules = py.import("sys")?.getattr("modules")?;
     let modules = gathered.row(&modules);
     let roots: Vec<u32> = names.into_iter().chain(modules).collect();
-    let mut found = graph::paths(graph, &roots, target, |_| false, most);
+    let mut found = graph::paths(graph, &roots, target, most);
     if found.is_empty() {
         let held: Vec<u32> =
             (0..graph.len() as u32).filter(|&row| graph.held[row as usize]).collect();
-        found = graph::paths(graph, &held, target, |_| false, most);
+        found = graph::paths(graph, &held, target, most);
     }
     let step = |way: &[u32], at: usize| -> Step {
         let row = way[at];

@@ -8,19 +8,12 @@ use std::collections::VecDeque;
 pub type Path = Vec<u32>;
 
 /// The shortest way to the object `to` through each of its referrers, shortest first, `most` of them at most.
-/// `roots` in the order of preference where lengths are equal; no way goes through an `avoided` row
-/// or through the object itself.
-pub fn paths(
-    graph: &ObjectGraph,
-    roots: &[u32],
-    to: u32,
-    avoided: impl Fn(u32) -> bool,
-    most: usize,
-) -> Vec<Path> {
+/// `roots` in the order of preference where lengths are equal; no way goes through the object itself.
+pub fn paths(graph: &ObjectGraph, roots: &[u32], to: u32, most: usize) -> Vec<Path> {
     let mut from = vec![NONE; graph.len()];
     let mut waiting = VecDeque::new();
     for &root in roots {
-        if root != to && from[root as usize] == NONE && !avoided(root) {
+        if root != to && from[root as usize] == NONE {
             from[root as usize] = root;
             waiting.push_back(root);
         }
@@ -35,7 +28,7 @@ pub fn paths(
             }
         }
         for &next in referents {
-            if from[next as usize] == NONE && next != to && !avoided(next) {
+            if from[next as usize] == NONE && next != to {
                 from[next as usize] = row;
                 waiting.push_back(next);
             }

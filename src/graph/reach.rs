@@ -26,9 +26,13 @@ impl Marks {
         self.stack.clear();
     }
 
+    /// Whether the row is new in this round; from now on it is not.
+    fn mark(&mut self, row: u32) -> bool {
+        std::mem::replace(&mut self.seen[row as usize], self.round) != self.round
+    }
+
     fn push(&mut self, row: u32) {
-        if self.seen[row as usize] != self.round {
-            self.seen[row as usize] = self.round;
+        if self.mark(row) {
             self.stack.push(row);
         }
     }
@@ -56,32 +60,26 @@ pub fn deep(graph: &ObjectGraph, from: u32, marks: &mut Marks, mut note: impl Fn
 pub fn retained(graph: &ObjectGraph, of: u32, marks: &mut Marks, mut note: impl FnMut(u32)) {
     marks.begin();
     // The object itself goes, whoever refers to it.
-    marks.seen[of as usize] = marks.round;
-    for row in 0..graph.len() as u32 {
-        if graph.held[row as usize] {
-            marks.push(row);
-        }
-    }
-    while let Some(row) = marks.stack.pop() {
-        for &to in graph.of(row) {
-            marks.push(to);
-        }
-    }
+    marks.mark(of);
     note(of);
-    (0..graph.len() as u32).filter(|&row| !marks.has(row)).for_each(note);
+    unheld(graph, marks, note);
 }
 
 /// Calls `note` with every object that nothing held reaches: cycles that nobody has, and what hangs on them.
-pub fn garbage(graph: &ObjectGraph, mut note: impl FnMut(u32)) {
+pub fn garbage(graph: &ObjectGraph, note: impl FnMut(u32)) {
     let mut marks = Marks::new(graph);
     marks.begin();
-    for row in (0..graph.len() as u32).filter(|&row| graph.held[row as usize]) {
-        marks.push(row);
-    }
+    unheld(graph, &mut marks, note);
+}
+
+/// Calls `note` with every row that is neither marked already nor reached from what is held.
+fn unheld(graph: &ObjectGraph, marks: &mut Marks, note: impl FnMut(u32)) {
+    let rows = 0..graph.len() as u32;
+    rows.clone().filter(|&row| graph.held[row as usize]).for_each(|row| marks.push(row));
     while let Some(row) = marks.stack.pop() {
         graph.of(row).iter().for_each(|&to| marks.push(to));
     }
-    (0..graph.len() as u32).filter(|&row| !marks.has(row)).for_each(&mut note);
+    rows.filter(|&row| !marks.has(row)).for_each(note);
 }
 
 /// An object with all of its size that no part before it has, and its parts.
@@ -102,7 +100,7 @@ pub struct Part {
 pub fn parts(graph: &ObjectGraph, of: u32, levels: u32, limit: Option<u32>) -> Part {
     let mut marks = Marks::new(graph);
     marks.begin();
-    marks.seen[of as usize] = marks.round;
+    marks.mark(of);
     part(graph, of, levels, limit.unwrap_or(u32::MAX), &mut marks)
 }
 
@@ -116,8 +114,7 @@ fn part(graph: &ObjectGraph, row: u32, levels: u32, limit: u32, marks: &mut Mark
         for _ in 0..limit {
             let mut next = Vec::new();
             for &row in level.iter().flat_map(|&row| graph.of(row)) {
-                if marks.seen[row as usize] != marks.round {
-                    marks.seen[row as usize] = marks.round;
+                if marks.mark(row) {
                     whole.bytes += graph.bytes[row as usize];
                     whole.count += 1;
                     next.push(row);
@@ -131,8 +128,7 @@ fn part(graph: &ObjectGraph, row: u32, levels: u32, limit: u32, marks: &mut Mark
         return whole;
     }
     for &to in graph.of(row) {
-        if marks.seen[to as usize] != marks.round {
-            marks.seen[to as usize] = marks.round;
+        if marks.mark(to) {
             let inner = part(graph, to, levels - 1, limit - 1, marks);
             whole.bytes += inner.bytes;
             whole.count += inner.count;

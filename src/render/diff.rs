@@ -1,11 +1,10 @@
 //! A comparison of two profiles as text and HTML.
 
+use super::card;
 use super::lettering::{clip, escape, printable};
 use super::table::{self, Row};
-use super::theme;
 use crate::profile::Bytes;
 use crate::report::{Change, Diff, DiffRow, signed};
-use std::fmt::Write as _;
 
 const COLUMNS: [&str; 5] = ["peak before", "after", "change", "stays", "allocated"];
 const NOTE: &str = "~ within the sampling error";
@@ -70,23 +69,10 @@ pub fn text(diff: &Diff, top: usize) -> String {
 
 /// The comparison as an HTML fragment that needs neither script nor styles to be understood.
 pub fn html(diff: &Diff, top: usize) -> String {
-    let mut out = format!(
-        "<div class=\"memprofile\" style=\"max-width:758px;box-sizing:border-box;margin:4px 0;padding:14px 18px;background:{};color:{};border:1px solid {};border-radius:8px;font-family:system-ui,sans-serif;font-size:13px;line-height:1.45\"><p style=\"margin:0;font-size:17px;line-height:1.35\">",
-        theme::CARD.hex(),
-        theme::TEXT.hex(),
-        theme::BORDER.hex()
-    );
-    for (piece, strong) in &diff.headline {
-        let piece = escape(piece);
-        let _ =
-            if *strong { write!(out, "<strong>{piece}</strong>") } else { write!(out, "{piece}") };
-    }
-    let _ = write!(
-        out,
-        "</p><p style=\"margin:4px 0 10px;font-size:12px;color:{}\">{}</p>",
-        theme::QUIET.hex(),
-        escape(&facts(diff))
-    );
+    let mut out = String::new();
+    card::open(&mut out);
+    card::headline(&mut out, diff.headline.iter().map(|(piece, strong)| (escape(piece), *strong)));
+    card::facts(&mut out, &escape(&facts(diff)));
     let rows = all_rows(diff, top);
     let last = rows.len() - 1;
     let written: Vec<Row<5>> = rows

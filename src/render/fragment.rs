@@ -7,10 +7,9 @@
 use super::chart::{COARSE, Detail, FINE};
 use super::lettering::escape;
 use super::rows::{self, Budget};
-use super::{children, details, forked, svg, text, theme};
+use super::{card, children, details, forked, svg, text};
 use crate::error::Result;
 use crate::report::Report;
-use base64::Engine as _;
 use std::fmt::Write as _;
 
 /// Bytes of the fragment at most, whatever the cell: a notebook carries 100 kB in every output, and the
@@ -28,7 +27,7 @@ const BUDGETS: [(Detail, Budget); 4] = [
 pub(super) fn fragment(report: &Report) -> Result<String> {
     let mut html = String::new();
     for (detail, budget) in BUDGETS {
-        html = card(report, detail, budget)?;
+        html = whole(report, detail, budget)?;
         if html.len() <= LARGEST {
             break;
         }
@@ -36,16 +35,9 @@ pub(super) fn fragment(report: &Report) -> Result<String> {
     Ok(html)
 }
 
-fn card(report: &Report, detail: Detail, budget: Budget) -> Result<String> {
+fn whole(report: &Report, detail: Detail, budget: Budget) -> Result<String> {
     let mut out = String::with_capacity(64 << 10);
-    let _ = write!(
-        out,
-        "<div class=\"memprofile\" style=\"max-width:{}px;box-sizing:border-box;margin:4px 0;padding:14px 18px;background:{};color:{};border:1px solid {};border-radius:8px;font-family:system-ui,sans-serif;font-size:13px;line-height:1.45\">",
-        svg::WIDTH + 38.0,
-        theme::CARD.hex(),
-        theme::TEXT.hex(),
-        theme::BORDER.hex()
-    );
+    card::open(&mut out);
     verdict(&mut out, report);
     if report.tiny {
         let mut body = String::new();
@@ -58,21 +50,25 @@ fn card(report: &Report, detail: Detail, budget: Budget) -> Result<String> {
         }
     } else {
         if !report.timeline.moments.is_empty() {
-            image(&mut out, &svg::timeline(report, detail)?, &text::alt_text(report));
+            card::image(
+                &mut out,
+                &svg::timeline(report, detail)?,
+                &escape(&text::alt_text(report)),
+            );
         }
-        heading(&mut out, "Line by line");
+        card::heading(&mut out, "Line by line");
         rows::write(&mut out, report, budget);
         if let Some(flame) = svg::flame(report, detail)? {
-            heading(&mut out, "Who held it at the peak");
-            image(&mut out, &flame, &flame_words(report));
+            card::heading(&mut out, "Who held it at the peak");
+            card::image(&mut out, &flame, &escape(&flame_words(report)));
         }
     }
     if !report.children.rows.is_empty() {
-        heading(&mut out, children::TITLE);
+        card::heading(&mut out, children::TITLE);
         children::html(&mut out, report);
     }
     if !report.forked.rows.is_empty() {
-        heading(&mut out, forked::TITLE);
+        card::heading(&mut out, forked::TITLE);
         forked::html(&mut out, report);
     }
     details::write(&mut out, report);
@@ -89,22 +85,12 @@ pub(super) fn verdict(out: &mut String, report: &Report) {
             escape(ending)
         );
     }
-    out.push_str("<p style=\"margin:0;font-size:17px;line-height:1.35\">");
-    for (piece, strong) in &verdict.headline {
-        let piece = whole_sizes(&escape(piece));
-        let _ =
-            if *strong { write!(out, "<strong>{piece}</strong>") } else { write!(out, "{piece}") };
-    }
-    out.push_str("</p>");
+    let pieces = verdict.headline.iter();
+    card::headline(out, pieces.map(|(piece, strong)| (whole_sizes(&escape(piece)), *strong)));
     if let Some(advice) = &verdict.advice {
         let _ = write!(out, "<p style=\"margin:4px 0 0;font-size:14px\">{}</p>", escape(advice));
     }
-    let _ = write!(
-        out,
-        "<p style=\"margin:4px 0 10px;font-size:12px;color:{}\">{}</p>",
-        theme::QUIET.hex(),
-        escape(&verdict.facts)
-    );
+    card::facts(out, &escape(&verdict.facts));
 }
 
 /// The text with no size parted from its unit.
@@ -112,22 +98,6 @@ fn whole_sizes(text: &str) -> String {
     [" B", " KiB", " MiB", " GiB", " TiB"]
         .into_iter()
         .fold(text.to_owned(), |text, unit| text.replace(unit, &unit.replace(' ', "\u{A0}")))
-}
-
-fn heading(out: &mut String, text: &str) {
-    let _ =
-        write!(out, "<p style=\"margin:14px 0 6px;font-size:14px\"><strong>{text}</strong></p>");
-}
-
-pub(super) fn image(out: &mut String, svg: &str, alt: &str) {
-    let data = base64::engine::general_purpose::STANDARD.encode(svg);
-    let _ = write!(
-        out,
-        "<img src=\"data:image/svg+xml;base64,{data}\" width=\"{}\" alt=\"{}\" style=\"display:block;max-width:100%;height:auto;margin:0;background:{}\">",
-        svg::WIDTH,
-        escape(alt),
-        theme::CARD.hex()
-    );
 }
 
 /// The first two levels of the icicle in words.

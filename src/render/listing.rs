@@ -1,16 +1,17 @@
 //! A listing as text and as an HTML fragment in the style of the report.
 
 use super::canvas::{self, Letters, Side};
+use super::card;
 use super::lettering::{self, Face, clip, escape, printable};
+use super::svg::WIDTH;
+use super::table::{self, Table};
 use super::theme;
 use crate::error::Result;
 use crate::report::{Listing, Section, Stop};
-use base64::Engine as _;
 use std::fmt::Write as _;
 
 /// Letters of a cell of words in the text.
 const WIDEST: usize = 44;
-const WIDTH: f64 = 720.0;
 const BOX: f64 = 26.0;
 const GAP: f64 = 30.0;
 
@@ -82,33 +83,16 @@ fn section_text(section: &Section) -> Vec<String> {
 /// # Errors
 /// [`crate::error::Error::Drawing`] when the picture could not be drawn.
 pub fn listing_html(listing: &Listing) -> Result<String> {
+    let html = |text: &str| escape(&printable(text));
     let mut out = String::new();
-    let _ = write!(
-        out,
-        "<div class=\"memprofile\" style=\"max-width:{}px;box-sizing:border-box;margin:4px 0;padding:14px 18px;background:{};color:{};border:1px solid {};border-radius:8px;font-family:system-ui,sans-serif;font-size:13px;line-height:1.45\"><p style=\"margin:0;font-size:17px;line-height:1.35\"><strong>{}</strong></p>",
-        WIDTH + 38.0,
-        theme::CARD.hex(),
-        theme::TEXT.hex(),
-        theme::BORDER.hex(),
-        escape(&printable(&listing.headline))
-    );
-    let quiet = theme::QUIET.hex();
+    card::open(&mut out);
+    card::headline(&mut out, [(html(&listing.headline), true)]);
     if !listing.facts.is_empty() {
-        let _ = write!(
-            out,
-            "<p style=\"margin:4px 0 10px;font-size:12px;color:{quiet}\">{}</p>",
-            escape(&printable(&listing.facts))
-        );
+        card::facts(&mut out, &html(&listing.facts));
     }
     if !listing.ways.is_empty() {
-        let picture = ways_svg(&listing.ways)?;
-        let data = base64::engine::general_purpose::STANDARD.encode(picture);
         let alt: Vec<String> = listing.ways.iter().map(|way| sentence(way)).collect();
-        let _ = write!(
-            out,
-            "<img src=\"data:image/svg+xml;base64,{data}\" width=\"{WIDTH}\" alt=\"{}\" style=\"display:block;max-width:100%;height:auto;margin:0\">",
-            escape(&printable(&alt.join("; ")))
-        );
+        card::image(&mut out, &ways_svg(&listing.ways)?, &html(&alt.join("; ")));
     }
     for section in &listing.sections {
         section_html(&mut out, section);
@@ -118,52 +102,20 @@ pub fn listing_html(listing: &Listing) -> Result<String> {
 }
 
 fn section_html(out: &mut String, section: &Section) {
-    let (card, quiet) = (theme::CARD.hex(), theme::QUIET.hex());
+    let html = |text: &String| escape(&printable(text));
     if !section.title.is_empty() {
-        let title = escape(&printable(&section.title));
-        let _ = write!(
-            out,
-            "<p style=\"margin:14px 0 6px;font-size:14px\"><strong>{title}</strong></p>"
-        );
+        card::heading(out, &html(&section.title));
     }
-    let _ = write!(
-        out,
-        "<div style=\"overflow-x:auto\"><table style=\"width:100%;border-collapse:collapse;border:none;margin:0;font-size:12px;color:{}\"><thead><tr style=\"background:{card}\">",
-        theme::TEXT.hex()
-    );
-    let side = |at: usize| {
-        if at < section.words { "left;overflow-wrap:anywhere" } else { "right;white-space:nowrap" }
-    };
-    let cell = "border:none;padding:2px 0 2px 10px";
-    for (at, column) in section.columns.iter().enumerate() {
-        let _ = write!(
-            out,
-            "<th scope=\"col\" style=\"{cell};font-weight:normal;color:{quiet};text-align:{}\">{}</th>",
-            side(at),
-            escape(&printable(column))
-        );
-    }
-    out.push_str("</tr></thead><tbody>");
+    let table = Table { words: section.words, wraps: true };
+    let columns: Vec<String> = section.columns.iter().map(html).collect();
+    table.begin(out, columns.iter().map(String::as_str));
     for row in &section.rows {
-        let _ = write!(out, "<tr style=\"background:{card}\">");
-        for (at, text) in row.iter().enumerate() {
-            let colour = if at > 0 && at < section.words { &quiet } else { "inherit" };
-            let _ = write!(
-                out,
-                "<td style=\"{cell};text-align:{};color:{colour}\">{}</td>",
-                side(at),
-                escape(&printable(text))
-            );
-        }
-        out.push_str("</tr>");
+        let cells: Vec<String> = row.iter().map(html).collect();
+        table.row(out, &cells, false);
     }
-    out.push_str("</tbody></table></div>");
+    table.end(out);
     if !section.note.is_empty() {
-        let _ = write!(
-            out,
-            "<p style=\"margin:4px 0 0 10px;font-size:11px;color:{quiet}\">{}</p>",
-            escape(&printable(&section.note))
-        );
+        table::note_below(out, &html(&section.note));
     }
 }
 

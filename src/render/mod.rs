@@ -7,6 +7,7 @@
 mod axis;
 mod breakdown;
 mod canvas;
+mod card;
 mod chart;
 mod children;
 mod condense;

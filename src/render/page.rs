@@ -7,7 +7,7 @@
 use super::chart::FINE;
 use super::lettering::{clip, escape};
 use super::rows::{self, Budget};
-use super::{children, data, details, forked, fragment, svg, text};
+use super::{card, children, data, details, forked, fragment, svg, text};
 use crate::error::Result;
 use crate::report::Report;
 use std::fmt::Write as _;
@@ -26,7 +26,7 @@ pub(super) fn page(report: &Report) -> Result<String> {
     out.push_str("</section>");
     if !report.tiny && !report.timeline.moments.is_empty() {
         let mut picture = String::new();
-        fragment::image(&mut picture, &svg::timeline(report, FINE)?, &text::alt_text(report));
+        card::image(&mut picture, &svg::timeline(report, FINE)?, &escape(&text::alt_text(report)));
         part(&mut out, "timeline", "Memory over time", &picture);
     }
     if report.table.lines().next().is_some() {
@@ -37,7 +37,7 @@ pub(super) fn page(report: &Report) -> Result<String> {
     if let (Some(root), false) = (&report.icicle, report.tiny) {
         let mut calls = String::new();
         if let Some(picture) = svg::flame(report, FINE)? {
-            fragment::image(&mut calls, &picture, &fragment::flame_words(report));
+            card::image(&mut calls, &picture, &escape(&fragment::flame_words(report)));
         }
         details::calls(&mut calls, root);
         part(&mut out, "flame", "Who held it at the peak", &calls);
