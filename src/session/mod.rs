@@ -11,8 +11,10 @@ mod forked;
 mod ledger;
 mod poll;
 mod recording;
+mod telemetry;
 
 pub use foreign::read_pools;
+pub use telemetry::{begin_cell, end_cell, tell_to, tells};
 pub use recording::{
     Described, Options, Session, collection, collections, enough_collections, is_recording,
 };
@@ -55,7 +57,7 @@ fn live() -> Guard<'static, Option<Live>> {
 
 /// Held across a fork, so that none is locked for ever in the child.
 const LOCKS: fork::Locks =
-    &[&LIVE, &foreign::READER, &foreign::ASK, &forked::LETTERS, &forked::ROLE];
+    &[&LIVE, &telemetry::TELLER, &foreign::READER, &foreign::ASK, &forked::LETTERS, &forked::ROLE];
 
 /// What is done when the process forks.
 const AT_FORK: fork::Handlers = fork::Handlers {
