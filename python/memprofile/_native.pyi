@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import final
 
 __all__ = [
+    "TELEMETRY_FD",
     "AllocatorFigures",
     "Balance",
     "Child",
@@ -21,7 +22,6 @@ __all__ = [
     "Site",
     "SizeClass",
     "SizeTree",
-    "TELEMETRY_FD",
     "Timeline",
     "__version__",
     "begin_cell",

@@ -1,7 +1,7 @@
 """What a kernel's child tells the supervisor: which cell runs, and by the engine what it holds.
 
-The supervisor gives its child a shared-memory segment: an inherited file descriptor, whose number is
-in the environment. Where there is none (any other kernel), nothing here costs anything.
+The supervisor gives its child a shared-memory segment: an inherited file descriptor, whose number
+is in the environment. Where there is none (any other kernel), nothing here costs anything.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def begin() -> None:
 
 def message_of(shell: Shell) -> str:
     """The msg_id of the request that the shell runs now; empty in a terminal."""
-    parent = getattr(shell, "get_parent", dict)() or {}
+    parent: dict[str, dict[str, str]] = getattr(shell, "get_parent", dict)() or {}
     message: str = parent.get("header", {}).get("msg_id", "")
     return message
 

@@ -61,9 +61,7 @@ mod _native {
     #[pymodule_export]
     use super::self_test::stack;
     #[pymodule_export]
-    use super::telemetry::{
-        begin_cell, end_cell, make_segment, read_segment, tell_to, tells,
-    };
+    use super::telemetry::{begin_cell, end_cell, make_segment, read_segment, tell_to, tells};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "the name in Python")]

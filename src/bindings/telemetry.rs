@@ -40,7 +40,10 @@ pub(super) fn make_segment() -> PyResult<i32> {
 
 /// What the process wrote there last.
 #[pyfunction]
-pub(super) fn read_segment(py: Python<'_>, path: std::path::PathBuf) -> PyResult<Option<Py<PyBytes>>> {
+pub(super) fn read_segment(
+    py: Python<'_>,
+    path: std::path::PathBuf,
+) -> PyResult<Option<Py<PyBytes>>> {
     let letter = segment::Reader::new(std::fs::File::open(path)?)?.read()?;
     Ok(letter.map(|letter| PyBytes::new(py, &letter).unbind()))
 }

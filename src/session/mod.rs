@@ -14,10 +14,10 @@ mod recording;
 mod telemetry;
 
 pub use foreign::read_pools;
-pub use telemetry::{begin_cell, end_cell, tell_to, tells};
 pub use recording::{
     Described, Options, Session, collection, collections, enough_collections, is_recording,
 };
+pub use telemetry::{begin_cell, end_cell, tell_to, tells};
 
 use crate::hooks::lock::{ForkLock, Guard};
 use crate::hooks::{self, Callbacks, Noted, Saved, fork};

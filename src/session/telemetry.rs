@@ -173,7 +173,9 @@ impl Teller {
 
     /// A moment.
     fn look(&mut self, now: Option<&Now>, resident: Resident) {
-        let Some((cell, began)) = self.cell.as_mut().filter(|(cell, _)| !cell.ended) else { return };
+        let Some((cell, began)) = self.cell.as_mut().filter(|(cell, _)| !cell.ended) else {
+            return;
+        };
         cell.elapsed = Nanos(began.elapsed().as_nanos() as u64);
         if let Some(now) = now {
             cell.footprint = SignedBytes(now.footprint);

@@ -1,4 +1,4 @@
-"""What a kernel tells the process that started it, by shared memory, while it runs and after its end."""
+"""What a kernel tells whoever started it, by shared memory, while it runs and after its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Told = dict[str, Any]
 MIB = 1 << 20
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """The kernel is gone."""
 
 
@@ -85,18 +85,22 @@ def test_the_cell_that_runs_and_its_end(told: tuple[Kernel, Segment], tmp_path: 
     ran = kernel.run(HOLD.format(size=50 * MIB, flag=str(flag)), on_message=look)
     assert ran.status == "ok"
     cell = seen[0]["cell"]
-    assert not cell["ended"] and cell["label"] == "cell [2]"
+    assert not cell["ended"]
+    assert cell["label"] == "cell [2]"
     assert cell["message"] == ran.message_id
     assert 200 * MIB <= cell["footprint"] <= cell["peak"] < 300 * MIB
     assert seen[0]["anonymous"] <= seen[0]["rss"] < cell["start_rss"] + 300 * MIB
     top = seen[0]["holders"][0]
     where = {"label": "cell [2]", "line": 5, "function": "grow"}
-    assert where.items() <= top["place"].items() and top["bytes"] >= 200 * MIB
+    assert where.items() <= top["place"].items()
+    assert top["bytes"] >= 200 * MIB
     moments = seen[0]["moments"]
-    assert moments == sorted(moments) and moments[-1][1] >= 150 * MIB
+    assert moments == sorted(moments)
+    assert moments[-1][1] >= 150 * MIB
 
     end = segment.now()["cell"]
-    assert end["ended"] and end["message"] == cell["message"]
+    assert end["ended"]
+    assert end["message"] == cell["message"]
     kernel.run_ok("x = 1")
     assert segment.now()["cell"]["message"] not in ("", cell["message"])
 
@@ -110,13 +114,14 @@ def test_what_was_told_is_there_after_a_kill(told: tuple[Kernel, Segment], tmp_p
             while segment.now()["cell"]["footprint"] < 40 * MIB:
                 pass
             os.kill(pid, 9)
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         kernel.run(HOLD.format(size=10 * MIB, flag=str(tmp_path / "never")), on_message=kill)
     last = segment.now()
     assert last["process"] == pid
-    assert not last["cell"]["ended"] and last["cell"]["footprint"] >= 40 * MIB
+    assert not last["cell"]["ended"]
+    assert last["cell"]["footprint"] >= 40 * MIB
     assert last["holders"][0]["place"]["line"] == 5
 
 
@@ -131,13 +136,14 @@ def test_children_do_not_write_and_do_not_inherit(told: tuple[Kernel, Segment]) 
         "    native.end_cell()\n"
         "    os._exit(0)\n"
         "os.waitpid(pid, 0)\n"
-        "listing = 'import os; print([os.readlink(f\"/proc/self/fd/{n}\") for n in range(3, 40)"
+        'listing = \'import os; print([os.readlink(f"/proc/self/fd/{n}") for n in range(3, 40)'
         ' if os.path.lexists(f"/proc/self/fd/{n}")])\'\n'
         "print(subprocess.run([sys.executable, '-c', listing], capture_output=True, text=True,"
         " close_fds=False).stdout, 'MEMPROFILE_TELEMETRY_FD' in os.environ)\n"
     )
     printed = ran.stream("stdout")
-    assert "memprofile" not in printed and "False" in printed, printed
+    assert "memprofile" not in printed, printed
+    assert "False" in printed
     assert segment.now()["cell"]["message"] == ran.message_id
 
 
@@ -159,4 +165,5 @@ def test_a_descriptor_of_nobody_is_said_and_left_alone(number: str) -> None:
         text=True,
     )
     assert done.stdout.endswith("still there\n"), done
-    assert "restart the kernel" in done.stderr and number in done.stderr
+    assert "restart the kernel" in done.stderr
+    assert number in done.stderr
