@@ -290,7 +290,7 @@ class Diff:
     @property
     def lines(self) -> list[DiffLine]: ...
     def to_line(self) -> str: ...
-    def to_text(self, top: int) -> str: ...
+    def to_text(self, top: int, width: int) -> str: ...
     def to_html(self, top: int) -> str: ...
 
 @final
@@ -348,7 +348,8 @@ class Profile:
     ledger: Ledger | None
 
     def to_json(self) -> str: ...
-    def to_text(self, top: int, color: bool) -> str: ...
+    def to_text(self, top: int, width: int, color: bool) -> str:
+        """The report as text of ``width`` columns, but never less than 60."""
     def to_line(self) -> str:
         """The verdict as one line of plain text."""
     def to_html(self, top: int) -> str:
@@ -362,12 +363,16 @@ class Profile:
     def diff(self, other: Profile) -> Diff:
         """What changed from this profile to the other."""
     def to_svg(self, top: int) -> str: ...
-    def to_png(self, top: int, largest: int = ...) -> tuple[bytes, int, int]:
-        """A PNG at twice the resolution, with the width and height to show it at.
+    def to_png(self, top: int) -> bytes:
+        """A PNG at twice the resolution, of at most 60 kB."""
+    def bundle(
+        self, top: int, forms: tuple[bool, bool, bool], width: int, color: bool
+    ) -> tuple[str | None, str | None, tuple[bytes, int, int, str] | None]:
+        """Text, HTML and PNG as far as ``forms`` asks for them, together of at most 100 kB.
 
-        It has at most ``largest`` bytes, and never more than 60 kB.
+        With the PNG come the width and height to show it at, in CSS pixels, and what it shows, in
+        words.
         """
-    def alt_text(self) -> str: ...
 
 @final
 class SizeTree:
