@@ -83,8 +83,8 @@ pub struct Callbacks {
     pub moving: fn(address: usize, object: bool) -> Saved,
     /// That `realloc` failed: the block is where it was.
     pub stayed: fn(address: usize, saved: Saved),
-    /// CPython took an arena (positive) or gave one back (negative), in bytes.
-    pub arena: fn(bytes: i64),
+    /// CPython took an arena (positive) or is about to give one back (negative), in bytes.
+    pub arena: fn(address: usize, bytes: i64),
     /// Anonymous memory was mapped for writing.
     pub mapped: fn(Noted) -> Option<Draw>,
     /// Addresses are about to be unmapped.

@@ -359,11 +359,11 @@ impl Recorder {
     }
 
     /// CPython took an arena or gave one back.
-    pub fn arena(&mut self, bytes: i64, now: u64) {
+    pub fn arena(&mut self, address: usize, bytes: i64, now: u64) {
         if bytes < 0 {
             self.leave_peak();
         }
-        self.footprint.add_arena(bytes);
+        self.footprint.add_arena(address, bytes);
         self.look(now);
     }
 

@@ -329,8 +329,8 @@ const CALLBACKS: Callbacks = Callbacks {
             live.recorder.undo_free(freed, now, &mut OwnMemory);
         });
     },
-    arena: |bytes| {
-        with_live(VISIBLE, Cost::OfCounting, |live, now| live.recorder.arena(bytes, now));
+    arena: |address, bytes| {
+        with_live(VISIBLE, Cost::OfCounting, |live, now| live.recorder.arena(address, bytes, now));
     },
     mapped: |noted| {
         with_own_stack(|stack| {

@@ -136,13 +136,15 @@ struct Look {
 /// Growth of the resident set that is worth a look.
 const GROWTH: u64 = 256 << 10;
 
-/// A look may take this share of the time: it waits as many times as long as the last one took.
+/// A look may take this share of the time: it waits as many times as long as the last one took. In the
+/// thread's own time: on a busy machine a look that was interrupted would else be the last.
 const PATIENCE: u32 = 200;
 
 /// How much of the large blocks and of the regions is in use, if that may have changed: the resident set
 /// is another one, or there are new blocks, which may lie in pages that are resident since before the
 /// recording. Without the lock: a block that is gone by now is passed over by the recorder.
 fn look(rss: Bytes, now: Instant) -> (Vec<(usize, u64, u64)>, Option<foreign::Found>) {
+    let began = reentrancy::thread_time();
     let mut last = unpoisoned(&LOOKED);
     let mut blocks = last.as_ref().map_or(0, |last| last.blocks);
     let partial = {
@@ -165,7 +167,8 @@ fn look(rss: Bytes, now: Instant) -> (Vec<(usize, u64, u64)>, Option<foreign::Fo
         .map(|(start, size)| (start, size, residency::resident(start, size as usize) as u64))
         .collect();
     let regions = foreign::look();
-    *last = Some(Look { at: now, cost: now.elapsed(), rss, blocks });
+    let cost = Duration::from_nanos(reentrancy::thread_time().saturating_sub(began));
+    *last = Some(Look { at: now, cost, rss, blocks });
     (found, regions)
 }
 
