@@ -20,6 +20,7 @@ pub mod asking;
 pub mod elf;
 pub mod fork;
 pub mod heap;
+mod latest;
 pub mod letterbox;
 pub mod lock;
 #[cfg(native_hooks)]
@@ -31,6 +32,7 @@ pub mod quiet_thread;
 pub mod reaped;
 pub mod reentrancy;
 pub mod residency;
+pub mod segment;
 
 use crate::profile::Allocator;
 use std::sync::OnceLock;

@@ -8,7 +8,7 @@
 //! `os.fork`. So the thread comes back when the main thread is seen to have left that call, or, where
 //! that cannot be seen, at the first sample a little later.
 
-use super::{OWN_PEAK, children, foreign, live, with_own_stack};
+use super::{OWN_PEAK, children, foreign, live, telemetry, with_own_stack};
 use crate::hooks::{own_bytes, quiet_thread, reentrancy, residency};
 #[cfg(feature = "python")]
 use crate::interpreter::pending::Pending;
@@ -108,8 +108,10 @@ fn read() {
         live.recorder.touched(&blocks, live.now);
         foreign::tell(&mut live.recorder, regions, resident, live.now);
         live.recorder.poll(bytes.0, live.now);
+        live.changed();
         live.spent += entered.elapsed().as_nanos() as u64;
     }
+    telemetry::tell(resident);
     foreign::want_reading();
     let looked = Instant::now();
     children::look();
