@@ -187,3 +187,12 @@ def test_a_handout_tells_no_answers(tmp_path):
         for cell in code(course.read(path)):
             assert cell.outputs == []
     assert (tmp_path / "checks.py").exists()
+
+
+def test_a_handout_keeps_what_was_answered(tmp_path, capsys):
+    course.handout(tmp_path)
+    given = course.answered(lesson(LESSONS[0]), {"freed-by-del": "freed = 5_000_000"})
+    nbformat.write(given, tmp_path / LESSONS[0])
+    course.handout(tmp_path)
+    assert course.answers(course.read(tmp_path / LESSONS[0]))["freed-by-del"] == "freed = 5_000_000"
+    assert LESSONS[0] in capsys.readouterr().out
