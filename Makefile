@@ -12,7 +12,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 SUITES = $(wildcard tests/python tests/engine tests/objects tests/notebooks tests/browser tests/docs \
            tests/conformance/test_cpython.py)
-SOURCES := $(shell find src python build.rs Cargo.toml Cargo.lock pyproject.toml README.md \
+SOURCES := $(shell find src python kernel-spec build.rs Cargo.toml Cargo.lock pyproject.toml README.md \
              -type f -not -name '*.pyc')
 
 # The first CPython that can build us and make an environment.

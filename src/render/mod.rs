@@ -12,6 +12,7 @@ mod chart;
 mod children;
 mod condense;
 mod data;
+mod death;
 mod details;
 mod diff;
 mod forked;
@@ -29,6 +30,7 @@ mod table;
 mod text;
 mod theme;
 
+pub use death::{death_html, death_text};
 pub use listing::{listing_html, listing_text, ways_svg};
 pub use png::Png;
 
