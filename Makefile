@@ -81,6 +81,7 @@ test-cpythons:
 	@tests/cpythons/run
 
 conformance: $(VENV)/.conformance $(VENV)/.memprofile $(VENV)-oldest/.memprofile
+	@tests/conformance/valgrind --install
 	$(call say,'The tests of CPython with numpy and pandas with the hooks on')
 	$(PY) -m pytest tests/conformance --durations=0
 	$(call say,'The tests of notebooks with the oldest IPython that we serve')

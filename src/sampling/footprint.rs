@@ -39,6 +39,8 @@ pub struct Parts {
     pub blocks: i64,
     /// Of allocators that no hook sees.
     pub foreign: i64,
+    /// Of the blocks those of malloc, in use or not.
+    pub native: i64,
 }
 
 impl Footprint {
@@ -114,6 +116,7 @@ impl Footprint {
             arenas: self.arenas - objects,
             blocks: self.native + self.mapped,
             foreign: self.foreign,
+            native: self.native,
         }
     }
 

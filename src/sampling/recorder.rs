@@ -341,6 +341,11 @@ impl Recorder {
         self.moving = 0;
     }
 
+    /// The largest footprint so far.
+    pub fn peak(&self) -> i64 {
+        self.peak
+    }
+
     /// The footprint now.
     pub(super) fn bytes(&self) -> i64 {
         self.footprint.bytes() - (self.large.untouched() + self.moving) as i64

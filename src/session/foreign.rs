@@ -209,6 +209,7 @@ pub fn read_pools(readings: &[Reading], here: bool) {
             let origin = here.then(|| live.origin(stack));
             live.recorder.read_pools(readings, origin, live.now);
         }
+        live.changed();
         READ.store(live.now, Relaxed);
         live.spent += entered.elapsed().as_nanos() as u64;
     });

@@ -40,6 +40,8 @@ struct Live {
     collections: Vec<Collection>,
     collection_count: u64,
     collecting_since: Option<u64>,
+    /// The largest footprint so far, and what malloc had taken from the kernel then.
+    heap_at_peak: (i64, Option<i64>),
 }
 
 static LIVE: ForkLock<Option<Live>> = ForkLock::new(None);
@@ -89,6 +91,15 @@ impl Live {
             collections: Vec::with_capacity(recording::ROOM_FOR_COLLECTIONS),
             collection_count: 0,
             collecting_since: None,
+            heap_at_peak: (0, hooks::heap::taken_by_malloc()),
+        }
+    }
+
+    /// To be called when the footprint may have changed.
+    fn changed(&mut self) {
+        let peak = self.recorder.peak();
+        if peak != self.heap_at_peak.0 {
+            self.heap_at_peak = (peak, hooks::heap::taken_by_malloc());
         }
     }
 
@@ -119,12 +130,15 @@ fn with_live<T>(bytes: u64, cost: Cost, change: impl FnOnce(&mut Live, u64) -> T
     } else {
         live.visits = live.visits.wrapping_add(1);
         if live.visits % TIMED != 0 {
-            return Some(change(live, live.now));
+            let result = change(live, live.now);
+            live.changed();
+            return Some(result);
         }
         u64::from(TIMED)
     };
     live.now = live.nanos(Instant::now());
     let result = change(live, live.now);
+    live.changed();
     let left = live.nanos(Instant::now());
     let visit = left - live.now + OUTSIDE;
     if visit > LONG {
