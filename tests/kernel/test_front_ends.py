@@ -6,8 +6,10 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +41,8 @@ def test_jupyter_kernel_test_finds_what_it_finds_of_a_stock_kernel():
 
 def notebook(*cells: str) -> nbformat.NotebookNode:
     document = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    document.metadata["kernelspec"] = {"name": "memprofile", "display_name": "Python 3 (memprofile)"}
+    spec = {"name": "memprofile", "display_name": "Python 3 (memprofile)", "language": "python"}
+    document.metadata["kernelspec"] = spec
     return document
 
 
@@ -119,23 +122,23 @@ def test_the_console_runs_and_interrupts_and_leaves():
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """A Jupyter server; its address and token."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     token = secrets.token_hex()
     folder = tmp_path_factory.mktemp("server")
     command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"]
-    command += ["--ServerApp.port=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]
+    command += ["--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
+    command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]
     environment = {**os.environ, "JUPYTER_RUNTIME_DIR": str(folder / "runtime")}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        for line in process.stderr:
-            if "127.0.0.1" in line and "token" in line:
-                break
-        address = line.split("//")[1].split("/")[0]
+        while "is running at" not in (line := process.stderr.readline()):
+            assert line, "the server did not start"
         # Whatever it says later is read, so that it never waits for us.
-        import threading
-
         reader = threading.Thread(target=process.stderr.read)
         reader.start()
-        yield address, token
+        yield f"127.0.0.1:{port}", token
         process.send_signal(signal.SIGTERM)
         process.wait(TIMEOUT)
         reader.join()
