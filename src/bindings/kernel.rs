@@ -25,8 +25,9 @@ pub(super) fn run_kernel(
 #[pyfunction]
 pub(super) fn end_with_parent(parent: i32) -> PyResult<()> {
     #[cfg(target_os = "linux")]
-    return crate::kernel::end_with_parent(parent)
-        .map_err(|error| MemprofileError::new_err(format!("the kernel cannot be followed: {error}")));
+    return crate::kernel::end_with_parent(parent).map_err(|error| {
+        MemprofileError::new_err(format!("the kernel cannot be followed: {error}"))
+    });
     #[cfg(not(target_os = "linux"))]
     {
         let _ = parent;

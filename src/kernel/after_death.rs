@@ -1,5 +1,6 @@
 //! What is done when the child is gone: who waits gets an answer, and another child is started.
 
+use super::black_box;
 use super::child::Child;
 use super::death;
 use super::faults;
@@ -46,14 +47,19 @@ impl Relay {
             let idle = self.requests.last_count() == 0 && !self.requests.is_running();
             let early = !self.state.ready || idle && self.state.is_young();
             self.failures = if early { self.failures + 1 } else { 0 };
-            if self.failures == MOST_FAILURES || early && self.generation == 1 && !self.state.ready {
-                eprintln!("memprofile kernel: Python {} before it could be used", death::words(status));
+            if self.failures == MOST_FAILURES || early && self.generation == 1 && !self.state.ready
+            {
+                eprintln!(
+                    "memprofile kernel: Python {} before it could be used",
+                    death::words(status)
+                );
                 return Ok(Some(status.code().filter(|code| *code != 0).unwrap_or(1)));
             }
         }
         if self.state.ready {
             self.answer_all(status);
         }
+        self.child.forget();
         self.generation += 1;
         self.child = Child::start(&self.context, &self.launch, &self.folder, self.generation)
             .map_err(|e| failed("start Python again", e))?;
@@ -78,7 +84,7 @@ impl Relay {
             first &= request.cell.is_none();
             match request.cell.as_ref().filter(|_| ran) {
                 Some(cell) => {
-                    let death = self.explain(status, Some(cell));
+                    let death = self.explain(status, Some((&request, cell)));
                     told |= self.fail(&request, cell, &death, count);
                 }
                 None => self.reply(&request, &json!({ "status": "aborted" })),
@@ -93,14 +99,21 @@ impl Relay {
     }
 
     /// All that we know of the end.
-    fn explain(&self, status: ExitStatus, cell: Option<&Cell>) -> Death {
-        let mut death = death::explained(status, &self.out_of_memory, cell.is_some());
-        let Some(cell) = cell else { return death };
+    fn explain(&self, status: ExitStatus, ran: Option<(&Request, &Cell)>) -> Death {
+        let mut death = death::explained(status, &self.out_of_memory, ran.is_some());
+        let Some((request, cell)) = ran else { return death };
+        death.curve = self.memory.curve();
+        if let Some(told) = self.child.told() {
+            black_box::add(&mut death, &told, request.id(), &cell.code);
+        }
         if death::is_crash(status) {
             let text = std::fs::read(self.child.folder().join(faults::FILE)).unwrap_or_default();
-            death.places = faults::places(&String::from_utf8_lossy(&text), &cell.code);
+            let places = faults::places(&String::from_utf8_lossy(&text), &cell.code);
+            // Python's own word is of the very moment.
+            if !places.is_empty() {
+                death.places = places;
+            }
         }
-        death.curve = self.memory.curve();
         death
     }
 

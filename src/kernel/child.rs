@@ -3,7 +3,11 @@
 use super::connection::Connection;
 use super::private_folder::{self, PrivateFolder};
 use super::sockets;
-use rustix::process::{Pid, PidfdFlags, Signal, getpgrp, getpid, kill_process_group, pidfd_open, pidfd_send_signal};
+use crate::hooks::segment::{self, Reader};
+use crate::profile::telemetry::{Telemetry, VARIABLE};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, getpgrp, getpid, kill_process_group, pidfd_open, pidfd_send_signal,
+};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -40,6 +44,8 @@ pub struct Child {
     /// Outputs.
     pub iopub: Socket,
     monitors: Vec<Socket>,
+    /// What it tells of itself; `None` where the system has no memory of that kind.
+    telemetry: Option<Reader>,
     process: std::process::Child,
     pidfd: OwnedFd,
     folder: PathBuf,
@@ -80,24 +86,39 @@ impl Child {
         let stdin = socket(SocketType::DEALER, private.stdin_port)?;
         let iopub = socket(SocketType::SUB, private.iopub_port)?;
         iopub.set_subscribe(b"")?;
-        let (program, arguments) = launch
-            .command
-            .split_first()
-            .ok_or_else(|| io::Error::other("no command was given"))?;
-        let process = Command::new(program)
-            .args(arguments)
-            .arg("-f")
-            .arg(&file)
-            // ipykernel ends when this is no longer its parent.
-            .env("JPY_PARENT_PID", std::process::id().to_string())
-            .spawn()?;
+        let (program, arguments) =
+            launch.command.split_first().ok_or_else(|| io::Error::other("no command was given"))?;
+        let mut command = Command::new(program);
+        command.args(arguments).arg("-f").arg(&file);
+        // ipykernel ends when this is no longer its parent.
+        command.env("JPY_PARENT_PID", std::process::id().to_string());
+        let telemetry = segment::create().and_then(|segment| {
+            command.env(VARIABLE, segment.as_raw_fd().to_string());
+            Reader::new(segment)
+        });
+        if let Err(error) = &telemetry {
+            eprintln!("memprofile kernel: reports after a crash will say less: {error}");
+        }
+        let process = command.spawn()?;
         let pidfd = pidfd_open(pid(&process)?, PidfdFlags::empty())?;
-        Ok(Child { shell, control, stdin, iopub, monitors, process, pidfd, folder })
+        let telemetry = telemetry.ok();
+        Ok(Child { shell, control, stdin, iopub, monitors, telemetry, process, pidfd, folder })
     }
 
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// What it has told of itself last, also when it is gone.
+    pub fn told(&self) -> Option<Telemetry> {
+        let letter = self.telemetry.as_ref()?.read().ok()??;
+        Telemetry::from_letter(&letter).filter(|told| told.process == self.pid())
+    }
+
+    /// No more is asked of it. The next child must not inherit what this one writes to.
+    pub fn forget(&mut self) {
+        self.telemetry = None;
     }
 
     /// Where its connection file is.
@@ -136,7 +157,9 @@ impl Child {
     pub fn end(&mut self, patience: Duration) -> io::Result<ExitStatus> {
         self.signal(Signal::TERM)?;
         let deadline = Instant::now() + patience;
-        while zmq::poll(&mut [self.gone()], milliseconds_until(deadline)) == Err(zmq::Error::EINTR) {}
+        while zmq::poll(&mut [self.gone()], milliseconds_until(deadline)) == Err(zmq::Error::EINTR)
+        {
+        }
         self.signal(Signal::KILL)?;
         self.wait()
     }
@@ -146,7 +169,8 @@ impl Child {
         let deadline = Instant::now() + LAST_WORDS;
         let mut open: Vec<&Socket> = self.monitors.iter().collect();
         while !open.is_empty() && Instant::now() < deadline {
-            let mut items: Vec<PollItem<'_>> = open.iter().map(|m| m.as_poll_item(POLLIN)).collect();
+            let mut items: Vec<PollItem<'_>> =
+                open.iter().map(|m| m.as_poll_item(POLLIN)).collect();
             if zmq::poll(&mut items, milliseconds_until(deadline)).is_err() {
                 return;
             }
@@ -163,7 +187,10 @@ impl Drop for Child {
         if let Ok(None) = self.process.try_wait()
             && let Err(error) = self.process.kill().and_then(|()| self.process.wait())
         {
-            eprintln!("memprofile kernel: process {} could not be ended: {error}", self.process.id());
+            eprintln!(
+                "memprofile kernel: process {} could not be ended: {error}",
+                self.process.id()
+            );
         }
         while self.monitors.iter().any(|monitor| sockets::receive(monitor).is_some()) {}
         private_folder::remove(&self.folder);
@@ -171,7 +198,10 @@ impl Drop for Child {
 }
 
 fn pid(process: &std::process::Child) -> io::Result<Pid> {
-    i32::try_from(process.id()).ok().and_then(Pid::from_raw).ok_or_else(|| io::Error::other("no process id"))
+    i32::try_from(process.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| io::Error::other("no process id"))
 }
 
 /// For a poll: at least what is left, so that the deadline has passed when it returns.

@@ -57,14 +57,17 @@ fn sha256() -> String {
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").field("shell", &self.endpoint(self.shell_port)).finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("shell", &self.endpoint(self.shell_port))
+            .finish_non_exhaustive()
     }
 }
 
 impl Connection {
     /// Reads the file that Jupyter wrote for this kernel.
     pub fn read(path: &Path) -> Result<Connection> {
-        let wrong = |reason: String| Error::ConnectionFile { path: path.display().to_string(), reason };
+        let wrong =
+            |reason: String| Error::ConnectionFile { path: path.display().to_string(), reason };
         let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
         Connection::parse(&text).map_err(wrong)
     }
@@ -72,16 +75,19 @@ impl Connection {
     /// The same from its text; the error is a reason that holds no part of the text.
     pub fn parse(text: &str) -> std::result::Result<Connection, String> {
         // serde's own message would quote the value that it stumbled over, which may be the key.
-        let found: Connection = serde_json::from_str(text)
-            .map_err(|e| format!("not a connection file, line {} column {}", e.line(), e.column()))?;
+        let found: Connection = serde_json::from_str(text).map_err(|e| {
+            format!("not a connection file, line {} column {}", e.line(), e.column())
+        })?;
         if found.curve_publickey.is_some() || found.curve_secretkey.is_some() {
             return Err("it asks for CURVE encryption, which this kernel does not speak; take \
                         supported_encryption out of the kernel's kernel.json"
                 .to_owned());
         }
         if found.signature_scheme != sha256() {
-            return Err("its signature_scheme is not hmac-sha256; set Session.signature_scheme to that"
-                .to_owned());
+            return Err(
+                "its signature_scheme is not hmac-sha256; set Session.signature_scheme to that"
+                    .to_owned(),
+            );
         }
         Ok(found)
     }

@@ -53,10 +53,13 @@ pub fn explained(status: ExitStatus, memory: &OutOfMemory, in_cell: bool) -> Dea
     }
 }
 
-/// The error's value: the report in one line.
+/// The error's value: the report in a line.
 pub fn error_value(death: &Death) -> String {
-    let place = death.places.first().map_or_else(String::new, |Stand { label, .. }| format!(", at {label}"));
-    format!("{}{place}. {} {}", death.headline, death.cause, death.next)
+    let place = death
+        .places
+        .first()
+        .map_or_else(String::new, |Stand { label, .. }| format!(", at {label}"));
+    format!("{}{place}. {}", death.headline, death.next)
 }
 
 fn name(signal: i32) -> String {
@@ -69,7 +72,8 @@ fn whose_limit(whose: Whose) -> String {
             "Its control group, which a container or a batch job is, may take {limit}, and that was used up."
         ),
         Whose::Group(None) => {
-            "What its control group, which a container or a batch job is, may take was used up.".to_owned()
+            "What its control group, which a container or a batch job is, may take was used up."
+                .to_owned()
         }
         Whose::Machine(Some(all)) => format!("The machine's memory, {all} in all, was used up."),
         Whose::Machine(None) => "The machine's memory was used up.".to_owned(),
@@ -81,7 +85,7 @@ fn by_signal(signal: i32) -> (String, String) {
     let (what, cause) = match signal {
         SIGKILL => (
             "Python was killed from outside",
-            "The kernel has ended no process for want of memory meanwhile: somebody sent the signal, as kill -9, a batch system or a container's manager does.",
+            "Linux has ended no process for want of memory meanwhile: somebody sent the signal, as kill -9, a batch system or a container's manager does.",
         ),
         SIGSEGV => (crashed, "A C extension, or ctypes, touched memory that is not its own."),
         SIGBUS => (

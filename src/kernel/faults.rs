@@ -52,7 +52,8 @@ pub fn places(text: &str, cell: &str) -> Vec<Stand> {
 }
 
 fn stand(frame: &Frame<'_>, running: Option<&str>, cell: &str) -> Stand {
-    let line_of = |text: &str| text.lines().nth(frame.line.wrapping_sub(1)).map(|l| l.trim().to_owned());
+    let line_of =
+        |text: &str| text.lines().nth(frame.line.wrapping_sub(1)).map(|l| l.trim().to_owned());
     let within = match frame.function {
         "<module>" => String::new(),
         function => format!(" in {function}"),
@@ -65,7 +66,9 @@ fn stand(frame: &Frame<'_>, running: Option<&str>, cell: &str) -> Stand {
         let label = format!("line {} of an earlier cell{within}", frame.line);
         return Stand { label, source: String::new() };
     }
-    let name = Path::new(frame.file).file_name().map_or_else(|| frame.file.into(), |n| n.to_string_lossy());
+    let name = Path::new(frame.file)
+        .file_name()
+        .map_or_else(|| frame.file.into(), |n| n.to_string_lossy());
     let source = std::fs::read_to_string(frame.file).ok().and_then(|text| line_of(&text));
     Stand { label: format!("{name}:{}{within}", frame.line), source: source.unwrap_or_default() }
 }

@@ -53,7 +53,8 @@ impl Author {
             "date": humantime::format_rfc3339_micros(SystemTime::now()).to_string(),
             "version": VERSION,
         });
-        let [header, content] = [header, content.clone()].map(|value| value.to_string().into_bytes());
+        let [header, content] =
+            [header, content.clone()].map(|value| value.to_string().into_bytes());
         let parent = parent.unwrap_or(b"{}");
         let signature = self.signer.sign([&header, parent, b"{}", &content]);
         let mut frames: Vec<Vec<u8>> = identities.iter().map(|i| i.as_ref().to_vec()).collect();
@@ -91,7 +92,12 @@ mod tests {
         let mut author = Author::new(Signer::new("key")).expect("a session");
         let mut id = || {
             let frames = author.publish("status", None, &json!({}));
-            Envelope::open(&frames).expect("a message").header().expect("a header").msg_id.into_owned()
+            Envelope::open(&frames)
+                .expect("a message")
+                .header()
+                .expect("a header")
+                .msg_id
+                .into_owned()
         };
         assert_ne!(id(), id());
     }

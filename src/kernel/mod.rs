@@ -18,6 +18,7 @@
 //! - Each request gets one reply, the child's or ours.
 
 mod after_death;
+mod black_box;
 mod child;
 mod connection;
 mod death;

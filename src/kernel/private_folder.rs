@@ -32,8 +32,11 @@ impl PrivateFolder {
     fn make_in(base: &Path) -> io::Result<PrivateFolder> {
         remove_abandoned(base);
         loop {
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(io::Error::other)?;
-            let path = base.join(format!("{PREFIX}{}-{:08x}", std::process::id(), now.subsec_nanos()));
+            let now = SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .map_err(io::Error::other)?;
+            let path =
+                base.join(format!("{PREFIX}{}-{:08x}", std::process::id(), now.subsec_nanos()));
             match DirBuilder::new().mode(0o700).create(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 made => made?,
@@ -101,7 +104,8 @@ mod tests {
     use super::*;
 
     fn base(name: &str) -> PathBuf {
-        let path = std::env::temp_dir().join(format!("memprofile-test-{name}-{}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("memprofile-test-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).expect("a folder for the test");
         path
     }

@@ -113,7 +113,8 @@ impl Relay {
         let folder = PrivateFolder::make().map_err(|e| failed("make a private folder", e))?;
         let file_name = connection_file.file_name().map(ToOwned::to_owned).unwrap_or_default();
         let launch = Launch { command, file_name, connection };
-        let child = Child::start(&context, &launch, &folder, 1).map_err(|e| failed("start Python", e))?;
+        let child =
+            Child::start(&context, &launch, &folder, 1).map_err(|e| failed("start Python", e))?;
         Ok(Relay {
             context,
             front,
@@ -177,7 +178,8 @@ impl Relay {
         let nudge = (!self.state.ready).then_some(self.state.nudge);
         let busy = self.requests.silent_until().filter(|_| self.state.ready);
         let look = self.requests.is_running().then(|| self.memory.due());
-        let timeout = nudge.into_iter().chain(busy).chain(look).min().map_or(-1, milliseconds_until);
+        let timeout =
+            nudge.into_iter().chain(busy).chain(look).min().map_or(-1, milliseconds_until);
         let (child, front) = (&self.child, &self.front);
         let mut items = vec![self.parent.gone(), child.gone(), self.signals.end()];
         let sockets = [&child.iopub, &child.stdin, &child.shell, &child.control];
@@ -203,7 +205,8 @@ impl Relay {
             if let Some(parent) = requests.take_begun()
                 && let Some(death) = notice.take()
             {
-                let shown = author.publish("display_data", Some(&parent), &after_death::shown(&death));
+                let shown =
+                    author.publish("display_data", Some(&parent), &after_death::shown(&death));
                 send(&front.iopub, shown);
             }
         });
@@ -271,7 +274,8 @@ impl Relay {
         match (channel, &*header.msg_type) {
             (Channel::Control, "interrupt_request") => {
                 let asked = envelope.parts[0].to_vec();
-                let identities: Vec<Vec<u8>> = envelope.identities.iter().map(|i| i.to_vec()).collect();
+                let identities: Vec<Vec<u8>> =
+                    envelope.identities.iter().map(|i| i.to_vec()).collect();
                 return self.interrupt(&identities, &asked);
             }
             (_, "shutdown_request") => self.shutdown = true,
@@ -287,7 +291,9 @@ impl Relay {
     fn drop_message(&mut self, fault: Fault) {
         self.dropped += 1;
         if self.dropped == 1 {
-            eprintln!("memprofile kernel: dropped a message that {fault}; others will only be counted");
+            eprintln!(
+                "memprofile kernel: dropped a message that {fault}; others will only be counted"
+            );
         }
     }
 

@@ -83,6 +83,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// Its `msg_id`.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Whether its reply has gone.
     pub fn is_replied(&self) -> bool {
         self.replied

@@ -56,7 +56,8 @@ impl OutOfMemory {
     /// `None` where it has not, or does not say. The process itself need not have been it.
     pub fn seen(&self) -> Option<Whose> {
         let now = Counts::now(self.group.as_ref());
-        let grown = |of: fn(&Counts) -> Option<u64>| of(&now).zip(of(&self.before)).map(|(a, b)| a > b);
+        let grown =
+            |of: fn(&Counts) -> Option<u64>| of(&now).zip(of(&self.before)).map(|(a, b)| a > b);
         let anywhere = grown(|c| c.ended_at_all) == Some(true);
         match grown(|c| c.ended_in_group) {
             Some(false) => None,
@@ -82,7 +83,8 @@ fn machine() -> Option<Bytes> {
 /// The resident set size of a process; `None` when it is gone.
 pub fn resident(pid: u32) -> Option<Bytes> {
     let text = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-    Some(Bytes(text.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()? * PAGE)).filter(|b| b.0 > 0)
+    Some(Bytes(text.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()? * PAGE))
+        .filter(|b| b.0 > 0)
 }
 
 impl Group {
@@ -179,14 +181,16 @@ mod tests {
         fs::write(root.join("a/b/memory.events"), "oom 1\noom_kill 1\noom_group_kill 0\n")
             .expect("it can be written");
         assert_eq!(watched.seen(), Some(Whose::Group(Some(Bytes(1 << 30)))));
-        fs::write(root.join("a/b/memory.events"), "oom 0\noom_kill 1\n").expect("it can be written");
+        fs::write(root.join("a/b/memory.events"), "oom 0\noom_kill 1\n")
+            .expect("it can be written");
         assert!(matches!(watched.seen(), Some(Whose::Machine(Some(_)))));
         fs::remove_dir_all(root).expect("it is there");
     }
 
     #[test]
     fn a_container_sees_its_own_group_at_the_root() {
-        let files = [("memory/memory.oom_control", "oom_kill 4\n"), ("memory/memory.failcnt", "7\n")];
+        let files =
+            [("memory/memory.oom_control", "oom_kill 4\n"), ("memory/memory.failcnt", "7\n")];
         let root = tree("container", &files);
         let watched = watched(&root, "9:name=systemd:/\n4:memory:/docker/abc\n0::/\n");
         assert_eq!(watched.before.ended_in_group, Some(4));

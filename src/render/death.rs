@@ -23,7 +23,8 @@ const LONGEST: usize = 110;
 
 /// The report as plain text.
 pub fn death_text(death: &Death) -> String {
-    let mut out = vec![death.headline.clone(), death.cause.clone(), memory(death), death.next.clone()];
+    let mut out =
+        vec![death.headline.clone(), death.cause.clone(), memory(death), death.next.clone()];
     for stand in &death.places {
         out.push(format!("  {}  {}", stand.label, clip(stand.source.trim(), LONGEST)));
     }
@@ -32,7 +33,8 @@ pub fn death_text(death: &Death) -> String {
         out.extend(death.holders.iter().map(|(line, bytes)| format!("{bytes:>10}  {line}")));
     }
     let lines: Vec<String> = out.iter().map(|line| printable(line)).collect();
-    let mut text = lines.iter().filter(|line| !line.trim().is_empty()).cloned().collect::<Vec<_>>().join("\n");
+    let mut text =
+        lines.iter().filter(|line| !line.trim().is_empty()).cloned().collect::<Vec<_>>().join("\n");
     text.push('\n');
     text
 }
@@ -55,9 +57,12 @@ pub fn death_html(death: &Death) -> Result<String> {
     sentence(&mut out, &death.next);
     if !death.places.is_empty() {
         card::heading(&mut out, "Where it was");
-        out.push_str("<pre style=\"margin:0;font-size:12px;line-height:1.5;white-space:pre-wrap\">");
+        out.push_str(
+            "<pre style=\"margin:0;font-size:12px;line-height:1.5;white-space:pre-wrap\">",
+        );
         for (at, stand) in death.places.iter().enumerate() {
-            let line = format!("{}  {}", html(&stand.label), html(&clip(stand.source.trim(), LONGEST)));
+            let line =
+                format!("{}  {}", html(&stand.label), html(&clip(stand.source.trim(), LONGEST)));
             let _ = if at == 0 {
                 writeln!(out, "<strong>{}</strong>", line.trim_end())
             } else {
@@ -73,7 +78,7 @@ pub fn death_html(death: &Death) -> Result<String> {
     card::facts(&mut out, &html(&memory(death)));
     if !death.holders.is_empty() {
         card::heading(&mut out, HOLDERS);
-        let table = Table { words: 1, wraps: true };
+        let table = Table { words: 1, wraps: true, fits: false };
         table.begin(&mut out, ["line", "held"]);
         for (line, bytes) in &death.holders {
             table.row(&mut out, &[html(line), bytes.to_string()], false);
@@ -180,7 +185,14 @@ mod tests {
     #[test]
     fn both_forms_say_it_all() {
         let (text, html) = (death_text(&death()), death_html(&death()).expect("it is drawn"));
-        for words in ["Python was ended", "The limit was reached.", "line 3", "784 MiB", "700 MiB", "Run it again."] {
+        for words in [
+            "Python was ended",
+            "The limit was reached.",
+            "line 3",
+            "784 MiB",
+            "700 MiB",
+            "Run it again.",
+        ] {
             assert!(text.contains(words), "{words} in {text}");
             assert!(html.contains(words), "{words} in {html}");
         }

@@ -19,7 +19,7 @@ CELLS = {
     "after": "print('after')",
     "name": "name",
 }
-IDLE = '.jp-Notebook-ExecutionIndicator[data-status="idle"]'
+IDLE = "Python 3 (memprofile) | Idle"
 
 
 class Notebook:
@@ -34,23 +34,23 @@ class Notebook:
         self.idle()
 
     def idle(self):
-        self.page.locator(IDLE).wait_for()
+        self.page.get_by_text(IDLE).wait_for()
 
     def cell(self, name):
         return self.page.locator(".jp-CodeCell").nth(list(CELLS).index(name))
 
     def run(self, name):
-        self.cell(name).locator(".jp-InputArea-editor").click()
-        self.page.keyboard.press("Control+Enter")
+        self.cell(name).locator(".jp-InputPrompt").click()
+        self.press("run-cell-and-select-next")
 
     def output(self, name, text):
         found = self.cell(name).locator(".jp-OutputArea-output").filter(has_text=text).first
         found.wait_for()
         return found
 
-    def menu(self, *names):
-        for name in names:
-            self.page.get_by_role("menuitem", name=name, exact=True).click()
+    def press(self, command):
+        """A button of the notebook's toolbar."""
+        self.page.locator(f'[data-command="notebook:{command}"]').first.click()
 
     def pid(self, name):
         return int(self.output(name, "pid ").inner_text().split()[1])
@@ -81,7 +81,7 @@ def test_a_kernel_that_dies_is_explained_and_goes_on(notebook, screenshots):
     notebook.page.screenshot(path=screenshots / "kernel-death.png")
     report.screenshot(path=screenshots / "kernel-death-report.png")
     # What Lab says of it is closed by the user.
-    for button in notebook.page.get_by_role("button", name="Ok", exact=True).all():
+    for button in notebook.page.locator(".jp-Dialog .jp-mod-accept").all():
         button.click()
     # The queued cell did not run, and is not waiting.
     assert notebook.cell("after").locator(".jp-OutputArea-output").count() == 0
@@ -95,12 +95,12 @@ def test_a_kernel_that_dies_is_explained_and_goes_on(notebook, screenshots):
 def test_a_cell_is_interrupted_and_the_kernel_restarted(notebook, screenshots):
     notebook.run("endless")
     notebook.pid("endless")
-    notebook.menu("Kernel", "Interrupt Kernel")
+    notebook.press("interrupt-kernel")
     notebook.output("endless", "KeyboardInterrupt")
     notebook.run("set")
     notebook.output("set", "set 1")
-    notebook.menu("Kernel", "Restart Kernel…")
-    notebook.page.get_by_role("button", name="Confirm Kernel Restart").click()
+    notebook.press("restart-kernel")
+    notebook.page.locator(".jp-Dialog .jp-mod-accept").click()
     notebook.idle()
     notebook.run("name")
     notebook.output("name", "NameError")
@@ -108,8 +108,8 @@ def test_a_cell_is_interrupted_and_the_kernel_restarted(notebook, screenshots):
 
 
 def test_the_launcher_offers_it_with_its_logo(page, lab, screenshots):
-    page.goto(lab.url(""))
-    card = page.locator('.jp-LauncherCard[title="Python 3 (memprofile)"]').first
+    page.goto(lab.url("").replace("/tree/", ""))
+    card = page.locator(".jp-LauncherCard").filter(has_text="Python 3 (memprofile)").first
     card.wait_for()
     assert card.locator("img").evaluate("i => i.decode().then(() => i.naturalWidth)") > 0
     page.screenshot(path=screenshots / "kernel-launcher.png")

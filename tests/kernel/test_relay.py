@@ -276,7 +276,9 @@ def test_a_stopped_client_does_not_stop_the_others(fresh):
         assert other.stdout.readline() == b"ready\n"
         other.send_signal(signal.SIGSTOP)
         try:
-            show = "from IPython.display import display\nfor n in range(2000): print(n, 'x' * 20_000)"
+            show = (
+                "from IPython.display import display\nfor n in range(2000): print(n, 'x' * 20_000)"
+            )
             ran = fresh.run(show)
             assert len(ran.stream("stdout").splitlines()) == 2000
         finally:
@@ -322,7 +324,13 @@ def test_the_first_cell_finds_what_a_stock_kernel_has():
     with Kernel() as stock, Supervised() as ours:
         expected, found = (json.loads(k.run(ask).stream("stdout")) for k in (stock, ours))
     extra = set(found.pop("modules")) - set(expected.pop("modules"))
-    assert {name.split(".")[0] for name in extra} <= {"memprofile", "ipykernel_launcher", "tracemalloc", "_tracemalloc", "gc"}
+    assert {name.split(".")[0] for name in extra} <= {
+        "memprofile",
+        "ipykernel_launcher",
+        "tracemalloc",
+        "_tracemalloc",
+        "gc",
+    }
     for kernel in (expected, found):
         kernel["argv"][-1] = "kernel-ID.json"
     assert found == expected
