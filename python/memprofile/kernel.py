@@ -1,7 +1,7 @@
 """The memprofile kernel: ``python -m memprofile.kernel -f CONNECTION_FILE``.
 
-Jupyter runs this line, which stands in ``kernel.json``, when "Python 3 (memprofile)" is chosen. This
-process supervises; a second one computes: a stock ipykernel with the magics in place and the
+Jupyter runs this line, which stands in ``kernel.json``, when "Python 3 (memprofile)" is chosen.
+This process supervises; a second one computes: a stock ipykernel with the magics in place and the
 hooks loaded before anything else.
 """
 
@@ -17,7 +17,7 @@ from memprofile import _native
 _CHILD = "--child"
 _USAGE = """usage: python -m memprofile.kernel -f CONNECTION_FILE [OPTION OF IPYKERNEL]...
 
-Jupyter starts this when the kernel "Python 3 (memprofile)" is chosen, and writes the connection file.
+Jupyter starts this when the kernel "Python 3 (memprofile)" is chosen, and writes the file.
 In a terminal: jupyter console --kernel memprofile
 """
 
@@ -73,8 +73,9 @@ def compute(supervisor: int, arguments: list[str]) -> None:
         """The stock application, with the magics in place before any code of the user's runs."""
 
         def init_extensions(self) -> None:
-            load_ipython_extension(self.shell)
-            super().init_extensions()
+            if self.shell is not None:
+                load_ipython_extension(self.shell)
+            super().init_extensions()  # type: ignore[no-untyped-call, unused-ignore]
 
     sys.argv = [ipykernel_launcher.__file__, *arguments]
     KernelApp.launch_instance()

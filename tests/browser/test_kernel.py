@@ -10,7 +10,9 @@ import pytest
 CELLS = {
     "set": "name = 1; print('set', name)",
     "profiled": "%%memprofile\nkept = [bytes(1000) for _ in range(5000)]",
-    "endless": "import os, time; print('pid', os.getpid(), flush=True)\nwhile True: time.sleep(0.1)",
+    "endless": (
+        "import os, time; print('pid', os.getpid(), flush=True)\nwhile True: time.sleep(0.1)"
+    ),
     "held": (
         "import os, time\nheld = []\nprint('pid', os.getpid(), flush=True)\n"
         "while True:\n    held.append(b'x' * 10_000_000); time.sleep(0.04)\n"

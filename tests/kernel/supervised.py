@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -99,6 +98,13 @@ class Supervised(Kernel):
             message: Message = self.client.get_control_msg(timeout=TIMEOUT)
             if message["parent_header"].get("msg_id") == request["header"]["msg_id"]:
                 return message
+
+
+def held(kernel: Supervised) -> tuple[int, int, int]:
+    """What the supervisor has: open files, threads, and child processes."""
+    own = Path(f"/proc/{kernel.supervisor}")
+    files, threads = (len(list((own / name).iterdir())) for name in ("fd", "task"))
+    return files, threads, len(children(kernel.supervisor))
 
 
 def state(message: Message) -> str | None:

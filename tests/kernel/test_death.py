@@ -9,7 +9,7 @@ import signal
 import pytest
 from jupyter_client.manager import KernelManager
 from kernel_client import TIMEOUT
-from supervised import Supervised, children, kinds, lives, state, until
+from supervised import Supervised, children, held, kinds, lives, state, until
 
 KILL = "import os, signal; print('last words', flush=True); os.kill(os.getpid(), signal.SIG{})"
 
@@ -159,6 +159,17 @@ def test_a_forked_child_that_keeps_the_sockets_open_does_not_hold_us_up(fresh):
         assert fresh.run("1 + 1").value == "2"
     finally:
         os.kill(pid, signal.SIGKILL)
+
+
+def test_many_deaths_leave_nothing(fresh):
+    """A thousand of them are in make conformance."""
+    before = None
+    for _ in range(4):
+        assert fresh.run(KILL.format("KILL")).reply["ename"] == "KernelDied"
+        fresh.run_ok("pass")
+        now = held(fresh)
+        assert before in (None, now)
+        before = now
 
 
 def test_a_child_that_dies_again_and_again_is_given_up(tmp_path):

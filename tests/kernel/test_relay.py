@@ -1,4 +1,4 @@
-"""What passes through the supervisor, and what it adds: each of the ways in which that went wrong."""
+"""What passes through the supervisor, and what it adds: each way in which that can go wrong."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def frames(kernel: Supervised, kind: str, content: dict, key: str | None = None)
 
 @contextlib.contextmanager
 def silent(kernel: Supervised) -> Iterator[None]:
-    """The child says nothing meanwhile, as when native code holds the interpreter from the start."""
+    """The child says nothing meanwhile, as when native code holds the interpreter at once."""
     os.kill(kernel.child, signal.SIGSTOP)
     try:
         yield
@@ -378,7 +378,8 @@ def test_who_is_asked_to_end_ends_the_child_and_leaves_nothing(folder, name):
 
 def test_a_kernel_goes_with_who_has_started_it(folder):
     start = (
-        "from jupyter_client.manager import start_new_kernel as s; m, c = s(kernel_name='memprofile');"
+        "from jupyter_client.manager import start_new_kernel as start;"
+        "m, c = start(kernel_name='memprofile');"
         "print(m.provisioner.pid, flush=True); input()"
     )
     command = [sys.executable, "-c", start]
