@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "kernel"))
-
-from supervised import Supervised, children, held, left, lives  # noqa: E402
+from supervised import Supervised, children, held, left, lives
 
 DEATHS = 1000
 RESTARTS = 50
