@@ -43,7 +43,7 @@ demo: $(VENV)/.memprofile
 	@$(PY) notebooks/run.py notebooks/00_quickstart.ipynb build/demo
 
 lab: $(VENV)/.memprofile
-	@mkdir -p build/lab && cp -u notebooks/[0-9]*.ipynb notebooks/checks.py notebooks/README.md build/lab/
+	@$(PY) notebooks/course.py handout build/lab
 	@$(PY) -m jupyterlab $$([ $$(id -u) -ne 0 ] || echo --allow-root) build/lab/00_quickstart.ipynb
 
 course: $(VENV)/.dev $(VENV)/.memprofile
