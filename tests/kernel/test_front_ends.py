@@ -22,6 +22,7 @@ import pexpect
 import pytest
 import websocket
 from kernel_client import TIMEOUT
+from supervised import until
 
 HERE = Path(__file__).parent
 
@@ -119,6 +120,11 @@ def test_the_console_runs_and_interrupts_and_leaves():
         console.close(force=True)
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """A Jupyter server; its address and token."""
@@ -138,6 +144,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
         # Whatever it says later is read, so that it never waits for us.
         reader = threading.Thread(target=process.stderr.read)
         reader.start()
+        # It says so a moment before it listens.
+        until(lambda: listens(port))
         yield f"127.0.0.1:{port}", token
         process.send_signal(signal.SIGTERM)
         process.wait(TIMEOUT)
@@ -172,7 +180,7 @@ class Notebook:
     def send(self, code: str) -> str:
         name = secrets.token_hex(8)
         header = {"msg_id": name, "msg_type": "execute_request", "username": "", "session": "s"}
-        content = {"code": code, "silent": False, "store_history": True, "stop_on_error": True}
+        content = {"code": code, "silent": False, "store_history": True, "stop_on_error": False}
         content |= {"user_expressions": {}, "allow_stdin": False}
         message = {"header": header | {"version": "5.3", "date": ""}, "parent_header": {}}
         message |= {"metadata": {}, "content": content, "channel": "shell", "buffers": []}
