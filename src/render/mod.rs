@@ -23,6 +23,7 @@ mod icicle;
 mod ledger;
 mod lettering;
 mod listing;
+mod live;
 mod page;
 mod png;
 mod rows;
@@ -35,6 +36,7 @@ mod theme;
 pub use bundle::{Bundle, OUTPUT, Wanted};
 pub use columns::USUAL;
 pub use listing::{listing_html, listing_text, ways_svg};
+pub use live::{live_html, live_text};
 pub use png::Png;
 
 use crate::error::Result;
