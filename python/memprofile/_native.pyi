@@ -25,6 +25,7 @@ __all__ = [
     "SizeTree",
     "Timeline",
     "__version__",
+    "begin_black_box",
     "begin_cell",
     "bytes_text",
     "deep_size",
@@ -33,6 +34,7 @@ __all__ = [
     "heap_census",
     "immortal_and_interned",
     "is_recording",
+    "live",
     "make_segment",
     "name_shares",
     "read_segment",
@@ -77,6 +79,12 @@ def stack() -> list[tuple[str, str, int]]:
 def is_recording() -> bool:
     """Whether a recording is running in this process."""
 
+def live(title: str, place: str | None = None, source: str | None = None) -> tuple[str, str] | None:
+    """How the recording that is on goes, as HTML and as text; None when none is on.
+
+    ``title`` is what runs, ``place`` the line that runs now and ``source`` its text.
+    """
+
 TELEMETRY_FD: str
 """The environment variable by which a process learns the descriptor of its telemetry segment."""
 
@@ -100,6 +108,12 @@ def tell_to(descriptor: int) -> None:
 
 def tells() -> bool:
     """Whether this process tells how it goes."""
+
+def begin_black_box(library_paths: Sequence[str], machinery_paths: Sequence[str]) -> None:
+    """Begins a light recording that goes on until another one starts, unless something is recorded.
+
+    It is told by the telemetry segment alone.
+    """
 
 def begin_cell(message: str, filename: str, label: str) -> None:
     """A cell begins, by the request ``message``: that is told, where there is a segment."""

@@ -64,7 +64,7 @@ def _magic_for(shell: Shell) -> Callable[..., Any]:
     def memprofile(line: str, cell: str | None = None, local_ns: Any = None) -> Any:
         """Shows what a cell, or one statement, costs in memory.
 
-        Cell: %%memprofile [-o NAME] [-q] [--save FILE] [--exact] [--top N]
+        Cell: %%memprofile [-o NAME] [-q] [--save FILE] [--exact] [--top N] [--live]
 
           as the first line of a cell. The cell runs once, exactly as without it; the report
           comes below its output.
@@ -75,6 +75,8 @@ def _magic_for(shell: Shell) -> Callable[..., Any]:
                        .json, .speedscope.json, .collapsed
           --exact      record every allocation, however many there are
           --top N      show N lines (10), the rest as one row
+          --live       show how it goes while the cell runs (not in a terminal); the report takes
+                       its place above the cell's other outputs
 
         Line: %memprofile [-o NAME] [-r N] [--exact] STATEMENT
 

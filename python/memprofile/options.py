@@ -50,6 +50,7 @@ class CellOptions:
     save: Path | None = None
     exact: bool = False
     top: int = DEFAULT_TOP
+    live: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ _CELL: dict[str, tuple[str, Callable[[str], object] | None]] = {
     "--save": ("save", _file),
     "--exact": ("exact", None),
     "--top": ("top", _positive("--top", "for example: --top 20")),
+    "--live": ("live", None),
 }
 
 _STATEMENT: dict[str, tuple[str, Callable[[str], object] | None]] = {

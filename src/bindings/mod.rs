@@ -8,6 +8,7 @@ mod heap;
 mod kernel;
 mod ledger;
 mod listing;
+mod live;
 mod names;
 mod objects;
 mod pools;
@@ -52,6 +53,8 @@ mod _native {
     #[pymodule_export]
     use super::listing::PyListing;
     #[pymodule_export]
+    use super::live::live;
+    #[pymodule_export]
     use super::names::{PyNameShare, name_shares};
     #[pymodule_export]
     use super::objects::{
@@ -64,7 +67,9 @@ mod _native {
     #[pymodule_export]
     use super::self_test::stack;
     #[pymodule_export]
-    use super::telemetry::{begin_cell, end_cell, make_segment, read_segment, tell_to, tells};
+    use super::telemetry::{
+        begin_black_box, begin_cell, end_cell, make_segment, read_segment, tell_to, tells,
+    };
 
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "the name in Python")]

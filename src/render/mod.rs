@@ -24,6 +24,7 @@ mod icicle;
 mod ledger;
 mod lettering;
 mod listing;
+mod live;
 mod page;
 mod png;
 mod rows;
@@ -37,6 +38,7 @@ pub use bundle::{Bundle, OUTPUT, Wanted};
 pub use columns::USUAL;
 pub use death::{death_html, death_text};
 pub use listing::{listing_html, listing_text, ways_svg};
+pub use live::{live_html, live_text};
 pub use png::Png;
 
 use crate::error::Result;
