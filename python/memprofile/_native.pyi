@@ -41,6 +41,7 @@ __all__ = [
     "retained_size",
     "run_kernel",
     "shallow_size",
+    "size_tree",
     "stack",
     "start",
     "tell_to",
@@ -415,7 +416,13 @@ def shallow_size(obj: object) -> int:
     Its header, a dict's table, a list's items, an array's data. Nothing of the object is called.
     """
 
-def deep_size(
+def deep_size(obj: object, exclude: Sequence[object], code: bool) -> int:
+    """The deep size of an object in bytes.
+
+    Raises MemprofileError when the memory that is left is too little.
+    """
+
+def size_tree(
     obj: object, detail: int, exclude: Sequence[object], code: bool, limit: int | None
 ) -> SizeTree:
     """The deep size of an object, with its parts down to ``detail`` levels.
@@ -452,10 +459,12 @@ def heap_census() -> HeapCensus:
 
 def ways(
     obj: object, namespace: object | None, most: int
-) -> list[list[tuple[str, str, str | None]]]:
-    """The shortest ways to an object: (how it is reached, its type, what it says of itself).
+) -> tuple[int, list[list[tuple[str, str, str | None]]]] | None:
+    """The bytes that are free once an object is gone, and the shortest ways to it.
 
-    The first step is ``names`` (the namespace), ``modules`` (``sys.modules``) or ``held``.
+    A way is a list of (how it is reached, its type, what it says of itself). The first step is ``names``
+    (the namespace), ``modules`` (``sys.modules``) or ``held``. None where no object that the collector
+    knows refers to it.
 
     Raises MemprofileError when the memory that is left is too little.
     """

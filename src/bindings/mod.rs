@@ -59,6 +59,7 @@ mod _native {
     #[pymodule_export]
     use super::objects::{
         PySizeTree, bytes_text, deep_size, immortal_and_interned, retained_size, shallow_size,
+        size_tree,
     };
     #[pymodule_export]
     use super::profile::{PyLine, PyProfile, PySite, PyTimeline};
