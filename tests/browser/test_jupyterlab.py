@@ -33,7 +33,7 @@ def look(page, width, theme):
         f"JupyterLab {theme}",
     )
     light = "true" if theme == "Light" else "false"
-    page.locator(f'body[data-jp-theme-light="{light}"]').wait_for()
+    page.locator(f'body[data-jp-theme-light="{light}"]').wait_for(state="attached")
 
 
 def write(lab, name, document, canary=True):
