@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import final
 
 __all__ = [
+    "TELEMETRY_FD",
     "AllocatorFigures",
     "Balance",
     "Child",
@@ -23,16 +24,22 @@ __all__ = [
     "SizeTree",
     "Timeline",
     "__version__",
+    "begin_cell",
     "bytes_text",
     "deep_size",
+    "end_cell",
     "heap_census",
     "immortal_and_interned",
     "is_recording",
+    "make_segment",
     "name_shares",
+    "read_segment",
     "retained_size",
     "shallow_size",
     "stack",
     "start",
+    "tell_to",
+    "tells",
     "ways",
 ]
 
@@ -66,6 +73,36 @@ def stack() -> list[tuple[str, str, int]]:
 
 def is_recording() -> bool:
     """Whether a recording is running in this process."""
+
+TELEMETRY_FD: str
+"""The environment variable by which a process learns the descriptor of its telemetry segment."""
+
+def make_segment() -> int:
+    """Makes a telemetry segment for a process that is to be started, and returns its descriptor.
+
+    The descriptor is inherited by processes that this one executes. Raises OSError.
+    """
+
+def read_segment(path: str) -> bytes | None:
+    """What a process wrote last into the segment of this path, such as ``/proc/self/fd/5``: JSON.
+
+    None when it has written nothing. Raises OSError, also for any other file.
+    """
+
+def tell_to(descriptor: int) -> None:
+    """Takes over an inherited telemetry segment: from now on this process tells how it goes.
+
+    Raises OSError when the descriptor is none of this version.
+    """
+
+def tells() -> bool:
+    """Whether this process tells how it goes."""
+
+def begin_cell(message: str, filename: str, label: str) -> None:
+    """A cell begins, by the request ``message``: that is told, where there is a segment."""
+
+def end_cell() -> None:
+    """The cell has ended: that is told, where there is a segment."""
 
 @final
 class Recording:
