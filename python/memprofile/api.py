@@ -363,7 +363,8 @@ class Profile:
     def diff(self, other: Profile) -> Diff:
         """What changed from this profile to ``other``: show it, print it, or compute with it.
 
-        A line is the same in both when its text is, wherever it stands.
+        A line is the same in both when its text is, wherever it stands. Raises MemprofileError for
+        what is no profile, or not finished.
 
         >>> import memprofile
         >>> def load(n):
@@ -375,6 +376,11 @@ class Profile:
         >>> before.diff(after).peak_footprint > 15_000_000
         True
         """
+        if not isinstance(other, Profile):
+            raise MemprofileError(
+                f"diff() compares with another Profile, not {other!r}; "
+                "for example: before.diff(after)"
+            )
         return Diff(self._data.diff(other._data))
 
     @classmethod
@@ -401,7 +407,8 @@ class Profile:
         if self._finished is None:
             return repr(self)
         # As the terminal has it, in colour too; `to_text()` never looks at one.
-        return self.to_text(color=has_colors(sys.stdout), width=columns(sys.stdout))
+        text = self.to_text(color=has_colors(sys.stdout), width=columns(sys.stdout))
+        return text.rstrip("\n")
 
     def _repr_mimebundle_(
         self, include: Container[str] | None = None, exclude: Container[str] | None = None
