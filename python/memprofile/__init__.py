@@ -49,8 +49,9 @@ __all__ = [
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Adds ``%%memprofile`` and ``%memprofile`` to a shell; called by ``%load_ext memprofile``."""
     # IPython is imported here only, so that scripts without it can use profile().
-    from memprofile import magic
+    from memprofile import magic, telemetry
 
+    telemetry.begin()
     magic.install(shell)
 
 

@@ -16,7 +16,7 @@ from memprofile import _native, sources, tables
 from memprofile.comparison import Diff
 from memprofile.errors import MemprofileError
 from memprofile.options import DEFAULT_TOP, FORMATS, OptionError, checked_path, format_of
-from memprofile.terminal import has_colors
+from memprofile.terminal import USUAL_WIDTH, columns, has_colors
 
 if TYPE_CHECKING:
     import pandas
@@ -279,9 +279,15 @@ class Profile:
         """
         return cast("dict[str, Any]", json.loads(self.to_json()))
 
-    def to_text(self, top: int = DEFAULT_TOP, *, color: bool = False) -> str:
-        """The report as 10 to 20 lines of text; the ``top`` lines, the rest as one row."""
-        return self._data.to_text(top, color)
+    def to_text(
+        self, top: int = DEFAULT_TOP, *, color: bool = False, width: int = USUAL_WIDTH
+    ) -> str:
+        """The report as 10 to 20 lines of text; the ``top`` lines, the rest as one row.
+
+        No line has more than ``width`` letters: columns that do not fit are left out. Less than 60
+        is taken for 60.
+        """
+        return self._data.to_text(top, width, color)
 
     def to_line(self) -> str:
         """The verdict as one line of text."""
@@ -307,12 +313,13 @@ class Profile:
     ) -> None:
         """Writes the profile to a file, as its suffix or ``format`` says.
 
-        ``.html`` is one page to explore in a browser, without a network: the flame graph to zoom
-        and search, each moment of the timeline, tables to sort. ``.svg`` and ``.png`` are the
-        picture, ``.txt`` the text. ``.json`` is the data, which ``Profile.load`` reads back. For
-        other tools: ``.speedscope.json`` (format ``"speedscope"``) is what was held at the peak,
-        stays and was allocated, by stack, for https://www.speedscope.app; ``.collapsed`` is what
-        was held at the peak as lines ``outer;inner bytes``, as flame graph tools read them.
+        ``.html`` is one page to explore in a browser, without a network, of at most 1 MB: the
+        flame graph to zoom and search, each moment of the timeline, tables to sort. ``.svg`` and
+        ``.png`` are the picture, ``.txt`` the text of 80 columns. ``.json`` is the data, which
+        ``Profile.load`` reads back. For other tools: ``.speedscope.json`` (format
+        ``"speedscope"``) is what was held at the peak, stays and was allocated, by stack, for
+        https://www.speedscope.app; ``.collapsed`` is what was held at the peak as lines
+        ``outer;inner bytes``, as flame graph tools read them.
 
         Raises MemprofileError for another suffix or format or a folder that is not there, OSError
         when the disk does not take it.
@@ -348,9 +355,9 @@ class Profile:
             case "svg":
                 content = data.to_svg(top)
             case "png":
-                content = data.to_png(top)[0]
+                content = data.to_png(top)
             case _:
-                content = data.to_text(top, False).rstrip("\n") + "\n"
+                content = data.to_text(top, USUAL_WIDTH, False).rstrip("\n") + "\n"
         file.write_bytes(content.encode() if isinstance(content, str) else content)
 
     def diff(self, other: Profile) -> Diff:
@@ -393,8 +400,8 @@ class Profile:
     def __str__(self) -> str:
         if self._finished is None:
             return repr(self)
-        # In colour where standard output is a terminal that has it; `to_text()` never is.
-        return self.to_text(color=has_colors(sys.stdout))
+        # As the terminal has it, in colour too; `to_text()` never looks at one.
+        return self.to_text(color=has_colors(sys.stdout), width=columns(sys.stdout))
 
     def _repr_mimebundle_(
         self, include: Container[str] | None = None, exclude: Container[str] | None = None
@@ -410,38 +417,32 @@ class Profile:
         include: Container[str] | None = None,
         exclude: Container[str] | None = None,
         color: bool = False,
+        width: int = USUAL_WIDTH,
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         def wanted(mime: str) -> bool:
             return (include is None or mime in include) and (exclude is None or mime not in exclude)
 
-        data = self._data
+        forms = (wanted("text/plain"), wanted("text/html"), wanted("image/png"))
+        text, html, picture = self._data.bundle(top, forms, width, color)
         bundle: dict[str, Any] = {}
         metadata: dict[str, Any] = {}
-        if wanted("text/plain"):
-            bundle["text/plain"] = data.to_text(top, color)
-        if wanted("text/html"):
-            bundle["text/html"] = data.to_html(top)
-        if wanted("image/png"):
-            # What is left for it, as base64.
-            taken = sum(len(body.encode()) for body in bundle.values())
-            png, width, height = data.to_png(top, (_OUTPUT_BYTES - taken) * 3 // 4)
-            alt = data.alt_text()
+        if text is not None:
+            bundle["text/plain"] = text
+        if html is not None:
+            bundle["text/html"] = html
+        if picture is not None:
             # Bytes: IPython and the kernel encode them as base64 for the message.
-            bundle["image/png"] = png
+            bundle["image/png"], wide, high, alt = picture
             metadata = {
                 "image/png": {
                     "alt": alt,
-                    "width": width,
-                    "height": height,
+                    "width": wide,
+                    "height": high,
                     "needs_background": "light",
                 },
                 "vscode_altText": alt,
             }
         return bundle, metadata
-
-
-# A notebook carries so much in every output, all forms together.
-_OUTPUT_BYTES = 100_000
 
 
 def _from_json(text: str) -> Profile:

@@ -22,7 +22,7 @@ from memprofile.errors import MemprofileError
 from memprofile.interrupts import Held
 from memprofile.options import CellOptions, OptionError, read_cell_options
 from memprofile.sources import Shell
-from memprofile.terminal import has_colors
+from memprofile.terminal import USUAL_WIDTH, columns, has_colors
 
 _MARKER = '__import__("memprofile.magic", fromlist=("magic",)).cell_marker({!r})'
 # Only a docstring may stand before `from __future__ import`; the call above would make
@@ -62,7 +62,8 @@ def show(shell: Shell, profile: api.Profile, top: int) -> None:
     active = shell.display_formatter.active_types
     terminal = list(active) == ["text/plain"]
     color = terminal and has_colors(sys.stdout) and str(shell.colors).lower() != "nocolor"
-    bundle, metadata = profile._bundle(top, include=active, color=color)
+    width = columns(sys.stdout) if terminal else USUAL_WIDTH
+    bundle, metadata = profile._bundle(top, include=active, color=color, width=width)
     shell.display_pub.publish(bundle, metadata)
 
 

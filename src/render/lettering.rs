@@ -147,6 +147,22 @@ pub fn escape(text: &str) -> String {
     safe
 }
 
+/// What a figure must not be parted from.
+const UNITS: [&str; 11] = ["B", "KiB", "MiB", "GiB", "TiB", "ns", "µs", "ms", "s", "min", "bytes"];
+
+/// The text with no figure parted from its unit.
+pub fn unparted(text: &str) -> String {
+    let mut words = text.split(' ');
+    let mut out = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let unit = word.trim_end_matches(['.', ',', ';', ':', ')']);
+        let figure = out.ends_with(|c: char| c.is_ascii_digit());
+        out.push(if figure && UNITS.contains(&unit) { '\u{A0}' } else { ' ' });
+        out.push_str(word);
+    }
+    out
+}
+
 /// At most `letters` letters, with an ellipsis where some were cut.
 pub fn clip(text: &str, letters: usize) -> String {
     match text.char_indices().nth(letters) {

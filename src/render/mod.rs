@@ -6,14 +6,17 @@
 
 mod axis;
 mod breakdown;
+mod bundle;
 mod canvas;
 mod card;
 mod chart;
 mod children;
+mod columns;
 mod condense;
 mod data;
 mod details;
 mod diff;
+mod drawn_table;
 mod forked;
 mod fragment;
 mod icicle;
@@ -29,6 +32,8 @@ mod table;
 mod text;
 mod theme;
 
+pub use bundle::{Bundle, OUTPUT, Wanted};
+pub use columns::USUAL;
 pub use listing::{listing_html, listing_text, ways_svg};
 pub use png::Png;
 
@@ -36,9 +41,18 @@ use crate::error::Result;
 use crate::profile::Profile;
 use crate::report::{Diff, Report};
 
-/// Plain text of 10 to 20 lines; with `color`, ANSI escapes mark what matters.
-pub fn text(report: &Report, color: bool) -> String {
-    text::text(report, color)
+/// Plain text of 10 to 20 lines of at most `width` letters, but never less than 60; with `color`, ANSI
+/// escapes mark what matters.
+pub fn text(report: &Report, width: usize, color: bool) -> String {
+    text::text(report, width, color)
+}
+
+/// The report in all the forms that are wanted, together of at most [`OUTPUT`] bytes.
+///
+/// # Errors
+/// [`crate::error::Error::Drawing`] when a picture could not be drawn.
+pub fn bundle(report: &Report, wanted: Wanted) -> Result<Bundle> {
+    bundle::bundle(report, wanted)
 }
 
 /// The verdict as one line of plain text.
@@ -87,14 +101,14 @@ pub fn png(report: &Report, largest: usize) -> Result<Png> {
     png::png(report, largest)
 }
 
-/// A comparison as text: the `top` lines that changed most, the rest as one row.
-pub fn diff_text(diff: &Diff, top: usize) -> String {
-    diff::text(diff, top)
+/// A comparison as text of `width` columns: the `top` lines that changed most, the rest as one row.
+pub fn diff_text(diff: &Diff, top: usize, width: usize) -> String {
+    diff::text(diff, top, width)
 }
 
 /// A comparison as one HTML fragment, made as that of a report is.
 pub fn diff_html(diff: &Diff, top: usize) -> String {
-    diff::html(diff, top.min(100))
+    diff::html(diff, top)
 }
 
 /// The profile for speedscope (<https://www.speedscope.app>): JSON, in bytes.

@@ -11,11 +11,13 @@ mod forked;
 mod ledger;
 mod poll;
 mod recording;
+mod telemetry;
 
 pub use foreign::read_pools;
 pub use recording::{
     Described, Options, Session, collection, collections, enough_collections, is_recording,
 };
+pub use telemetry::{begin_cell, end_cell, tell_to, tells};
 
 use crate::hooks::lock::{ForkLock, Guard};
 use crate::hooks::{self, Callbacks, Noted, Saved, fork};
@@ -57,7 +59,7 @@ fn live() -> Guard<'static, Option<Live>> {
 
 /// Held across a fork, so that none is locked for ever in the child.
 const LOCKS: fork::Locks =
-    &[&LIVE, &foreign::READER, &foreign::ASK, &forked::LETTERS, &forked::ROLE];
+    &[&LIVE, &telemetry::TELLER, &foreign::READER, &foreign::ASK, &forked::LETTERS, &forked::ROLE];
 
 /// What is done when the process forks.
 const AT_FORK: fork::Handlers = fork::Handlers {
@@ -327,8 +329,8 @@ const CALLBACKS: Callbacks = Callbacks {
             live.recorder.undo_free(freed, now, &mut OwnMemory);
         });
     },
-    arena: |bytes| {
-        with_live(VISIBLE, Cost::OfCounting, |live, now| live.recorder.arena(bytes, now));
+    arena: |address, bytes| {
+        with_live(VISIBLE, Cost::OfCounting, |live, now| live.recorder.arena(address, bytes, now));
     },
     mapped: |noted| {
         with_own_stack(|stack| {
