@@ -87,7 +87,7 @@ def normalised(document: NotebookNode) -> NotebookNode:
         "language_info": {"name": "python"},
     }
     for cell in document.cells:
-        for name in ("execution", "jupyter", "collapsed", "scrolled"):
+        for name in ("execution", "collapsed", "scrolled"):
             cell.metadata.pop(name, None)
     return document
 
