@@ -5,6 +5,7 @@ mod child;
 mod collector;
 mod diff;
 mod heap;
+mod kernel;
 mod ledger;
 mod listing;
 mod names;
@@ -44,6 +45,8 @@ mod _native {
     use super::diff::{PyDiff, PyDiffLine};
     #[pymodule_export]
     use super::heap::{PyHeapCensus, heap_census, ways};
+    #[pymodule_export]
+    use super::kernel::{end_with_parent, run_kernel};
     #[pymodule_export]
     use super::ledger::{PyBalance, PyLedger};
     #[pymodule_export]
