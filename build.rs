@@ -1,5 +1,5 @@
 //! Compiles the C that Rust cannot be: hooks with initial-exec TLS, and the layouts of CPython's
-//! frames, which are macros and inline functions of its internal headers.
+//! frames and objects, which are macros and inline functions of its internal headers.
 
 use std::env;
 
@@ -32,15 +32,15 @@ fn main() {
             .compile("memprofile_native");
     }
     #[cfg(feature = "python")]
-    python::compile_frames();
+    python::compile_layouts();
 }
 
 #[cfg(feature = "python")]
 mod python {
     use std::process::Command;
 
-    /// Builds the frame walker against the headers of the interpreter that PyO3 builds for.
-    pub fn compile_frames() {
+    /// Builds the readers of frames and objects against the headers of the interpreter that PyO3 builds for.
+    pub fn compile_layouts() {
         let config = pyo3_build_config::get();
         let executable = config
             .executable()
@@ -53,9 +53,11 @@ mod python {
         let include = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         println!("cargo:rerun-if-changed=src/interpreter/frames");
         println!("cargo:rerun-if-changed=src/interpreter/pending.c");
+        println!("cargo:rerun-if-changed=src/interpreter/objects");
         cc::Build::new()
             .file("src/interpreter/frames/walk.c")
             .file("src/interpreter/pending.c")
+            .file("src/interpreter/objects/measure.c")
             .include(&include)
             .include("src/interpreter/frames")
             .opt_level(2)
@@ -63,6 +65,6 @@ mod python {
             // CPython's own headers are not written for our warnings.
             .flag_if_supported("-Wno-unused-parameter")
             .flag("-fvisibility=hidden")
-            .compile("memprofile_frames");
+            .compile("memprofile_layouts");
     }
 }

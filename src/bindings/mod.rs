@@ -4,6 +4,7 @@ mod breakdown;
 mod child;
 mod collector;
 mod ledger;
+mod objects;
 mod pools;
 mod profile;
 mod recording;
@@ -36,6 +37,8 @@ mod _native {
     use super::child::{PyChild, PyForkedLine};
     #[pymodule_export]
     use super::ledger::{PyBalance, PyLedger};
+    #[pymodule_export]
+    use super::objects::shallow_size;
     #[pymodule_export]
     use super::profile::{PyLine, PyProfile, PySite, PyTimeline};
     #[pymodule_export]

@@ -2,4 +2,6 @@
 
 pub mod frames;
 #[cfg(feature = "python")]
+pub mod objects;
+#[cfg(feature = "python")]
 pub mod pending;
