@@ -6,6 +6,7 @@ In a notebook or an IPython terminal::
 
 and from then on ``%%memprofile`` as the first line of a cell, or ``%memprofile STATEMENT``.
 In any Python program: ``with memprofile.profile() as p:`` or ``@memprofile.profile``. What
+``%memframe df``, or ``memprofile.inspect_frame(df)``, tells what a DataFrame really holds. What
 goes wrong on the way raises ``MemprofileError``, whose message says what to do next.
 
 >>> import memprofile
@@ -27,15 +28,25 @@ from typing import TYPE_CHECKING
 from memprofile._native import __version__
 from memprofile.api import Profile, profile
 from memprofile.errors import MemprofileError
+from memprofile.frames import FrameReport, inspect_frame
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["MemprofileError", "Profile", "__version__", "profile"]
+__all__ = [
+    "FrameReport",
+    "MemprofileError",
+    "Profile",
+    "__version__",
+    "inspect_frame",
+    "profile",
+]
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """Adds ``%%memprofile`` and ``%memprofile`` to a shell; called by ``%load_ext memprofile``."""
+    """Adds ``%%memprofile``, ``%memprofile`` and ``%memframe`` to a shell; called by ``%load_ext
+    memprofile``.
+    """
     # IPython is imported here only, so that scripts without it can use profile().
     from memprofile import magic
 

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, cast, overload
 
 from memprofile import _native, sources
+from memprofile.bundle import Bundle, bundle
 from memprofile.errors import MemprofileError
 from memprofile.options import DEFAULT_TOP, OptionError, checked_path
 
@@ -372,7 +373,7 @@ class Profile:
 
     def _repr_mimebundle_(
         self, include: Container[str] | None = None, exclude: Container[str] | None = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+    ) -> Bundle:
         """The report for a front end: HTML, PNG and text, with the PNG's metadata."""
         if self._finished is None:
             return {"text/plain": repr(self)}, {}
@@ -384,38 +385,29 @@ class Profile:
         include: Container[str] | None = None,
         exclude: Container[str] | None = None,
         color: bool = False,
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        def wanted(mime: str) -> bool:
-            return (include is None or mime in include) and (exclude is None or mime not in exclude)
-
-        data = self._data
-        bundle: dict[str, Any] = {}
-        metadata: dict[str, Any] = {}
-        if wanted("text/plain"):
-            bundle["text/plain"] = data.to_text(top, color)
-        if wanted("text/html"):
-            bundle["text/html"] = data.to_html(top)
-        if wanted("image/png"):
-            # What is left for it, as base64.
-            taken = sum(len(body.encode()) for body in bundle.values())
-            png, width, height = data.to_png(top, (_OUTPUT_BYTES - taken) * 3 // 4)
-            alt = data.alt_text()
-            # Bytes: IPython and the kernel encode them as base64 for the message.
-            bundle["image/png"] = png
-            metadata = {
-                "image/png": {
-                    "alt": alt,
-                    "width": width,
-                    "height": height,
-                    "needs_background": "light",
-                },
-                "vscode_altText": alt,
-            }
-        return bundle, metadata
+    ) -> Bundle:
+        return bundle(_Forms(self._data, top), include, exclude, color)
 
 
-# A notebook carries so much in every output, all forms together.
-_OUTPUT_BYTES = 100_000
+class _Forms:
+    """A profile as it is drawn with so many lines."""
+
+    def __init__(self, data: _native.Profile, top: int) -> None:
+        self._data = data
+        self._top = top
+
+    def to_text(self, color: bool) -> str:
+        return self._data.to_text(self._top, color)
+
+    def to_html(self) -> str:
+        return self._data.to_html(self._top)
+
+    def to_png(self, largest: int) -> tuple[bytes, int, int]:
+        return self._data.to_png(self._top, largest)
+
+    def alt_text(self) -> str:
+        return self._data.alt_text()
+
 
 _TABLES: Mapping[str, tuple[str, ...]] = {
     "lines": (

@@ -18,6 +18,7 @@ from IPython.core.error import UsageError
 from IPython.utils.text import DollarFormatter
 
 from memprofile import _native, api, sources
+from memprofile.bundle import publish
 from memprofile.errors import MemprofileError
 from memprofile.interrupts import Held
 from memprofile.options import CellOptions, OptionError, read_cell_options
@@ -58,11 +59,7 @@ def marked(nodes: list[ast.stmt]) -> str | None:
 
 def show(shell: Shell, profile: api.Profile, top: int) -> None:
     """Publishes the report in the forms that this front end can show."""
-    active = shell.display_formatter.active_types
-    terminal = list(active) == ["text/plain"]
-    color = terminal and sys.stdout.isatty() and str(shell.colors).lower() != "nocolor"
-    bundle, metadata = profile._bundle(top, include=active, color=color)
-    shell.display_pub.publish(bundle, metadata)
+    publish(shell, lambda active, color: profile._bundle(top, include=active, color=color))
 
 
 def complain(what: str, error: BaseException) -> None:

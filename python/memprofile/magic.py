@@ -1,4 +1,5 @@
-"""``%%memprofile`` and ``%memprofile``: how they enter an IPython shell and leave it again.
+"""``%%memprofile``, ``%memprofile`` and ``%memframe``: how they enter an IPython shell and leave
+it again.
 
 A cell magic of the usual kind gets the cell as text and has to run it by itself; that is
 where Out[n], line numbers, ``await`` and ``from m import *`` break. Here the first line is
@@ -18,7 +19,7 @@ from IPython.core.error import UsageError
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.magic import needs_local_scope, no_var_expand, output_can_be_silenced
 
-from memprofile import cell, statement
+from memprofile import cell, memframe, statement
 from memprofile.sources import MAGIC_LINE, Shell
 
 _FIRST_LINE = re.compile(re.escape(MAGIC_LINE) + r"(|[ \t].*)")
@@ -96,6 +97,31 @@ def _magic_for(shell: Shell) -> Callable[..., Any]:
     return memprofile
 
 
+def _memframe_for(shell: Shell) -> Callable[..., Any]:
+    @no_var_expand
+    @needs_local_scope
+    @output_can_be_silenced
+    def memframe_magic(line: str, local_ns: Any = None) -> Any:
+        """Shows what a DataFrame, Series or array really holds, and which smaller types would do.
+
+        %memframe [-o NAME] [--no-advice] EXPR
+
+          EXPR is of pandas, polars, pyarrow or numpy. Each column is told with its own bytes, what
+          it shares, and what it is a view of; advice was checked on every value.
+
+          -o NAME      keep the memprofile.FrameReport in the variable NAME
+          --no-advice  do not look for smaller types
+
+        For example:
+
+          %memframe df
+          %memframe -o before sales["price"]
+        """
+        return memframe.run(shell, line, local_ns)
+
+    return memframe_magic
+
+
 class Installation:
     """What was put into one shell; ``remove`` takes exactly that out again."""
 
@@ -122,6 +148,7 @@ class Installation:
         shell.events.register("post_run_cell", self._after)
         magics = shell.magics_manager.magics
         magics["line"]["memprofile"] = magics["cell"]["memprofile"] = self._magic
+        self._memframe = magics["line"]["memframe"] = _memframe_for(shell)
 
     def remove(self) -> None:
         """Leaves the shell as it was, but for what others have put on top since."""
@@ -137,10 +164,14 @@ class Installation:
             callbacks.remove(self._after)
         transformers = self._shell.input_transformers_cleanup
         transformers[:] = [t for t in transformers if t is not transform]
-        for kind in ("line", "cell"):
+        for kind, name, mine in (
+            ("line", "memprofile", self._magic),
+            ("cell", "memprofile", self._magic),
+            ("line", "memframe", self._memframe),
+        ):
             magics = self._shell.magics_manager.magics[kind]
-            if magics.get("memprofile") is self._magic:
-                del magics["memprofile"]
+            if magics.get(name) is mine:
+                del magics[name]
 
 
 _installed: WeakKeyDictionary[Shell, Installation] = WeakKeyDictionary()

@@ -46,6 +46,15 @@ class StatementOptions:
     exact: bool = False
 
 
+@dataclass(frozen=True)
+class FrameOptions:
+    """What stands between ``%memframe`` and the expression, and the expression."""
+
+    expression: str
+    name: str | None = None
+    advice: bool = True
+
+
 def _name(value: str) -> str:
     if not value.isidentifier() or keyword.iskeyword(value):
         raise OptionError(f"-o needs a variable name, not {value!r}; for example: -o usage")
@@ -126,8 +135,16 @@ def read_cell_options(line: str) -> CellOptions:
     return CellOptions(**found)  # type: ignore[arg-type]  # each reader returns its field's type
 
 
-def read_statement_options(line: str) -> StatementOptions:
-    """Reads what follows ``%memprofile``; the statement stays as typed. Raises OptionError."""
+_FRAME: dict[str, tuple[str, Callable[[str], object] | None]] = {
+    "-o": ("name", _name),
+    "--no-advice": ("advice", None),
+}
+
+
+def _options_before(
+    line: str, table: dict[str, tuple[str, Callable[[str], object] | None]], example: str
+) -> tuple[dict[str, object], str]:
+    """The options at the beginning of a line, and the rest of it as typed. Raises OptionError."""
     found: dict[str, object] = {}
     rest = line.strip()
     while rest.startswith("-"):
@@ -135,21 +152,35 @@ def read_statement_options(line: str) -> StatementOptions:
         rest = rest.lstrip()
         if word == "--":
             break
-        if word not in _STATEMENT:
-            example = (
-                "%memprofile -r 3 f(x), or %memprofile -- -x for an expression that begins with -"
-            )
-            raise _unknown(word, dict(_STATEMENT), example)
-        field, read = _STATEMENT[word]
+        if word not in table:
+            raise _unknown(word, dict(table), example)
+        field, read = table[word]
         if read is None:
             found[field] = True
         else:
             value, _, rest = rest.partition(" ")
             found[field] = read(value)
             rest = rest.lstrip()
+    return found, rest
+
+
+def read_statement_options(line: str) -> StatementOptions:
+    """Reads what follows ``%memprofile``; the statement stays as typed. Raises OptionError."""
+    example = "%memprofile -r 3 f(x), or %memprofile -- -x for an expression that begins with -"
+    found, rest = _options_before(line, _STATEMENT, example)
     if not rest:
         raise OptionError(
             "%memprofile needs a statement, for example: %memprofile sorted(values); "
             "to profile a whole cell, make %%memprofile its first line"
         )
     return StatementOptions(statement=rest, **found)  # type: ignore[arg-type]
+
+
+def read_frame_options(line: str) -> FrameOptions:
+    """Reads what follows ``%memframe``. Raises OptionError."""
+    found, rest = _options_before(line, _FRAME, "%memframe -o report df")
+    if "advice" in found:
+        found["advice"] = False
+    if not rest:
+        raise OptionError("it needs a frame to look at, for example: %memframe df")
+    return FrameOptions(expression=rest, **found)  # type: ignore[arg-type]

@@ -1,8 +1,10 @@
 //! The `_native` Python module: conversions only. `python/memprofile/_native.pyi` is its contract.
 
 mod breakdown;
+mod cells;
 mod child;
 mod collector;
+mod frame;
 mod ledger;
 mod objects;
 mod pools;
@@ -34,7 +36,11 @@ mod _native {
     #[pymodule_export]
     use super::breakdown::{PyAllocator, PySizeClass};
     #[pymodule_export]
+    use super::cells::{PyCellColumn, PyCells, arrow_chunks};
+    #[pymodule_export]
     use super::child::{PyChild, PyForkedLine};
+    #[pymodule_export]
+    use super::frame::PyFrameReport;
     #[pymodule_export]
     use super::ledger::{PyBalance, PyLedger};
     #[pymodule_export]

@@ -12,6 +12,8 @@ mod children;
 mod condense;
 mod details;
 mod forked;
+mod frame;
+mod frame_picture;
 mod icicle;
 mod ledger;
 mod lettering;
@@ -27,6 +29,7 @@ pub use png::Png;
 
 use crate::error::Result;
 use crate::report::Report;
+use crate::report::frames::Frame;
 
 /// Plain text of 10 to 20 lines; with `color`, ANSI escapes mark what matters.
 pub fn text(report: &Report, color: bool) -> String {
@@ -76,4 +79,35 @@ pub fn svg(report: &Report) -> Result<String> {
 /// [`crate::error::Error::Drawing`] when it could not be drawn.
 pub fn png(report: &Report, largest: usize) -> Result<Png> {
     png::png(report, largest)
+}
+
+/// What a frame holds, as plain text; with `color`, ANSI escapes mark what matters.
+pub fn frame_text(frame: &Frame, color: bool) -> String {
+    frame::text(frame, color)
+}
+
+/// What a frame holds, as one line.
+pub fn frame_line(frame: &Frame) -> String {
+    frame::line(frame)
+}
+
+/// What a reader who does not see a frame's picture should know of it.
+pub fn frame_alt_text(frame: &Frame) -> String {
+    frame::alt_text(frame)
+}
+
+/// What a frame holds, as an HTML fragment of at most 60 kB, as [`html`] makes it of a profile.
+///
+/// # Errors
+/// [`crate::error::Error::Drawing`] when the picture could not be drawn.
+pub fn frame_html(frame: &Frame) -> Result<String> {
+    frame::html(frame)
+}
+
+/// The bars of a frame's columns and its advice as a PNG of at most `largest` bytes, as [`png`].
+///
+/// # Errors
+/// [`crate::error::Error::Drawing`] when it could not be drawn.
+pub fn frame_png(frame: &Frame, largest: usize) -> Result<Png> {
+    frame_picture::png(frame, largest)
 }

@@ -28,7 +28,7 @@ const BUDGETS: [(Detail, Budget); 4] = [
 pub(super) fn fragment(report: &Report) -> Result<String> {
     let mut html = String::new();
     for (detail, budget) in BUDGETS {
-        html = card(report, detail, budget)?;
+        html = whole(report, detail, budget)?;
         if html.len() <= LARGEST {
             break;
         }
@@ -36,16 +36,19 @@ pub(super) fn fragment(report: &Report) -> Result<String> {
     Ok(html)
 }
 
-fn card(report: &Report, detail: Detail, budget: Budget) -> Result<String> {
-    let mut out = String::with_capacity(64 << 10);
-    let _ = write!(
-        out,
-        "<div class=\"memprofile\" style=\"max-width:{}px;box-sizing:border-box;margin:4px 0;padding:14px 18px;background:{};color:{};border:1px solid {};border-radius:8px;font-family:system-ui,sans-serif;font-size:13px;line-height:1.45\">",
+/// The card around a fragment.
+pub(super) fn card(body: &str) -> String {
+    format!(
+        "<div class=\"memprofile\" style=\"max-width:{}px;box-sizing:border-box;margin:4px 0;padding:14px 18px;background:{};color:{};border:1px solid {};border-radius:8px;font-family:system-ui,sans-serif;font-size:13px;line-height:1.45\">{body}</div>",
         svg::WIDTH + 38.0,
         theme::CARD.hex(),
         theme::TEXT.hex(),
         theme::BORDER.hex()
-    );
+    )
+}
+
+fn whole(report: &Report, detail: Detail, budget: Budget) -> Result<String> {
+    let mut out = String::with_capacity(64 << 10);
     verdict(&mut out, report);
     if report.tiny {
         let mut body = String::new();
@@ -73,8 +76,7 @@ fn card(report: &Report, detail: Detail, budget: Budget) -> Result<String> {
         forked::html(&mut out, report);
     }
     details::write(&mut out, report);
-    out.push_str("</div>");
-    Ok(out)
+    Ok(card(&out))
 }
 
 fn verdict(out: &mut String, report: &Report) {
@@ -86,13 +88,7 @@ fn verdict(out: &mut String, report: &Report) {
             escape(ending)
         );
     }
-    out.push_str("<p style=\"margin:0;font-size:17px;line-height:1.35\">");
-    for (piece, strong) in &verdict.headline {
-        let piece = whole_sizes(&escape(piece));
-        let _ =
-            if *strong { write!(out, "<strong>{piece}</strong>") } else { write!(out, "{piece}") };
-    }
-    out.push_str("</p>");
+    headline(out, &verdict.headline);
     if let Some(advice) = &verdict.advice {
         let _ = write!(out, "<p style=\"margin:4px 0 0;font-size:14px\">{}</p>", escape(advice));
     }
@@ -104,19 +100,32 @@ fn verdict(out: &mut String, report: &Report) {
     );
 }
 
+/// The verdict, in pieces that are strong or not.
+pub(super) fn headline(out: &mut String, pieces: &[(String, bool)]) {
+    out.push_str("<p style=\"margin:0;font-size:17px;line-height:1.35\">");
+    for (piece, strong) in pieces {
+        let piece = whole_sizes(&escape(piece));
+        let _ =
+            if *strong { write!(out, "<strong>{piece}</strong>") } else { write!(out, "{piece}") };
+    }
+    out.push_str("</p>");
+}
+
 /// The text with no size parted from its unit.
-fn whole_sizes(text: &str) -> String {
+pub(super) fn whole_sizes(text: &str) -> String {
     [" B", " KiB", " MiB", " GiB", " TiB"]
         .into_iter()
         .fold(text.to_owned(), |text, unit| text.replace(unit, &unit.replace(' ', "\u{A0}")))
 }
 
-fn heading(out: &mut String, text: &str) {
+/// The title of a section.
+pub(super) fn heading(out: &mut String, text: &str) {
     let _ =
         write!(out, "<p style=\"margin:14px 0 6px;font-size:14px\"><strong>{text}</strong></p>");
 }
 
-fn image(out: &mut String, svg: &str, alt: &str) {
+/// A picture, with what it shows in words.
+pub(super) fn image(out: &mut String, svg: &str, alt: &str) {
     let data = base64::engine::general_purpose::STANDARD.encode(svg);
     let _ = write!(
         out,
@@ -148,7 +157,7 @@ fn flame_words(report: &Report) -> String {
 
 pub(super) fn page(report: &Report) -> Result<String> {
     let (detail, budget) = (FINE, Budget { lines: 1000, quiet: 5000, letters: 1000 });
-    let card = card(report, detail, budget)?;
+    let card = whole(report, detail, budget)?;
     let mut calls = String::new();
     if let (Some(root), false) = (&report.icicle, report.tiny) {
         details::calls(&mut calls, root);

@@ -11,7 +11,8 @@ use crate::report::{Line, Report};
 
 /// The width of a picture in CSS pixels.
 pub const WIDTH: f64 = 720.0;
-const MARGIN: f64 = 14.0;
+/// Around a picture that stands alone.
+pub const MARGIN: f64 = 14.0;
 const ROW: f64 = 19.0;
 
 /// The timeline alone, as SVG.

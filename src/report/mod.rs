@@ -7,6 +7,7 @@ mod children;
 mod copies;
 mod flame;
 mod forked;
+pub mod frames;
 mod hues;
 mod ledger;
 pub mod lines;

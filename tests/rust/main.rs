@@ -4,6 +4,7 @@ mod breakdowns;
 mod children;
 mod fixtures;
 mod foreign;
+mod frames;
 mod in_use;
 mod layers;
 mod profile_file;

@@ -34,7 +34,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
 
 /// Reads a fragment strictly: every tag closed in order, every attribute quoted and allowed,
 /// every ampersand one of an entity that we write.
-fn check_html(html: &str) {
+pub fn check_html(html: &str) {
     let mut open: Vec<&str> = Vec::new();
     let mut rest = html;
     while let Some(start) = rest.find('<') {
@@ -74,8 +74,10 @@ fn check_html(html: &str) {
 }
 
 fn check_text(text: &str) {
-    let hidden =
-        |c: char| c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    let hidden = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    };
     assert!(!text.contains(['>', '"']) && !text.contains(hidden), "{text:?}");
     for (at, _) in text.match_indices('&') {
         let known = ["&lt;", "&gt;", "&amp;", "&quot;", "&#39;"];
