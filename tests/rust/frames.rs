@@ -63,6 +63,9 @@ fn check(frame: &Frame) {
     }
     assert_eq!(render::frame_line(frame).lines().count(), 1);
     assert!(render::frame_alt_text(frame).chars().count() <= 601);
+}
+
+fn check_png(frame: &Frame) {
     for largest in [usize::MAX, 20_000] {
         let png = render::frame_png(frame, largest).unwrap();
         assert!(png.bytes.len() <= largest.min(60_000), "{} B of PNG", png.bytes.len());
@@ -77,6 +80,7 @@ fn a_view_is_said_to_be_one_in_the_first_sentence() {
     half.advice.clear();
     let mut frame = frame(vec![half]);
     frame.keeps_alive = Bytes(153 << 20);
+    check_png(&frame);
     let said = "sales holds a view of big: 0 of its own, keeps 153 MiB alive, in 1,000,000 rows.";
     assert_eq!(frame.sentence(), said);
     check(&frame);
@@ -99,7 +103,9 @@ fn rows_add_up_to_the_whole() {
 #[test]
 fn hostile_names_and_a_thousand_columns_are_drawn() {
     let name = "<script>alert('x')</script>\u{202E}\u{0}\n数据 \u{1F43C}";
-    check(&frame((0..1000).map(|i| column(name, 1 << (i % 40), 5)).collect()));
+    let wide = frame((0..1000).map(|i| column(name, 1 << (i % 40), 5)).collect());
+    check(&wide);
+    check_png(&wide);
     check(&frame(Vec::new()));
 }
 
