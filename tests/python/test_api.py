@@ -291,7 +291,10 @@ def test_importing_does_not_import_ipython() -> None:
 
 
 def test_public_names() -> None:
-    assert set(memprofile.__all__) == {"MemprofileError", "Profile", "profile", "__version__"}
+    assert set(memprofile.__all__) == {
+        *("MemprofileError", "Profile", "profile", "__version__"),
+        *("FrameReport", "inspect_frame"),
+    }
     for name in memprofile.__all__:
         assert getattr(memprofile, name).__doc__
 

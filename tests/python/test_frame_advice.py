@@ -12,6 +12,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from memprofile.frames import Advice
 
 N = 20_000
 DRAW = np.random.default_rng(5)
@@ -128,7 +129,7 @@ def own(report: memprofile.FrameReport) -> int:
     return sum(column.owned for column in report.columns if column.role != "labels")
 
 
-def paste(advice: memprofile.Advice, df: Any) -> Any:
+def paste(advice: Advice, df: Any) -> Any:
     names = {"df": df, "pd": pd, "pl": pl, "pa": pa}
     exec(advice.code, names)
     return names["df"]
