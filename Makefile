@@ -6,11 +6,11 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo lab test check rust-test python-test test-cpythons conformance fuzz bench requirements clean
+.PHONY: help demo lab gallery test check rust-test snapshots python-test test-cpythons conformance fuzz bench requirements clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
-SUITES = $(wildcard tests/python tests/engine tests/notebooks tests/browser tests/docs \
+SUITES = $(wildcard tests/python tests/engine tests/objects tests/notebooks tests/browser tests/docs \
            tests/conformance/test_cpython.py)
 SOURCES := $(shell find src python build.rs Cargo.toml Cargo.lock pyproject.toml README.md \
              -type f -not -name '*.pyc')
@@ -27,11 +27,13 @@ say = @printf '\n\033[1m== %s\033[0m\n' $(1)
 help:
 	@echo 'make demo           runs notebooks/quickstart.ipynb in a Jupyter kernel and keeps what it shows'
 	@echo 'make lab            opens it in JupyterLab'
+	@echo 'make gallery        draws every kind of report, on one page to look at'
 	@echo 'make test           every test there is'
 	@echo 'make test-cpythons  the engine on every CPython that it serves, 3.11 to 3.15'
 	@echo 'make conformance    the tests of CPython, numpy and pandas with the hooks on, valgrind, IPython 8'
 	@echo 'make fuzz           changed profiles for the reader: FUZZ_SECONDS=600 for each target'
 	@echo 'make bench          the overhead, beside memray and tracemalloc: BENCH="--pairs 3 --cells fib"'
+	@echo 'make snapshots      renews what the tests hold reports against'
 	@echo 'make requirements   new pins for requirements/*.in'
 	@echo 'make clean          removes all that the others made here'
 
@@ -42,6 +44,11 @@ demo: $(VENV)/.memprofile
 lab: $(VENV)/.memprofile
 	@mkdir -p build/lab && cp -u notebooks/quickstart.ipynb build/lab/
 	@$(PY) -m jupyterlab $$([ $$(id -u) -ne 0 ] || echo --allow-root) build/lab/quickstart.ipynb
+
+gallery:
+	$(call say,'Drawing every kind of report')
+	@cargo run --quiet --locked --example gallery -- build/gallery
+	@echo 'Open build/gallery/index.html'
 
 test: check rust-test python-test
 
@@ -60,6 +67,10 @@ check: $(VENV)/.dev $(VENV)/.memprofile
 rust-test:
 	$(call say,'The Rust tests')
 	cargo test --locked
+
+snapshots:
+	INSTA_UPDATE=always cargo test --locked --test rust snapshots
+	@git status --short tests/rust/snapshots
 
 python-test: $(VENV)/.dev $(VENV)/.memprofile
 	@tests/browser/chromium --install

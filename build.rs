@@ -58,6 +58,7 @@ mod python {
             .file("src/interpreter/frames/walk.c")
             .file("src/interpreter/pending.c")
             .file("src/interpreter/objects/measure.c")
+            .file("src/interpreter/objects/referents.c")
             .include(&include)
             .include("src/interpreter/frames")
             .opt_level(2)

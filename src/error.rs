@@ -27,6 +27,13 @@ pub enum Error {
         /// Which one it is, and why not.
         reason: String,
     },
+    /// A graph of the objects would take more memory than is left.
+    NoRoom {
+        /// What it would take at least, as `1.5 GiB`.
+        needed: String,
+        /// What it may take.
+        left: String,
+    },
     /// A picture could not be drawn.
     Drawing {
         /// What the drawing library said.
@@ -65,6 +72,10 @@ impl std::fmt::Display for Error {
             Error::UnsupportedInterpreter { reason } => write!(
                 f,
                 "{reason}; memprofile measures CPython 3.11 to 3.15 with the GIL: start the notebook on one of these"
+            ),
+            Error::NoRoom { needed, left } => write!(
+                f,
+                "looking at the objects would take more than {needed}, and {left}, half of the memory that is left, is the most; free something first, or ask for a smaller object"
             ),
             Error::Drawing { reason } => write!(
                 f,

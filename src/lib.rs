@@ -11,11 +11,12 @@
 pub mod error;
 pub mod profile;
 
-// Floor 1: engines. The first two hold all of the crate's unsafe code.
+// Floor 1: engines. `hooks` and `interpreter` hold all of the crate's unsafe code.
+pub mod graph;
 #[expect(unsafe_code, reason = "runs inside of malloc and writes other libraries' tables")]
 pub mod hooks;
 #[cfg(feature = "python")]
-#[expect(unsafe_code, reason = "reads CPython's frames")]
+#[expect(unsafe_code, reason = "reads CPython's frames and objects")]
 pub mod interpreter;
 pub mod process;
 pub mod sampling;

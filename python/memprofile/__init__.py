@@ -27,19 +27,26 @@ from typing import TYPE_CHECKING
 
 from memprofile._native import __version__
 from memprofile.api import Profile, profile
+from memprofile.comparison import Diff
 from memprofile.errors import MemprofileError
 from memprofile.frames import FrameReport, inspect_frame
+from memprofile.objects import heap, retained, sizeof, why_alive
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 __all__ = [
+    "Diff",
     "FrameReport",
     "MemprofileError",
     "Profile",
     "__version__",
+    "heap",
     "inspect_frame",
     "profile",
+    "retained",
+    "sizeof",
+    "why_alive",
 ]
 
 

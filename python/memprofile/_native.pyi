@@ -9,22 +9,35 @@ __all__ = [
     "CellColumn",
     "Cells",
     "Child",
+    "Diff",
+    "DiffLine",
     "ForkedLine",
     "FrameReport",
+    "HeapCensus",
     "Ledger",
     "Line",
+    "Listing",
     "MemprofileError",
+    "NameShare",
     "Profile",
     "Recording",
     "Site",
     "SizeClass",
+    "SizeTree",
     "Timeline",
     "__version__",
     "arrow_chunks",
+    "bytes_text",
+    "deep_size",
+    "heap_census",
+    "immortal_and_interned",
     "is_recording",
+    "name_shares",
+    "retained_size",
     "shallow_size",
     "stack",
     "start",
+    "ways",
 ]
 
 __version__: str
@@ -230,6 +243,43 @@ class Timeline:
     rss: list[int]
 
 @final
+class Diff:
+    """What changed from one profile to another: the second less the first."""
+
+    @property
+    def peak_footprint(self) -> int: ...
+    @property
+    def surviving_bytes(self) -> int: ...
+    @property
+    def total_allocated(self) -> int: ...
+    @property
+    def peak_rss(self) -> int: ...
+    @property
+    def lines(self) -> list[DiffLine]: ...
+    def to_line(self) -> str: ...
+    def to_text(self, top: int) -> str: ...
+    def to_html(self, top: int) -> str: ...
+
+@final
+class DiffLine:
+    """What changed of one line of the user's own code. Bytes."""
+
+    @property
+    def name(self) -> str:
+        """`line 7`, or `line 7 → 9` when it moved."""
+    @property
+    def source(self) -> str: ...
+    @property
+    def peak_bytes(self) -> int: ...
+    @property
+    def surviving_bytes(self) -> int: ...
+    @property
+    def allocated_bytes(self) -> int: ...
+    @property
+    def within_error(self) -> bool:
+        """Whether all of these may be sampling error alone."""
+
+@final
 class Profile:
     """A finished recording."""
 
@@ -272,6 +322,12 @@ class Profile:
         """The notebook's fragment: no script, at most 60 kB."""
     def to_page(self, top: int) -> str:
         """A whole self-contained HTML page."""
+    def to_speedscope(self) -> str:
+        """The stacks as a file for speedscope."""
+    def to_collapsed(self) -> str:
+        """What was held at the peak, a line for each stack."""
+    def diff(self, other: Profile) -> Diff:
+        """What changed from this profile to the other."""
     def to_svg(self, top: int) -> str: ...
     def to_png(self, top: int, largest: int = ...) -> tuple[bytes, int, int]:
         """A PNG at twice the resolution, with the width and height to show it at.
@@ -338,5 +394,119 @@ class FrameReport:
         """A PNG at twice the resolution, with the width and height to show it at."""
     def alt_text(self) -> str: ...
 
-def shallow_size(object: object) -> int:  # noqa: A002
-    """The bytes of the blocks that are an object's own."""
+@final
+class SizeTree:
+    """An object with what it reaches."""
+
+    label: str
+    """How it is reached from what holds it: ``['key']``, ``[3]``, ``.attribute``."""
+    type: str
+    size: int
+    """Its deep size, less what an earlier part has."""
+    shallow: int
+    count: int
+    """How many objects ``size`` is of."""
+    parts: list[SizeTree]
+    """The largest first."""
+
+def bytes_text(count: int) -> str:
+    """Bytes for people: three digits, KiB, MiB and GiB of 1024."""
+
+def shallow_size(obj: object) -> int:
+    """The bytes of the blocks that are an object's own, as the allocator gave them.
+
+    Its header, a dict's table, a list's items, an array's data. Nothing of the object is called.
+    """
+
+def deep_size(
+    obj: object, detail: int, exclude: Sequence[object], code: bool, limit: int | None
+) -> SizeTree:
+    """The deep size of an object, with its parts down to ``detail`` levels.
+
+    Raises MemprofileError when the memory that is left is too little.
+    """
+
+def retained_size(obj: object) -> int:
+    """The bytes that are free once an object is gone.
+
+    Raises MemprofileError when the memory that is left is too little.
+    """
+
+def immortal_and_interned(obj: object) -> tuple[bool, bool]:
+    """Whether an object lives for ever (PEP 683), and whether it is an interned str."""
+
+@final
+class HeapCensus:
+    """All objects, counted: (name, objects, bytes) by what they share, the largest first."""
+
+    objects: int
+    bytes: int
+    types: list[tuple[str, int, int]]
+    modules: list[tuple[str, int, int]]
+    referrers: list[tuple[str, int, int]]
+    sizes: list[tuple[str, int, int]]
+    garbage: list[tuple[str, int, int]]
+
+def heap_census() -> HeapCensus:
+    """Counts all objects that the collector knows and all that they reach.
+
+    Raises MemprofileError when the memory that is left is too little.
+    """
+
+def ways(
+    obj: object, namespace: object | None, most: int
+) -> list[list[tuple[str, str, str | None]]]:
+    """The shortest ways to an object: (how it is reached, its type, what it says of itself).
+
+    The first step is ``names`` (the namespace), ``modules`` (``sys.modules``) or ``held``.
+
+    Raises MemprofileError when the memory that is left is too little.
+    """
+
+@final
+class NameShare:
+    """What one name holds, in bytes."""
+
+    name: str
+    type: str
+    shallow: int
+    deep: int
+    retained: int
+    """What would be free without the name."""
+    shared_with: list[tuple[str, int]]
+    """Other names and how much of it they reach, the largest part first."""
+
+def name_shares(
+    names: Sequence[tuple[str, list[object]]],
+    passing: list[object],
+    border: Sequence[object],
+) -> tuple[list[NameShare], int, int]:
+    """The shares of names, each given with the objects that it refers to.
+
+    With them, how many objects and bytes are in cycles that nobody refers to.
+
+    Each object must be in one of these lists only once for each reference, and in no variable of the
+    caller. What is in ``passing`` goes by itself; objects in ``border`` are not gone into.
+
+    Raises MemprofileError when the memory that is left is too little.
+    """
+
+@final
+class Listing:
+    """Tables and ways, ready to draw.
+
+    A section is (title, columns, how many of them are words, rows, note); a stop of a way is (how it is
+    reached, what it is).
+    """
+
+    def __new__(
+        cls,
+        headline: str,
+        facts: str,
+        sections: Sequence[tuple[str, Sequence[str], int, Sequence[Sequence[str]], str]],
+        ways: Sequence[Sequence[tuple[str, str]]],
+    ) -> Listing: ...
+    def to_text(self) -> str: ...
+    def to_html(self) -> str: ...
+    def to_svg(self) -> str:
+        """The ways alone."""

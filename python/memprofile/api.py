@@ -7,19 +7,22 @@ import inspect
 import json
 import os
 import sys
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, cast, overload
 
-from memprofile import _native, sources
+from memprofile import _native, sources, tables
 from memprofile.bundle import Bundle, bundle
+from memprofile.comparison import Diff
 from memprofile.errors import MemprofileError
-from memprofile.options import DEFAULT_TOP, OptionError, checked_path
+from memprofile.options import DEFAULT_TOP, FORMATS, OptionError, checked_path, format_of
+from memprofile.terminal import has_colors
 
 if TYPE_CHECKING:
     import pandas
 
+_Format = Literal["html", "json", "svg", "png", "txt", "speedscope", "collapsed"]
 _Table = Literal["lines", "sites", "timeline", "allocators", "sizes", "children", "forked_lines"]
 
 P = ParamSpec("P")
@@ -294,32 +297,26 @@ class Profile:
 
         Raises MemprofileError for another table, or when pandas is not installed.
         """
-        columns = _TABLES.get(table)
-        if columns is None:
-            known = ", ".join(map(repr, _TABLES))
-            raise MemprofileError(f"there is no table {table!r}; use one of {known}")
-        try:
-            import pandas
-        except ImportError as error:
-            raise MemprofileError(
-                "to_pandas needs pandas; install it with: pip install pandas"
-            ) from error
-        if table == "timeline":
-            timeline = self.timeline
-            return pandas.DataFrame({name: getattr(timeline, name) for name in columns})
-        rows: Sequence[object] = getattr(self, table)
-        return pandas.DataFrame(
-            {name: [getattr(row, name) for row in rows] for name in columns}, columns=list(columns)
-        )
+        return tables.frame(self, table)
 
-    def save(self, path: str | os.PathLike[str], top: int = DEFAULT_TOP) -> None:
-        """Writes the profile to a file by its suffix.
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        top: int = DEFAULT_TOP,
+        *,
+        format: _Format | None = None,  # noqa: A002
+    ) -> None:
+        """Writes the profile to a file, as its suffix or ``format`` says.
 
-        ``.html`` is a self-contained page, ``.svg`` and ``.png`` the chart, ``.txt`` the text,
-        ``.json`` the data, which ``Profile.load`` reads back.
+        ``.html`` is one page to explore in a browser, without a network: the flame graph to zoom
+        and search, each moment of the timeline, tables to sort. ``.svg`` and ``.png`` are the
+        picture, ``.txt`` the text. ``.json`` is the data, which ``Profile.load`` reads back. For
+        other tools: ``.speedscope.json`` (format ``"speedscope"``) is what was held at the peak,
+        stays and was allocated, by stack, for https://www.speedscope.app; ``.collapsed`` is what
+        was held at the peak as lines ``outer;inner bytes``, as flame graph tools read them.
 
-        Raises MemprofileError for another suffix or a folder that is not there, OSError when
-        the disk does not take it.
+        Raises MemprofileError for another suffix or format or a folder that is not there, OSError
+        when the disk does not take it.
 
         >>> import memprofile, tempfile
         >>> with memprofile.profile() as p:
@@ -330,23 +327,49 @@ class Profile:
         >>> again.peak_footprint == p.peak_footprint
         True
         """
+        if format is not None and format not in FORMATS:
+            known = ", ".join(map(repr, FORMATS))
+            raise MemprofileError(f"there is no format {format!r}; use one of {known}")
+        example = 'for example: profile.save("report.html")'
         try:
-            file = checked_path(path, "save()", 'for example: profile.save("report.html")')
+            file = checked_path(path, "save()", example, any_name=format is not None)
         except OptionError as error:
             raise MemprofileError(str(error)) from None
         data = self._data
-        match file.suffix.lower():
-            case ".html":
-                content = data.to_page(top).encode()
-            case ".json":
-                content = data.to_json().encode()
-            case ".svg":
-                content = data.to_svg(top).encode()
-            case ".png":
+        content: str | bytes
+        match format or format_of(file):
+            case "html":
+                content = data.to_page(top)
+            case "json":
+                content = data.to_json()
+            case "speedscope":
+                content = data.to_speedscope()
+            case "collapsed":
+                content = data.to_collapsed()
+            case "svg":
+                content = data.to_svg(top)
+            case "png":
                 content = data.to_png(top)[0]
             case _:
-                content = (data.to_text(top, False).rstrip("\n") + "\n").encode()
-        file.write_bytes(content)
+                content = data.to_text(top, False).rstrip("\n") + "\n"
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    def diff(self, other: Profile) -> Diff:
+        """What changed from this profile to ``other``: show it, print it, or compute with it.
+
+        A line is the same in both when its text is, wherever it stands.
+
+        >>> import memprofile
+        >>> def load(n):
+        ...     return bytearray(n)
+        >>> with memprofile.profile() as before:
+        ...     data = load(10_000_000)
+        >>> with memprofile.profile() as after:
+        ...     data = load(30_000_000)
+        >>> before.diff(after).peak_footprint > 15_000_000
+        True
+        """
+        return Diff(self._data.diff(other._data))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Profile:
@@ -369,7 +392,10 @@ class Profile:
         return f"<memprofile.Profile {self.title}: {self.to_line()}>"
 
     def __str__(self) -> str:
-        return repr(self) if self._finished is None else self.to_text()
+        if self._finished is None:
+            return repr(self)
+        # In colour where standard output is a terminal that has it; `to_text()` never is.
+        return self.to_text(color=has_colors(sys.stdout))
 
     def _repr_mimebundle_(
         self, include: Container[str] | None = None, exclude: Container[str] | None = None
@@ -407,35 +433,6 @@ class _Forms:
 
     def alt_text(self) -> str:
         return self._data.alt_text()
-
-
-_TABLES: Mapping[str, tuple[str, ...]] = {
-    "lines": (
-        *("filename", "lineno", "function", "source", "peak_bytes", "surviving_bytes"),
-        *("allocated_bytes", "allocation_count", "temporary_bytes", "relative_error"),
-    ),
-    "sites": (
-        *("stack", "allocator", "native_thread", "peak_bytes", "surviving_bytes"),
-        *("allocated_bytes", "allocation_count", "temporary_bytes", "waiting"),
-    ),
-    "timeline": ("seconds", "footprint", "rss"),
-    "allocators": (
-        *("allocator", "peak_bytes", "surviving_bytes"),
-        *("allocated_bytes", "allocation_count", "temporary_bytes"),
-    ),
-    "sizes": (
-        *("label", "smallest", "largest", "allocation_count", "allocated_bytes"),
-        "relative_error",
-    ),
-    "children": (
-        *("pid", "parent", "command", "started", "ended", "exit_status"),
-        *("start_rss", "peak_rss", "peak_pss", "peak_private"),
-    ),
-    "forked_lines": (
-        *("pid", "filename", "lineno", "function", "source", "peak_bytes", "surviving_bytes"),
-        *("allocated_bytes", "allocation_count", "sample_interval"),
-    ),
-}
 
 
 def _from_json(text: str) -> Profile:

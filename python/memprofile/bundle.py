@@ -7,6 +7,7 @@ from collections.abc import Callable, Container
 from typing import Any, Protocol
 
 from memprofile.sources import Shell
+from memprofile.terminal import has_colors
 
 OUTPUT_BYTES = 100_000
 """A notebook carries so much in every output, all forms together."""
@@ -67,5 +68,5 @@ def publish(shell: Shell, forms: Callable[[Container[str], bool], Bundle]) -> No
     """
     active = shell.display_formatter.active_types
     terminal = list(active) == ["text/plain"]
-    color = terminal and sys.stdout.isatty() and str(shell.colors).lower() != "nocolor"
+    color = terminal and has_colors(sys.stdout) and str(shell.colors).lower() != "nocolor"
     shell.display_pub.publish(*forms(active, color))

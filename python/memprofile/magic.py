@@ -1,5 +1,4 @@
-"""``%%memprofile``, ``%memprofile`` and ``%memframe``: how they enter an IPython shell and leave
-it again.
+"""How the magics enter an IPython shell and leave it again.
 
 A cell magic of the usual kind gets the cell as text and has to run it by itself; that is
 where Out[n], line numbers, ``await`` and ``from m import *`` break. Here the first line is
@@ -19,7 +18,7 @@ from IPython.core.error import UsageError
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.magic import needs_local_scope, no_var_expand, output_can_be_silenced
 
-from memprofile import cell, memframe, statement
+from memprofile import cell, looks, memframe, statement
 from memprofile.sources import MAGIC_LINE, Shell
 
 _FIRST_LINE = re.compile(re.escape(MAGIC_LINE) + r"(|[ \t].*)")
@@ -72,7 +71,8 @@ def _magic_for(shell: Shell) -> Callable[..., Any]:
 
           -o NAME      keep the memprofile.Profile in the variable NAME
           -q           show no report
-          --save FILE  write the report: .html, .json, .svg, .png or .txt
+          --save FILE  write the report: .html (a page to explore), .svg, .png, .txt; or the data:
+                       .json, .speedscope.json, .collapsed
           --exact      record every allocation, however many there are
           --top N      show N lines (10), the rest as one row
 
@@ -148,7 +148,8 @@ class Installation:
         shell.events.register("post_run_cell", self._after)
         magics = shell.magics_manager.magics
         magics["line"]["memprofile"] = magics["cell"]["memprofile"] = self._magic
-        self._memframe = magics["line"]["memframe"] = _memframe_for(shell)
+        self._lines = {"memframe": _memframe_for(shell), **looks.magics_for(shell)}
+        magics["line"].update(self._lines)
 
     def remove(self) -> None:
         """Leaves the shell as it was, but for what others have put on top since."""
@@ -164,13 +165,10 @@ class Installation:
             callbacks.remove(self._after)
         transformers = self._shell.input_transformers_cleanup
         transformers[:] = [t for t in transformers if t is not transform]
-        for kind, name, mine in (
-            ("line", "memprofile", self._magic),
-            ("cell", "memprofile", self._magic),
-            ("line", "memframe", self._memframe),
-        ):
+        for kind in ("line", "cell"):
             magics = self._shell.magics_manager.magics[kind]
-            if magics.get(name) is mine:
+            ours = {"memprofile": self._magic, **self._lines}
+            for name in [name for name, magic in ours.items() if magics.get(name) is magic]:
                 del magics[name]
 
 

@@ -17,8 +17,24 @@ from pathlib import Path
 DEFAULT_TOP = 10
 """How many lines a report shows before the rest is one row."""
 
-SUFFIXES = (".html", ".json", ".svg", ".png", ".txt")
-"""The file types that a profile can be saved as."""
+FORMATS = {
+    "html": ".html",
+    "json": ".json",
+    "svg": ".svg",
+    "png": ".png",
+    "txt": ".txt",
+    "speedscope": ".speedscope.json",
+    "collapsed": ".collapsed",
+}
+"""What a profile can be saved as, and the suffix that asks for it."""
+
+
+def format_of(path: Path) -> str | None:
+    """The format that a file's name asks for; None where it names none."""
+    name = path.name.lower()
+    found = [known for known, suffix in FORMATS.items() if name.endswith(suffix)]
+    # `.speedscope.json` is a `.json` too: the longer suffix says more.
+    return max(found, key=lambda known: len(FORMATS[known]), default=None)
 
 
 class OptionError(Exception):
@@ -74,11 +90,16 @@ def _file(value: str) -> Path:
     return checked_path(value, "--save", "for example: --save report.html")
 
 
-def checked_path(value: str | os.PathLike[str], what: str, example: str) -> Path:
-    """An absolute path that a profile can be saved to, or an OptionError."""
+def checked_path(
+    value: str | os.PathLike[str], what: str, example: str, any_name: bool = False
+) -> Path:
+    """An absolute path that a profile can be saved to, or an OptionError.
+
+    ``any_name``: the format is known, so that the name need not say it.
+    """
     path = Path(value).expanduser().absolute()
-    if path.suffix.lower() not in SUFFIXES:
-        known = ", ".join(SUFFIXES)
+    if not any_name and format_of(path) is None:
+        known = ", ".join(FORMATS.values())
         raise OptionError(f"{what} needs a file that ends in one of {known}; {example}")
     if not path.parent.is_dir():
         raise OptionError(f"{what} needs a folder that is there: make {str(path.parent)!r} first")
@@ -88,7 +109,10 @@ def checked_path(value: str | os.PathLike[str], what: str, example: str) -> Path
     return path
 
 
-_CELL: dict[str, tuple[str, Callable[[str], object] | None]] = {
+_Table = dict[str, tuple[str, Callable[[str], object] | None]]
+"""By flag: the field that it sets, and what reads its value; None where it has none."""
+
+_CELL: _Table = {
     "-o": ("name", _name),
     "-q": ("quiet", None),
     "--save": ("save", _file),
@@ -96,7 +120,7 @@ _CELL: dict[str, tuple[str, Callable[[str], object] | None]] = {
     "--top": ("top", _positive("--top", "for example: --top 20")),
 }
 
-_STATEMENT: dict[str, tuple[str, Callable[[str], object] | None]] = {
+_STATEMENT: _Table = {
     "-o": ("name", _name),
     "-r": ("repeat", _positive("-r", "for example: %memprofile -r 3 f(x)")),
     "--exact": ("exact", None),
@@ -108,42 +132,112 @@ def _unknown(word: str, table: dict[str, object], example: str) -> OptionError:
     return OptionError(f"unknown option {word!r} (there are {known}); for example: {example}")
 
 
-def read_cell_options(line: str) -> CellOptions:
-    """Reads what follows ``%%memprofile``. Raises OptionError."""
+def _read_words(line: str, table: _Table, magic: str, example: str) -> dict[str, object]:
+    """The options of a line that holds nothing else, by field."""
     try:
         words = shlex.split(line)
     except ValueError:
         raise OptionError(
-            f"a quotation mark is not closed in {line.strip()!r}; "
-            "for example: %%memprofile --save 'my report.html'"
+            f"a quotation mark is not closed in {line.strip()!r}; for example: {magic} {example}"
         ) from None
     found: dict[str, object] = {}
     rest = iter(words)
     for word in rest:
         flag, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
-        if flag not in _CELL:
-            raise _unknown(word, dict(_CELL), "%%memprofile -o usage --top 5")
-        field, read = _CELL[flag]
+        if flag not in table:
+            raise _unknown(word, dict(table), f"{magic} {example}")
+        field, read = table[flag]
         if read is None:
             if equals:
-                raise OptionError(f"{flag} takes no value; for example: %%memprofile {flag}")
+                raise OptionError(f"{flag} takes no value; for example: {magic} {flag}")
             found[field] = True
             continue
         if not equals:
             value = next(rest, "")
         found[field] = read(value)
+    return found
+
+
+def read_cell_options(line: str) -> CellOptions:
+    """Reads what follows ``%%memprofile``. Raises OptionError."""
+    found = _read_words(line, _CELL, "%%memprofile", "-o usage --save 'my report.html'")
     return CellOptions(**found)  # type: ignore[arg-type]  # each reader returns its field's type
 
 
-_FRAME: dict[str, tuple[str, Callable[[str], object] | None]] = {
+_FRAME: _Table = {
     "-o": ("name", _name),
     "--no-advice": ("advice", None),
 }
 
 
-def _options_before(
-    line: str, table: dict[str, tuple[str, Callable[[str], object] | None]], example: str
-) -> tuple[dict[str, object], str]:
+@dataclass(frozen=True)
+class VariableOptions:
+    """What follows ``%memvars``."""
+
+    top: int = 20
+    free: str | None = None
+
+
+@dataclass(frozen=True)
+class HeapOptions:
+    """What follows ``%memheap``."""
+
+    by: str = "type"
+    top: int = 20
+    mark: bool = False
+    since: bool = False
+    garbage: bool = False
+
+
+def _one_of(flag: str, known: tuple[str, ...], example: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value not in known:
+            words = ", ".join(known)
+            raise OptionError(f"{flag} needs one of {words}, not {value!r}; {example}")
+        return value
+
+    return read
+
+
+_VARIABLES: _Table = {
+    "--top": ("top", _positive("--top", "for example: %memvars --top 50")),
+    "--free": (
+        "free",
+        _one_of(
+            "--free",
+            ("history", "traceback", "cycles"),
+            "for example: %memvars --free history",
+        ),
+    ),
+}
+
+_HEAP: _Table = {
+    "--by": (
+        "by",
+        _one_of(
+            "--by", ("type", "module", "referrer", "size"), "for example: %memheap --by module"
+        ),
+    ),
+    "--top": ("top", _positive("--top", "for example: %memheap --top 50")),
+    "--mark": ("mark", None),
+    "--since": ("since", None),
+    "--garbage": ("garbage", None),
+}
+
+
+def read_variable_options(line: str) -> VariableOptions:
+    """Reads what follows ``%memvars``. Raises OptionError."""
+    found = _read_words(line, _VARIABLES, "%memvars", "--top 50")
+    return VariableOptions(**found)  # type: ignore[arg-type]
+
+
+def read_heap_options(line: str) -> HeapOptions:
+    """Reads what follows ``%memheap``. Raises OptionError."""
+    found = _read_words(line, _HEAP, "%memheap", "--by module --top 5")
+    return HeapOptions(**found)  # type: ignore[arg-type]
+
+
+def _options_before(line: str, table: _Table, example: str) -> tuple[dict[str, object], str]:
     """The options at the beginning of a line, and the rest of it as typed. Raises OptionError."""
     found: dict[str, object] = {}
     rest = line.strip()

@@ -10,6 +10,7 @@ from typing import Any
 from IPython.core.error import UsageError
 
 from memprofile import _native, api
+from memprofile._native import bytes_text
 from memprofile.errors import MemprofileError
 from memprofile.interrupts import Held
 from memprofile.options import OptionError, StatementOptions, read_statement_options
@@ -95,18 +96,8 @@ def spread(peaks: list[int]) -> str:
     """The best of some peaks (bytes) and how far apart they lie, as one line."""
     low, high = min(peaks), max(peaks)
     runs = "1 run" if len(peaks) == 1 else f"{len(peaks)} runs"
-    apart = "all the same" if low == high else f"the largest {size(high)}, {size(high - low)} apart"
-    return f"best peak of {runs}: {size(low)}, {apart}"
-
-
-def size(count: int) -> str:
-    """Bytes for people: three digits, KiB, MiB and GiB of 1024."""
-    if count < 1024:
-        return "0" if count == 0 else f"{count} B"
-    value = float(count)
-    for unit in ("KiB", "MiB", "GiB", "TiB"):
-        value /= 1024
-        if value < 1023.5 or unit == "TiB":
-            break
-    digits = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
-    return f"{value:.{digits}f} {unit}"
+    if low == high:
+        apart = "all the same"
+    else:
+        apart = f"the largest {bytes_text(high)}, {bytes_text(high - low)} apart"
+    return f"best peak of {runs}: {bytes_text(low)}, {apart}"

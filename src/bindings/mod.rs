@@ -4,8 +4,12 @@ mod breakdown;
 mod cells;
 mod child;
 mod collector;
+mod diff;
 mod frame;
+mod heap;
 mod ledger;
+mod listing;
+mod names;
 mod objects;
 mod pools;
 mod profile;
@@ -40,11 +44,21 @@ mod _native {
     #[pymodule_export]
     use super::child::{PyChild, PyForkedLine};
     #[pymodule_export]
+    use super::diff::{PyDiff, PyDiffLine};
+    #[pymodule_export]
     use super::frame::PyFrameReport;
+    #[pymodule_export]
+    use super::heap::{PyHeapCensus, heap_census, ways};
     #[pymodule_export]
     use super::ledger::{PyBalance, PyLedger};
     #[pymodule_export]
-    use super::objects::shallow_size;
+    use super::listing::PyListing;
+    #[pymodule_export]
+    use super::names::{PyNameShare, name_shares};
+    #[pymodule_export]
+    use super::objects::{
+        PySizeTree, bytes_text, deep_size, immortal_and_interned, retained_size, shallow_size,
+    };
     #[pymodule_export]
     use super::profile::{PyLine, PyProfile, PySite, PyTimeline};
     #[pymodule_export]

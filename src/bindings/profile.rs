@@ -2,11 +2,12 @@
 
 use super::breakdown::{self, PyAllocator, PySizeClass};
 use super::child::{PyChild, PyForkedLine};
+use super::diff::PyDiff;
 use super::ledger::PyLedger;
 use crate::error::{Error, Result};
 use crate::profile::{Allocator, Bytes, FileKind, Profile, Site, ThreadKind};
 use crate::render;
-use crate::report::{self, Report};
+use crate::report::{self, Diff, Report};
 use pyo3::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -29,10 +30,16 @@ impl PyProfile {
         top: usize,
         ink: impl FnOnce(&Report) -> Result<T> + Send,
     ) -> PyResult<T> {
+        self.guarded(py, |profile| ink(&Report::new(profile, &report::Options { top })))
+    }
+
+    fn guarded<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&Profile) -> Result<T> + Send,
+    ) -> PyResult<T> {
         let profile = &self.profile;
-        let drawn = py.detach(|| {
-            catch_unwind(AssertUnwindSafe(|| ink(&Report::new(profile, &report::Options { top }))))
-        });
+        let drawn = py.detach(|| catch_unwind(AssertUnwindSafe(|| work(profile))));
         let internal = |_| Error::Drawing { reason: "an internal error".to_owned() };
         Ok(drawn.map_err(internal)??)
     }
@@ -216,7 +223,20 @@ impl PyProfile {
     }
 
     fn to_page(&self, py: Python<'_>, top: usize) -> PyResult<String> {
-        self.draw(py, top, render::page)
+        let options = report::Options { top };
+        self.guarded(py, |profile| render::page(&Report::unfolded(profile, &options)))
+    }
+
+    fn to_speedscope(&self, py: Python<'_>) -> PyResult<String> {
+        self.guarded(py, |profile| Ok(render::speedscope(profile)))
+    }
+
+    fn to_collapsed(&self, py: Python<'_>) -> PyResult<String> {
+        self.guarded(py, |profile| Ok(render::collapsed(profile)))
+    }
+
+    fn diff(&self, py: Python<'_>, other: &PyProfile) -> PyResult<PyDiff> {
+        self.guarded(py, |profile| Ok(PyDiff::new(Diff::new(profile, &other.profile))))
     }
 
     fn to_svg(&self, py: Python<'_>, top: usize) -> PyResult<String> {

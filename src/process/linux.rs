@@ -1,5 +1,6 @@
 //! Linux: `/proc/self` (proc(5)).
 
+use super::proc_files::kib;
 use super::{PAGE, Reserved, Resident};
 use crate::profile::Bytes;
 use std::fs::{self, File};
@@ -32,9 +33,7 @@ pub(super) fn reset_peak() -> bool {
 /// VmHWM of `/proc/self/status`.
 pub(super) fn peak() -> Option<Bytes> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(Bytes(kib * 1024))
+    kib(&status, "VmHWM:").map(Bytes)
 }
 
 /// glibc keeps the heap of a thread in so many bytes, and aligned to them (malloc/arena.c, HEAP_MAX_SIZE).

@@ -3,6 +3,7 @@
 mod children;
 mod command;
 mod followed;
+mod memory_left;
 mod proc_files;
 
 #[cfg(target_os = "linux")]
@@ -16,6 +17,7 @@ mod other;
 use other as platform;
 
 pub use children::{Children, Ended};
+pub use memory_left::memory_left;
 
 use crate::profile::Bytes;
 

@@ -127,7 +127,7 @@ fn parse_stat(line: &[u8]) -> Option<Stat> {
 }
 
 /// `VmHWM:      1760 kB` and the like, in bytes.
-fn kib(text: &str, label: &str) -> Option<u64> {
+pub(super) fn kib(text: &str, label: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(label))?;
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
 }
@@ -206,6 +206,13 @@ mod tests {
         assert_eq!(parse_status(b"Name:\tcat\nTgi"), None);
         assert_eq!(parse_rollup(b"Rss:  1 kB\n"), None);
         assert!(parse_arguments(b"").is_empty());
+    }
+
+    #[test]
+    fn the_line_of_meminfo() {
+        let text = "MemTotal:  100 kB\nMemAvailable:   2048 kB\n";
+        assert_eq!(kib(text, "MemAvailable:"), Some(2 << 20));
+        assert_eq!(kib("MemTotal: 1 kB\n", "MemAvailable:"), None);
     }
 
     #[test]

@@ -246,7 +246,9 @@ impl Frame<'_, '_> {
     fn peak(&self) -> Result<()> {
         let (at, bytes) = self.timeline.peak;
         let (x, y) = (self.x.place(at.0 as f64), self.y.place(bytes));
-        let label = format!("peak {}", Bytes::from_f64(bytes));
+        let holder = self.timeline.holder.as_deref().map(|name| lettering::clip(name, 24));
+        let holder = holder.map_or_else(String::new, |name| format!(", {name}"));
+        let label = self.canvas.letters(&format!("peak {}{holder}", Bytes::from_f64(bytes)));
         let half = lettering::width(&label, 12.0, Face::Bold) / 2.0 + 4.0;
         let middle = x.clamp(self.left + half, self.right - half);
         // The resident set may run above the peak: the label stands clear of both.

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 pub(super) fn section(out: &mut String, summary: &str, body: &str) {
     let _ = write!(
         out,
-        "<details style=\"margin:4px 0 0;color:{}\"><summary>{summary}</summary>{body}</details>",
+        "<details style=\"margin:0;color:{}\"><summary style=\"padding:3px 0\">{summary}</summary>{body}</details>",
         theme::TEXT.hex()
     );
 }
@@ -175,8 +175,10 @@ fn call(out: &mut String, node: &Node, whole: f64) {
         return;
     }
     let open = if node.kind == Kind::Line { " open" } else { "" };
-    let _ =
-        write!(out, "<details{open} style=\"margin:2px 0 2px 16px\"><summary>{label}</summary>");
+    let _ = write!(
+        out,
+        "<details{open} style=\"margin:0 0 0 16px\"><summary style=\"padding:3px 0\">{label}</summary>"
+    );
     for child in &node.children {
         call(out, child, whole);
     }

@@ -2,11 +2,9 @@
 //!
 //! The HTML lives on what an untrusted notebook leaves of it, as that of a profile does.
 
-use super::frame_picture;
-use super::lettering::{clip, escape, printable};
-use super::page::{card, heading, headline, image};
-use super::rows::border;
-use super::theme;
+use super::lettering::{clip, escape, printable, whole_sizes};
+use super::table::{self, Table};
+use super::{card, frame_picture, theme};
 use crate::error::Result;
 use crate::profile::Bytes;
 use crate::report::frames::{Advice, Column, Frame};
@@ -142,151 +140,81 @@ pub fn html(frame: &Frame) -> Result<String> {
 }
 
 fn fragment(frame: &Frame, rows: usize, advised: usize) -> Result<String> {
-    let mut body = String::with_capacity(16 << 10);
-    headline(&mut body, &frame.headline());
-    let _ = write!(
-        body,
-        "<p style=\"margin:4px 0 10px;font-size:12px;color:{}\">{}</p>",
-        theme::QUIET.hex(),
-        escape(&frame.facts())
-    );
-    image(&mut body, &frame_picture::bars(frame)?, &alt_text(frame));
-    heading(&mut body, "Column by column");
-    table(&mut body, frame, rows);
+    let mut out = String::with_capacity(16 << 10);
+    card::open(&mut out);
+    let pieces = frame.headline().into_iter();
+    card::headline(&mut out, pieces.map(|(piece, strong)| (whole_sizes(&escape(&piece)), strong)));
+    card::facts(&mut out, &whole_sizes(&escape(&frame.facts())));
+    card::image(&mut out, &frame_picture::bars(frame)?, &escape(&alt_text(frame)));
+    card::heading(&mut out, "Column by column");
+    columns(&mut out, frame, rows);
     let best = frame.best();
     if !best.is_empty() {
-        heading(&mut body, "Smaller, with every value kept");
-        let _ = write!(
-            body,
-            "<p style=\"margin:0 0 6px;font-size:12px;color:{}\">Each was tried on a sample and then checked on every value.</p>",
-            theme::QUIET.hex()
+        card::heading(&mut out, "Smaller, with every value kept");
+        advice_table(&mut out, &best, advised);
+        table::note_below(
+            &mut out,
+            "Each type was tried on a sample and then checked on every value.",
         );
-        advice_table(&mut body, &best, advised);
     }
     if best.len() > 1 {
         let left = Bytes(frame.owned.0.saturating_sub(frame.saved.0));
         let summary = format!("All of it at once: {} → {left}", frame.owned);
         let _ = write!(
-            body,
+            out,
             "<details style=\"margin:8px 0 0\"><summary>{summary}</summary>{}</details>",
             code(&clip(&frame.code, 8000))
         );
     }
-    alternatives(&mut body, frame, advised);
-    Ok(card(&body))
+    alternatives(&mut out, frame, advised);
+    out.push_str("</div>");
+    Ok(out)
 }
 
-fn open(out: &mut String, columns: &[(&str, &str)]) {
-    let _ = write!(
-        out,
-        "<div style=\"overflow-x:auto\"><table style=\"width:100%;table-layout:auto;border-collapse:collapse;border:none;margin:0;font-size:12px;color:{}\"><thead><tr style=\"background:{}\">",
-        theme::TEXT.hex(),
-        theme::CARD.hex()
-    );
-    for (column, side) in columns {
-        let _ = write!(
-            out,
-            "<th scope=\"col\" style=\"border:none;padding:2px 12px 2px 0;text-align:{side};font-weight:normal;color:{}\">{column}</th>",
-            theme::QUIET.hex()
-        );
-    }
-    out.push_str("</tr></thead><tbody>");
-}
-
-fn table(out: &mut String, frame: &Frame, rows: usize) {
-    let sides = ["left", "left", "right", "right", "right", "left"];
-    let names = ["column", "type", "own", "shared", "missing", ""];
-    open(out, &names.into_iter().zip(sides).collect::<Vec<_>>());
+fn columns(out: &mut String, frame: &Frame, rows: usize) {
+    let table = Table { words: 3, wraps: true };
+    table.begin(out, ["column", "type", "", "own", "shared", "missing"]);
+    let row = |out: &mut String, words: [String; 3], bytes: [Bytes; 2], missing, strong| {
+        let [own, shared] = bytes.map(|bytes| whole_sizes(&bytes.to_string()));
+        let [name, dtype, said] = words.map(|text| whole_sizes(&escape(&clip(&text, 300))));
+        table.row(out, &[name, dtype, said, own, shared, missing], strong);
+    };
     let (shown, others) = frame.largest_columns(rows);
     for column in shown {
-        let mut words = column.words(frame).unwrap_or_default();
-        let made_of = column.made_of();
-        if !made_of.is_empty() {
-            words = if words.is_empty() { made_of } else { format!("{words} · {made_of}") };
-        }
-        let numbers = [column.owned, shared(column)];
-        row(out, &column.name, &column.dtype, numbers, &column.missing(), &words, false);
+        let said = [column.words(frame).unwrap_or_default(), column.made_of()];
+        let said: Vec<&str> = said.iter().map(String::as_str).filter(|s| !s.is_empty()).collect();
+        let words = [clip(&column.name, 80), clip(&column.dtype, 60), said.join(" · ")];
+        row(out, words, [column.owned, shared(column)], column.missing(), false);
     }
     if !others.is_empty() {
         let sum = |of: fn(&Column) -> Bytes| Bytes(others.iter().map(|column| of(column).0).sum());
-        let numbers = [sum(|column| column.owned), sum(shared)];
-        row(out, &format!("{} more", others.len()), "", numbers, "", "", false);
+        let words = [format!("{} more", others.len()), String::new(), String::new()];
+        row(out, words, [sum(|column| column.owned), sum(shared)], String::new(), false);
     }
     if frame.within() > Bytes(0) {
-        let words = "in several columns, once";
-        row(out, "together", "", [frame.within(), Bytes(0)], "", words, false);
+        let words = ["together", "", "in several columns, once"].map(str::to_owned);
+        row(out, words, [frame.within(), Bytes(0)], String::new(), false);
     }
-    row(out, "in all", "", [frame.owned, frame.shared], "", "", true);
-    out.push_str("</tbody></table></div>");
-}
-
-fn row(
-    out: &mut String,
-    name: &str,
-    dtype: &str,
-    numbers: [Bytes; 2],
-    missing: &str,
-    words: &str,
-    last: bool,
-) {
-    let cell = format!("{};padding:2px 12px 2px 0", border(last));
-    let weight = if last { "bold" } else { "normal" };
-    let quiet = theme::QUIET.hex();
-    let _ = write!(
-        out,
-        "<tr style=\"background:{}\"><th scope=\"row\" style=\"{cell};text-align:left;font-weight:{weight};overflow-wrap:anywhere;min-width:70px\">{}</th><td style=\"{cell};text-align:left;overflow-wrap:anywhere\">{}</td>",
-        theme::CARD.hex(),
-        escape(&clip(name, 80)),
-        escape(&clip(dtype, 60)),
-    );
-    for number in numbers {
-        let text = number.to_string().replace(' ', "\u{A0}");
-        let _ = write!(
-            out,
-            "<td style=\"{cell};text-align:right;font-weight:{weight};white-space:nowrap\">{text}</td>"
-        );
-    }
-    let _ = write!(
-        out,
-        "<td style=\"{cell};text-align:right\">{missing}</td><td style=\"{cell};width:45%;text-align:left;color:{quiet}\">{}</td></tr>",
-        escape(&clip(words, 300))
-    );
+    let words = ["in all", "", ""].map(str::to_owned);
+    row(out, words, [frame.owned, frame.shared], String::new(), true);
+    table.end(out);
 }
 
 fn advice_table(out: &mut String, best: &[(&str, &Advice)], most: usize) {
-    open(
-        out,
-        &[
-            ("column", "left"),
-            ("bytes", "right"),
-            ("as", "left"),
-            ("what to paste, and its price", "left"),
-        ],
-    );
+    let table = Table { words: 3, wraps: true };
+    table.begin(out, ["column", "as", "what to paste, and its price", "bytes"]);
     for (name, advice) in best.iter().take(most) {
-        advice_row(out, name, advice);
+        let name = escape(&clip(name, 60));
+        let dtype = escape(&clip(&advice.dtype, 40));
+        let price = whole_sizes(&escape(&clip(&advice.price, 200)));
+        let paste = format!("{}{price}", code(&clip(&advice.code, 1000)));
+        table.row(out, &[name, dtype, paste, whole_sizes(&advice.change())], false);
     }
-    out.push_str("</tbody></table></div>");
+    table.end(out);
     if best.len() > most {
         let saved: u64 = best[most..].iter().map(|(_, advice)| advice.saved().0).sum();
         let _ = write!(out, "<p>and {} more: {} less</p>", best.len() - most, Bytes(saved));
     }
-}
-
-fn advice_row(out: &mut String, name: &str, advice: &Advice) {
-    let cell =
-        format!("{};padding:3px 12px 3px 0;vertical-align:top;text-align:left", border(false));
-    let _ = write!(
-        out,
-        "<tr style=\"background:{}\"><th scope=\"row\" style=\"{cell};font-weight:normal;overflow-wrap:anywhere\">{}</th><td style=\"{cell};text-align:right;white-space:nowrap\">{}</td><td style=\"{cell}\">{}</td><td style=\"{cell};width:60%\">{}<span style=\"color:{}\">{}</span></td></tr>",
-        theme::CARD.hex(),
-        escape(&clip(name, 60)),
-        advice.change().replace(' ', "\u{A0}"),
-        escape(&clip(&advice.dtype, 40)),
-        code(&clip(&advice.code, 1000)),
-        theme::QUIET.hex(),
-        escape(&clip(&advice.price, 200)),
-    );
 }
 
 /// What is smaller than the column too, though not the smallest.

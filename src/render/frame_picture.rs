@@ -1,8 +1,7 @@
 //! The frame as bars: for each column what it needs, what a smaller type frees, and what is shared.
 
 use super::canvas::{self, Canvas, Letters, Side};
-use super::lettering::{self, Face};
-use super::page::whole_sizes;
+use super::lettering::{self, Face, whole_sizes};
 use super::png::{self, Png};
 use super::svg::{MARGIN, WIDTH};
 use super::theme;
@@ -13,7 +12,7 @@ use crate::report::frames::{Advice, Column, Frame};
 
 const ROW: f64 = 21.0;
 /// Where the bars begin and end, from the left edge.
-const BARS: (f64, f64) = (236.0, 560.0);
+const BARS: (f64, f64) = (236.0, 540.0);
 /// How much lighter what can be freed is.
 const FREED: f64 = 0.62;
 /// Columns with a bar of their own.

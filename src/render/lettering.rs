@@ -72,6 +72,13 @@ pub fn shorten(text: &str, room: f64, size: f64, face: Face) -> String {
     if cut.chars().count() < 2 { String::new() } else { format!("{cut}…") }
 }
 
+/// The text with no size parted from its unit.
+pub fn whole_sizes(text: &str) -> String {
+    [" B", " KiB", " MiB", " GiB", " TiB"]
+        .into_iter()
+        .fold(text.to_owned(), |text, unit| text.replace(unit, &unit.replace(' ', "\u{A0}")))
+}
+
 /// The text in lines no wider than `room`, broken at blanks.
 pub fn wrap(text: &str, room: f64, size: f64, face: Face) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();

@@ -7,29 +7,37 @@
 mod axis;
 mod breakdown;
 mod canvas;
+mod card;
 mod chart;
 mod children;
 mod condense;
+mod data;
 mod details;
+mod diff;
 mod forked;
+mod fragment;
 mod frame;
 mod frame_picture;
 mod icicle;
 mod ledger;
 mod lettering;
+mod listing;
 mod page;
 mod png;
 mod rows;
+mod stacks;
 mod svg;
 mod table;
 mod text;
 mod theme;
 
+pub use listing::{listing_html, listing_text, ways_svg};
 pub use png::Png;
 
 use crate::error::Result;
-use crate::report::Report;
+use crate::profile::Profile;
 use crate::report::frames::Frame;
+use crate::report::{Diff, Report};
 
 /// Plain text of 10 to 20 lines; with `color`, ANSI escapes mark what matters.
 pub fn text(report: &Report, color: bool) -> String {
@@ -52,10 +60,11 @@ pub fn alt_text(report: &Report) -> String {
 /// # Errors
 /// [`crate::error::Error::Drawing`] when a picture could not be drawn.
 pub fn html(report: &Report) -> Result<String> {
-    page::fragment(report)
+    fragment::fragment(report)
 }
 
-/// A whole HTML page, with the call tree to unfold; needs no network.
+/// A whole HTML page to explore: a moment of the timeline, sortable tables, a flame graph to zoom and
+/// search. One file that needs no network; a report from [`Report::unfolded`] has the whole graph.
 ///
 /// # Errors
 /// [`crate::error::Error::Drawing`] when a picture could not be drawn.
@@ -110,4 +119,24 @@ pub fn frame_html(frame: &Frame) -> Result<String> {
 /// [`crate::error::Error::Drawing`] when it could not be drawn.
 pub fn frame_png(frame: &Frame, largest: usize) -> Result<Png> {
     frame_picture::png(frame, largest)
+}
+
+/// A comparison as text: the `top` lines that changed most, the rest as one row.
+pub fn diff_text(diff: &Diff, top: usize) -> String {
+    diff::text(diff, top)
+}
+
+/// A comparison as one HTML fragment, made as that of a report is.
+pub fn diff_html(diff: &Diff, top: usize) -> String {
+    diff::html(diff, top.min(100))
+}
+
+/// The profile for speedscope (<https://www.speedscope.app>): JSON, in bytes.
+pub fn speedscope(profile: &Profile) -> String {
+    stacks::speedscope(profile)
+}
+
+/// What was held at the peak as collapsed stacks: `outer;inner bytes`, a line for each stack.
+pub fn collapsed(profile: &Profile) -> String {
+    stacks::collapsed(profile)
 }

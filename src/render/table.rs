@@ -4,7 +4,12 @@ use super::lettering::escape;
 use super::theme;
 use std::fmt::Write as _;
 
-/// A row of it, not escaped.
+const CELL: &str = "border:none;padding:2px 0 2px 10px";
+
+/// Letters of a word that is never broken.
+const LONGEST_WORD: usize = 24;
+
+/// A row of it; names are not escaped.
 pub struct Row<const N: usize> {
     /// The first column.
     pub name: String,
@@ -24,38 +29,85 @@ pub fn write<const N: usize>(
     rows: &[Row<N>],
     note: &str,
 ) {
-    let (card, quiet) = (theme::CARD.hex(), theme::QUIET.hex());
-    let head = format!("border:none;padding:2px 0 2px 10px;font-weight:normal;color:{quiet}");
-    let _ = write!(
-        out,
-        "<div style=\"overflow-x:auto\"><table style=\"width:100%;border-collapse:collapse;border:none;margin:0;font-size:12px;color:{}\"><thead><tr style=\"background:{card}\">",
-        theme::TEXT.hex()
-    );
-    for (i, column) in words.into_iter().chain(columns).enumerate() {
-        let side = if i < words.len() { "left" } else { "right" };
-        let _ = write!(out, "<th scope=\"col\" style=\"{head};text-align:{side}\">{column}</th>");
-    }
-    out.push_str("</tr></thead><tbody>");
+    let table = Table { words: words.len(), wraps: false };
+    table.begin(out, words.into_iter().chain(columns));
     for row in rows {
-        let weight = if row.strong { ";font-weight:bold" } else { "" };
-        let cell = format!("border:none;padding:2px 0 2px 10px{weight}");
+        let names = [&row.name, &row.quiet].map(|text| escape(text));
+        table.row(out, names.iter().chain(&row.numbers), row.strong);
+    }
+    table.end(out);
+    note_below(out, &escape(note));
+}
+
+/// A table with any number of columns, of which the first ones hold words. What it is given is HTML.
+pub struct Table {
+    /// How many hold words: the first the name, the others in a quiet colour.
+    pub words: usize,
+    /// Whether any of these breaks where it is too long, and no figure's head at all; not the names alone.
+    pub wraps: bool,
+}
+
+impl Table {
+    /// Begins with the heads of the columns.
+    pub fn begin<'a>(&self, out: &mut String, columns: impl IntoIterator<Item = &'a str>) {
+        let (card, quiet) = (theme::CARD.hex(), theme::QUIET.hex());
         let _ = write!(
             out,
-            "<tr style=\"background:{card}\"><td style=\"{cell};text-align:left;overflow-wrap:anywhere\">{}</td><td style=\"{cell};text-align:left;color:{quiet}\">{}</td>",
-            escape(&row.name),
-            escape(&row.quiet)
+            "<div style=\"overflow-x:auto\"><table style=\"width:100%;border-collapse:collapse;border:none;margin:0;font-size:12px;color:{}\"><thead><tr style=\"background:{card}\">",
+            theme::TEXT.hex()
         );
-        for number in &row.numbers {
+        for (at, column) in columns.into_iter().enumerate() {
+            let side = match (self.wraps, at < self.words) {
+                (true, _) => self.side(at, column),
+                (false, true) => "left",
+                (false, false) => "right",
+            };
             let _ = write!(
                 out,
-                "<td style=\"{cell};text-align:right;white-space:nowrap\">{number}</td>"
+                "<th scope=\"col\" style=\"{CELL};font-weight:normal;color:{quiet};text-align:{side}\">{column}</th>"
             );
+        }
+        out.push_str("</tr></thead><tbody>");
+    }
+
+    /// A row; a sum is strong.
+    pub fn row<'a>(
+        &self,
+        out: &mut String,
+        cells: impl IntoIterator<Item = &'a String>,
+        strong: bool,
+    ) {
+        let weight = if strong { ";font-weight:bold" } else { "" };
+        let quiet_words = format!(";color:{}", theme::QUIET.hex());
+        let _ = write!(out, "<tr style=\"background:{}\">", theme::CARD.hex());
+        for (at, text) in cells.into_iter().enumerate() {
+            let side = self.side(at, text);
+            let colour = if at > 0 && at < self.words { &quiet_words } else { "" };
+            let _ =
+                write!(out, "<td style=\"{CELL}{weight};text-align:{side}{colour}\">{text}</td>");
         }
         out.push_str("</tr>");
     }
-    let _ = write!(
-        out,
-        "</tbody></table></div><p style=\"margin:4px 0 0 10px;font-size:11px;color:{quiet}\">{}</p>",
-        escape(note)
-    );
+
+    fn side(&self, at: usize, text: &str) -> &'static str {
+        // A cell that may break anywhere is squeezed to a letter's width before the others wrap.
+        let breaks = (at == 0 || self.wraps)
+            && text.split(' ').any(|word| word.chars().count() > LONGEST_WORD);
+        match (at < self.words, breaks) {
+            (true, true) => "left;overflow-wrap:anywhere",
+            (true, false) => "left",
+            (false, _) => "right;white-space:nowrap",
+        }
+    }
+
+    /// Ends it.
+    pub fn end(&self, out: &mut String) {
+        out.push_str("</tbody></table></div>");
+    }
+}
+
+/// A note below a table.
+pub fn note_below(out: &mut String, note: &str) {
+    let quiet = theme::QUIET.hex();
+    let _ = write!(out, "<p style=\"margin:4px 0 0 10px;font-size:11px;color:{quiet}\">{note}</p>");
 }

@@ -45,6 +45,17 @@ pub fn of(hue: Option<Hue>) -> Ink {
     hue.and_then(|hue| HUES.get(usize::from(hue.0))).copied().unwrap_or(GREY)
 }
 
+/// The card of a dark page.
+pub const DARK_CARD: Ink = Ink(0x16, 0x1B, 0x22);
+
+/// The colour of a line on a dark page: lighter, so that it stands out from the card.
+pub fn dark(hue: Option<Hue>) -> Ink {
+    match hue {
+        Some(_) => of(hue).lighter(0.27),
+        None => Ink(0x3D, 0x44, 0x4D),
+    }
+}
+
 impl Ink {
     /// As `#rrggbb`.
     pub fn hex(self) -> String {
@@ -53,10 +64,15 @@ impl Ink {
 
     /// Towards the card: `share` 0 leaves it, 1 makes it the card's colour.
     pub fn lighter(self, share: f64) -> Ink {
+        self.towards(CARD, share)
+    }
+
+    /// Towards another colour: `share` 0 leaves it, 1 makes it the other.
+    pub fn towards(self, other: Ink, share: f64) -> Ink {
         let mix = |from: u8, to: u8| {
             (f64::from(from) + share * (f64::from(to) - f64::from(from))).round() as u8
         };
-        Ink(mix(self.0, CARD.0), mix(self.1, CARD.1), mix(self.2, CARD.2))
+        Ink(mix(self.0, other.0), mix(self.1, other.1), mix(self.2, other.2))
     }
 
     /// The text colour that reads better on it: white or pure black, because only that pair
@@ -96,11 +112,18 @@ mod tests {
         for paper in [CARD, MARKED] {
             assert!(contrast(QUIET, paper) >= 4.5, "{paper:?}");
         }
-        for base in HUES.into_iter().chain([GREY]) {
-            for step in 0..=9 {
-                let fill = base.lighter(super::super::icicle::tint(step));
-                assert!(contrast(fill, fill.label()) >= 4.5, "{base:?} at depth {step}");
+        let hues = || (0..crate::report::HUES).map(|hue| Some(Hue(hue as u8))).chain([None]);
+        for step in 0..=9 {
+            let tint = super::super::icicle::tint(step);
+            for base in hues() {
+                for fill in [of(base).lighter(tint), dark(base).towards(DARK_CARD, tint)] {
+                    assert!(contrast(fill, fill.label()) >= 4.5, "{base:?} at depth {step}");
+                }
             }
+        }
+        // What carries meaning by its colour stands out from a dark card (WCAG 2.2, 1.4.11).
+        for base in hues().take(crate::report::HUES) {
+            assert!(contrast(dark(base), DARK_CARD) >= 3.0, "{base:?}");
         }
     }
 
@@ -142,19 +165,28 @@ mod tests {
 
     #[test]
     fn the_six_and_grey_stay_apart_for_every_kind_of_sight() {
-        let inks: Vec<Ink> = HUES.into_iter().chain([GREY]).collect();
-        for sight in SIGHTS {
-            let seen = |ink: Ink| {
-                let rgb = ink.linear();
-                oklab(sight.map(|row| (0..3).map(|i| row[i] * rgb[i]).sum::<f64>().clamp(0.0, 1.0)))
-            };
-            for (i, a) in inks.iter().enumerate() {
-                for b in &inks[..i] {
-                    let (a_seen, b_seen) = (seen(*a), seen(*b));
-                    let distance: f64 =
-                        a_seen.iter().zip(b_seen).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt();
-                    // 0.02 is just noticeable in OKLab.
-                    assert!(distance >= 0.1, "{a:?} and {b:?} are {distance:.3} apart");
+        let hues = || (0..crate::report::HUES).map(|hue| Some(Hue(hue as u8))).chain([None]);
+        // Lighter colours are nearer to each other.
+        for (inks, apart) in [
+            (hues().map(of).collect::<Vec<Ink>>(), 0.1),
+            (hues().map(dark).collect::<Vec<Ink>>(), 0.08),
+        ] {
+            for sight in SIGHTS {
+                let seen =
+                    |ink: Ink| {
+                        let rgb = ink.linear();
+                        oklab(sight.map(|row| {
+                            (0..3).map(|i| row[i] * rgb[i]).sum::<f64>().clamp(0.0, 1.0)
+                        }))
+                    };
+                for (i, a) in inks.iter().enumerate() {
+                    for b in &inks[..i] {
+                        let (x, y) = (seen(*a), seen(*b));
+                        let squares = x.iter().zip(y).map(|(x, y)| (x - y).powi(2));
+                        let distance = squares.sum::<f64>().sqrt();
+                        // 0.02 is just noticeable in OKLab.
+                        assert!(distance >= apart, "{a:?} and {b:?} are {distance:.3} apart");
+                    }
                 }
             }
         }

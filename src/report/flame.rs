@@ -44,10 +44,21 @@ pub struct Node {
     pub children: Vec<Node>,
 }
 
-/// Nodes smaller than this share of the whole are merged.
-const TOO_SMALL: f64 = 0.004;
-/// Levels below the lines.
-const DEEPEST: usize = 6;
+/// How much of the tree is shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent {
+    /// Nodes smaller than this share of the whole are merged.
+    too_small: f64,
+    /// Levels below the lines.
+    deepest: usize,
+    /// Whether long runs of calls that hold the same are folded.
+    folded: bool,
+}
+
+/// What a picture of 700 pixels can show.
+pub(super) const SMALL: Extent = Extent { too_small: 0.004, deepest: 6, folded: true };
+/// What can be zoomed into: a box of a pixel still is one at a tenth of the tree.
+pub(super) const UNFOLDED: Extent = Extent { too_small: 0.0002, deepest: 40, folded: false };
 /// A child with this share of its parent says nothing that the parent does not.
 const ALIKE: f64 = 0.97;
 /// The most frames of a path that are told apart: a branch is dropped by recursion, and its depth
@@ -79,6 +90,7 @@ pub(super) fn icicle(
     tally: &Tally,
     names: &Names<'_>,
     hues: &BTreeMap<LineKey, Hue>,
+    extent: Extent,
 ) -> Option<Node> {
     let mut lines: BTreeMap<LineKey, Branch> = BTreeMap::new();
     let mut callers: BTreeMap<LineKey, BTreeMap<LineKey, f64>> = BTreeMap::new();
@@ -103,7 +115,7 @@ pub(super) fn icicle(
     if whole <= 0.0 {
         return None;
     }
-    let grow = Grow { profile, smallest: whole * TOO_SMALL };
+    let grow = Grow { profile, smallest: whole * extent.too_small, folded: extent.folded };
     let mut children: Vec<Node> = Vec::new();
     for (key, branch) in lines {
         let hue = hues.get(&key).copied();
@@ -116,12 +128,19 @@ pub(super) fn icicle(
             Some((from, _)) => format!("called from {} · {source}", names.line(*from)),
             None => source.to_owned(),
         };
-        children.push(grow.node(label, detail, hue, Kind::Line, branch, DEEPEST));
+        children.push(grow.node(label, detail, hue, Kind::Line, branch, extent.deepest));
     }
     for (label, branch) in [("libraries", libraries), ("native threads", native)] {
         if branch.bytes > 0.0 {
             let detail = String::new();
-            children.push(grow.node(label.into(), detail, None, Kind::Frame, branch, DEEPEST));
+            children.push(grow.node(
+                label.into(),
+                detail,
+                None,
+                Kind::Frame,
+                branch,
+                extent.deepest,
+            ));
         }
     }
     let mut children = grow.merge_small(children, None);
@@ -185,6 +204,7 @@ fn path(profile: &Profile, site: &Site) -> Vec<Key> {
 struct Grow<'a> {
     profile: &'a Profile,
     smallest: f64,
+    folded: bool,
 }
 
 impl Grow<'_> {
@@ -200,7 +220,8 @@ impl Grow<'_> {
         let bytes = branch.bytes;
         let mut children = Vec::new();
         if levels > 0 && bytes >= self.smallest {
-            for (key, child) in fold_chain(branch).children {
+            let branch = if self.folded { fold_chain(branch) } else { branch };
+            for (key, child) in branch.children {
                 let (label, detail, kind) = self.describe(&key);
                 children.push(self.node(label, detail, hue, kind, child, levels - 1));
             }

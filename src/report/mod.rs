@@ -5,12 +5,14 @@
 
 mod children;
 mod copies;
+mod diff;
 mod flame;
 mod forked;
 pub mod frames;
 mod hues;
 mod ledger;
 pub mod lines;
+mod listing;
 mod native_threads;
 pub mod sizes;
 mod tally;
@@ -18,11 +20,13 @@ mod timeline;
 mod verdict;
 
 pub use children::{ChildRow, Children, OtherChildren};
+pub use diff::{Change, Diff, DiffRow, signed};
 pub use flame::{Kind, Node};
 pub use forked::{Forked, ForkedRow};
 pub use hues::{HUES, Hue};
 pub use ledger::{Ledger, LedgerRow};
 pub use lines::{Group, Line, Rest, Row, Table};
+pub use listing::{Listing, Section, Stop};
 pub use sizes::SizeRow;
 pub use tally::Figures;
 pub use timeline::{Layer, Moment, Run, Timeline};
@@ -96,6 +100,15 @@ pub struct Collector {
 impl Report {
     /// Answers for one profile.
     pub fn new(profile: &Profile, options: &Options) -> Report {
+        Report::with(profile, options, flame::SMALL)
+    }
+
+    /// The same with the whole call tree, for a picture that can be zoomed.
+    pub fn unfolded(profile: &Profile, options: &Options) -> Report {
+        Report::with(profile, options, flame::UNFOLDED)
+    }
+
+    fn with(profile: &Profile, options: &Options, extent: flame::Extent) -> Report {
         let tally = tally::Tally::new(profile);
         let names = tally::Names::new(profile);
         let hues = hues::assign(profile, &tally, &names);
@@ -107,7 +120,7 @@ impl Report {
             tiny: verdict::is_tiny(profile),
             table: Table::new(profile, &tally, &names, &hues, options.top.max(1)),
             timeline: timeline::timeline(profile, &tally, &names, &hues),
-            icicle: flame::icicle(profile, &tally, &names, &hues),
+            icicle: flame::icicle(profile, &tally, &names, &hues, extent),
             allocators: sizes::by_allocator(profile),
             collector: collector(profile),
             gaps: profile.gaps.clone(),

@@ -20,6 +20,8 @@ pub struct Timeline {
     pub moments: Vec<Moment>,
     /// When the footprint was largest, and how large, in bytes.
     pub peak: (Nanos, f64),
+    /// The line that held most of the peak, if one held half of it or more.
+    pub holder: Option<String>,
     /// When the cyclic collector ran.
     pub collections: Vec<Nanos>,
     /// Which line ran when; one after the other, without holes.
@@ -65,6 +67,8 @@ pub struct Run {
 const BUCKETS: usize = 350;
 /// Buckets of time of the running band: nobody sees less than four pixels.
 const BAND: usize = 170;
+/// A line that held this share of the peak gives it its name.
+const MOST: f64 = 0.5;
 
 pub(super) fn timeline(
     profile: &Profile,
@@ -109,6 +113,12 @@ pub(super) fn timeline(
         layers: keys.iter().map(|(key, hue)| Layer { name: names.line(*key), hue: *hue }).collect(),
         moments,
         peak: (profile.totals.peak_at, profile.totals.peak_footprint.as_f64()),
+        holder: tally
+            .peak_line()
+            .filter(|key| {
+                tally.lines[key].0.peak.value >= MOST * profile.totals.peak_footprint.as_f64()
+            })
+            .map(|key| names.line(key)),
         collections: profile.collections.iter().map(|c| c.at.min(duration)).collect(),
         running: runs(profile, &points, duration)
             .into_iter()

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from conftest import TOP
 from playwright.sync_api import sync_playwright
 
@@ -128,3 +129,32 @@ def screenshots():
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def gallery(tmp_path_factory):
+    """The folder of the gallery: every kind of report, drawn from fixed profiles."""
+    folder = tmp_path_factory.mktemp("gallery")
+    command = ["cargo", "run", "--quiet", "--locked", "--example", "gallery", "--", str(folder)]
+    drawn = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
+    assert drawn.returncode == 0, drawn.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def accessible():
+    """Holds a page, or a part of it, against the rules of WCAG A and AA that axe-core can check."""
+    axe = Axe()
+
+    def check(page, part=None):
+        rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+        found = axe.run(page, context=part, options=rules).response
+        assert found["passes"], "nothing was checked"
+        faults = [
+            (fault["id"], node["target"], node["any"] and node["any"][0]["message"])
+            for fault in found["violations"]
+            for node in fault["nodes"]
+        ]
+        assert faults == []
+
+    return check

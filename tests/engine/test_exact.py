@@ -5,6 +5,7 @@ import inspect
 import sys
 
 import memprofile
+import pytest
 
 KIB = 1024
 
@@ -122,6 +123,24 @@ def test_a_shrinking_block_shrinks():
     assert profile.peak_footprint >= KIB_300
     assert profile.footprint_delta <= 20 * KIB
     del block
+
+
+def test_code_that_is_made_where_other_code_was_has_its_own_lines():
+    """As IPython runs a cell: each statement is compiled by itself, and gone with the next."""
+    import ast
+
+    sizes = [1_000_000 + 10_000 * number for number in range(60)]
+    body = ast.parse(
+        "\n".join(f"kept[{i}] = bytearray({size})" for i, size in enumerate(sizes))
+    ).body
+    kept = {}
+    with memprofile.profile() as profile:
+        for statement in body:
+            exec(compile(ast.Module([statement], []), "cell.py", "exec"), {"kept": kept})
+    found = {line.lineno: line for line in profile.lines if line.filename == "cell.py"}
+    assert set(found) == set(range(1, 61))
+    for number, size in enumerate(sizes, 1):
+        assert found[number].surviving_bytes == pytest.approx(size, abs=8192), number
 
 
 def test_very_many_collections_are_counted_and_not_told_one_by_one():

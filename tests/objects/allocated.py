@@ -26,9 +26,10 @@ MANY = 20_000
 
 
 class Mallinfo(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012  # ctypes reads it
-        (name, ctypes.c_size_t)
-        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keep".split()
+    _fields_ = [  # ctypes reads it
+        *((name, ctypes.c_size_t) for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd")),
+        *((name, ctypes.c_size_t) for name in ("usmblks", "fsmblks", "uordblks", "fordblks")),
+        ("keepcost", ctypes.c_size_t),
     ]
 
 

@@ -27,7 +27,7 @@ def test_the_size_of_each_kind_is_what_the_allocators_gave(allocator):
     for name, blocks, said, given in kinds:
         # malloc's own word in front of a block is in what it gave, and not in what we say.
         words, more = 8 * int(blocks), float(given) - float(said)
-        noise = 1.2 if float(said) < 2000 else 20
+        noise = 2.5 if float(said) < 2000 else 20
         least = words if allocator == "malloc" else 0
         if not least - noise < more < words + noise:
             wrong.append((name, said, given))
@@ -37,7 +37,7 @@ def test_the_size_of_each_kind_is_what_the_allocators_gave(allocator):
 def test_a_debugging_allocator_ends_nothing():
     program = (
         "from memprofile._native import shallow_size as size\n"
-        "sizes = [size(x) for x in (object(), [1] * 1000, 'x' * 600, {1: 2}, type('A', (), {})())]\n"
+        "sizes = [size(x) for x in (object(), [1] * 1000, 'x' * 600, type('A', (), {})())]\n"
         "assert sizes[0] == 16 and 8056 <= sizes[1] < 8100, sizes\n"
     )
     subprocess.run([sys.executable, "-X", "dev", "-c", program], check=True, timeout=60)

@@ -292,8 +292,8 @@ def test_importing_does_not_import_ipython() -> None:
 
 def test_public_names() -> None:
     assert set(memprofile.__all__) == {
-        *("MemprofileError", "Profile", "profile", "__version__"),
-        *("FrameReport", "inspect_frame"),
+        *("Diff", "MemprofileError", "Profile", "profile", "__version__"),
+        *("FrameReport", "heap", "inspect_frame", "retained", "sizeof", "why_alive"),
     }
     for name in memprofile.__all__:
         assert getattr(memprofile, name).__doc__

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from kernel_client import Kernel, normal
-from memprofile.statement import size, spread
+from memprofile._native import bytes_text as size
+from memprofile.statement import spread
 
 
 def test_one_line_and_the_value(kernel: Kernel) -> None:

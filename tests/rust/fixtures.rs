@@ -3,8 +3,11 @@
 
 #[path = "builder.rs"]
 mod builder;
+#[path = "kinds.rs"]
+mod kinds;
 
 pub use builder::{Builder, MIB};
+pub use kinds::*;
 
 use memprofile::profile::{
     Allocator, Bytes, Collection, FileId, FileKind, Frame, FrameId, LineKey, Nanos, Profile,
@@ -404,14 +407,21 @@ pub fn big() -> Profile {
 /// All of them, by name.
 pub fn all() -> Vec<(&'static str, Profile)> {
     vec![
-        ("tiny", tiny()),
         ("empty", empty()),
+        ("tiny", tiny()),
+        ("one_line", one_line()),
         ("exact_small", exact_small()),
         ("sampled_large", sampled_large()),
+        ("many_lines", many_lines()),
+        ("modules", modules()),
         ("failed", failed()),
         ("frees", frees()),
         ("replaces", replaces()),
-        ("many_lines", many_lines()),
+        ("kept_by_malloc", kept_by_malloc()),
+        ("workers", workers()),
+        ("forked_workers", forked_workers()),
+        ("threads", threads()),
+        ("long_source", long_source()),
         ("unicode", unicode()),
         ("big", big()),
     ]

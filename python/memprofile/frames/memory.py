@@ -265,13 +265,16 @@ class _Group:
         slack = max(_SLACK_BYTES, size * _SLACK_SHARE)
         if rest <= slack:
             rest = 0
-        # Who uses a part of what the frame uses all of has a view of the frame's memory.
-        viewers = [] if rest else [n for n, part in self.names.items() if size - part > slack]
-        holders = [name for name in self.names if name not in viewers]
         unnamed = any(stretch.outside for _, stretch in self.users) or any(
             keeper in elsewhere for _, stretch in self.users for keeper in stretch.keepers
         )
-        outside = bool(holders or unnamed)
+        # Who uses less of it than the frame has a view of the memory of the frame.
+        viewers = [name for name, part in self.names.items() if used - part > slack]
+        if rest and not unnamed and len(viewers) == len(self.names):
+            viewers = []
+        holders = [name for name in self.names if name not in viewers]
+        # What the frame uses all of goes with it, whatever views of it remain; a part does not.
+        outside = bool(holders or unnamed or (rest and self.names))
         for _, stretch in self.users:
             stretch.outside = outside
         for users in views.values():

@@ -24,7 +24,8 @@ const TAIL: usize = 64;
 struct RawFrame {
     code: usize,
     qualname: usize,
-    linetable: usize,
+    filename: usize,
+    lines: u64,
     first_line: i32,
     offset: i32,
 }
@@ -138,7 +139,8 @@ impl Stack<'_> {
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = u64> + '_ {
         self.frames.iter().map(|f| {
             let where_ = (f.first_line as u64) << 32 | u64::from(f.offset as u32);
-            mix(mix(mix(f.code as u64) ^ f.qualname as u64) ^ f.linetable as u64) ^ mix(where_)
+            let code = mix(mix(mix(f.code as u64) ^ f.qualname as u64) ^ f.filename as u64);
+            mix(code ^ f.lines) ^ mix(where_)
         })
     }
 

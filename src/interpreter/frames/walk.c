@@ -12,6 +12,7 @@
 #include <Python.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #if PY_VERSION_HEX < 0x030B0000 || PY_VERSION_HEX >= 0x03100000
 #error "memprofile knows the frames of CPython 3.11 to 3.15"
@@ -29,15 +30,37 @@
 
 #define HIDDEN __attribute__((visibility("hidden")))
 
-/* As RawFrame in frames/mod.rs. The last four fields tell one code object from a later one that
+/* As RawFrame in frames/mod.rs. The last five fields tell one code object from a later one that
  * was given the same address. */
 struct memprofile_frame {
     const PyCodeObject *code;
     const void *qualname;
-    const void *linetable;
+    const void *filename;
+    uint64_t lines; /* digest of the line table */
     int32_t first_line;
     int32_t offset; /* of the running instruction, in bytes; below 0: not begun */
 };
+
+/* The length of a line table, its first 32 bytes and its last 8. IPython compiles each statement of a
+ * cell by itself, and the next but one is given the places of all that the first one was made of:
+ * by addresses alone they are the same. What they differ in is the line, which comes first. */
+static uint64_t digest(PyObject *table) {
+    const char *data = PyBytes_AS_STRING(table);
+    size_t length = (size_t)PyBytes_GET_SIZE(table);
+    uint64_t sum = length;
+    size_t end = length < 32 ? length : 32;
+    for (size_t at = 0; at + 8 <= end; at += 8) {
+        uint64_t word;
+        memcpy(&word, data + at, 8);
+        sum = (sum ^ word) * 0x9e3779b97f4a7c15u;
+        sum ^= sum >> 29;
+    }
+    uint64_t last = 0;
+    if (length >= 8) memcpy(&last, data + length - 8, 8);
+    else memcpy(&last, data, length);
+    sum = (sum ^ last) * 0x9e3779b97f4a7c15u;
+    return sum ^ sum >> 29;
+}
 
 /* The running frame of this thread, to be given as `stop` later; NULL without one. */
 HIDDEN const void *memprofile_current_frame(void) {
@@ -62,7 +85,8 @@ HIDDEN ptrdiff_t memprofile_walk(struct memprofile_frame *out, size_t room, size
             size_t at = count < room ? count : room - tail + (count - room) % tail;
             out[at].code = code;
             out[at].qualname = code->co_qualname;
-            out[at].linetable = code->co_linetable;
+            out[at].filename = code->co_filename;
+            out[at].lines = digest(code->co_linetable);
             out[at].first_line = code->co_firstlineno;
             out[at].offset = (int32_t)((const char *)instruction(f) - (const char *)code->co_code_adaptive);
             count++;

@@ -362,3 +362,21 @@ HIDDEN void memprofile_measure(PyObject *op, int kind, PyCFunction by_sizeof, co
     default: break;
     }
 }
+
+/* The references of an array, which the collector knows nothing of: the owner of its data, its dtype,
+ * and the elements of one of objects that owns them. */
+HIDDEN void memprofile_array_referents(PyObject *op, const struct memprofile_numpy *numpy, visitproc visit,
+                                       void *arg) {
+    const struct ndarray_object *array = (const struct ndarray_object *)op;
+    if (array->base != NULL) visit(array->base, arg);
+    if (array->descr == NULL) return;
+    visit(array->descr, arg);
+    int number = numpy->major >= 2 ? ((struct descr_2 *)array->descr)->type_num
+                                   : ((struct descr_1 *)array->descr)->type_num;
+    if (number != NPY_OBJECT || array->data == NULL || !(array->flags & NDARRAY_OWNDATA)) return;
+    /* Owned data is one piece without gaps, whatever the order of its axes. */
+    size_t count = bytes_of(array, numpy) / sizeof(PyObject *);
+    PyObject **elements = (PyObject **)array->data;
+    for (size_t i = 0; i < count; i++)
+        if (elements[i] != NULL) visit(elements[i], arg);
+}

@@ -9,7 +9,7 @@ use crate::profile::Bytes;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::collections::HashMap;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::hash::{BuildHasherDefault, Hasher};
 
 const ROOM: usize = 6;
@@ -39,7 +39,7 @@ struct RawNumpy {
     major: c_int,
 }
 
-type BySizeof = *const std::ffi::c_void;
+type BySizeof = *const c_void;
 
 unsafe extern "C" {
     fn memprofile_kind(
@@ -54,6 +54,12 @@ unsafe extern "C" {
         by_sizeof: BySizeof,
         numpy: *const RawNumpy,
         shape: *mut RawShape,
+    );
+    fn memprofile_array_referents(
+        object: *mut ffi::PyObject,
+        numpy: *const RawNumpy,
+        visit: ffi::visitproc,
+        arg: *mut c_void,
     );
 }
 
@@ -125,16 +131,6 @@ impl<'py> Measure<'py> {
         }
     }
 
-    /// numpy's array type, where numpy is loaded; borrowed.
-    pub fn ndarray(&self) -> *mut ffi::PyTypeObject {
-        self.numpy.ndarray
-    }
-
-    /// Whether this lies in the data of the executable or a library.
-    pub fn is_static(&self, object: *mut ffi::PyObject) -> bool {
-        self.space.is_static(object.expose_provenance())
-    }
-
     /// The blocks of one object.
     pub fn shallow(&mut self, object: &Bound<'py, PyAny>) -> Shallow {
         // SAFETY: a bound object is alive.
@@ -163,6 +159,26 @@ impl<'py> Measure<'py> {
             }
         }
         shallow
+    }
+
+    /// Visits what an array of numpy's refers to, and of anything else nothing.
+    ///
+    /// # Safety
+    ///
+    /// `measure` and `object` are alive, and `visit` does not drop or measure with `measure`.
+    pub unsafe fn array_referents(
+        measure: *const Measure<'py>,
+        object: *mut ffi::PyObject,
+        visit: ffi::visitproc,
+        arg: *mut c_void,
+    ) {
+        // SAFETY: as the caller says; the array type is alive, since its module is.
+        unsafe {
+            let ndarray = (*measure).numpy.ndarray;
+            if !ndarray.is_null() && ffi::PyObject_TypeCheck(object, ndarray) != 0 {
+                memprofile_array_referents(object, &raw const (*measure).numpy, visit, arg);
+            }
+        }
     }
 
     unsafe fn blocks(

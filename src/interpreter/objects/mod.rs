@@ -5,7 +5,11 @@
 
 mod blocks;
 mod dicts;
+mod gather;
+mod labels;
 mod measure;
 mod numpy;
 
+pub use gather::{Gathered, Name, Scope};
+pub use labels::immortal_and_interned;
 pub use measure::{Measure, Shallow};

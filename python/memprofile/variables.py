@@ -1,0 +1,303 @@
+"""What the names of a notebook hold, and what holds memory without a name: ``%memvars``.
+
+Objects are not kept in variables here while they are looked at: each reference would count.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import FunctionType
+from typing import Any
+
+from memprofile import _native, objects
+from memprofile._native import bytes_text
+from memprofile.sources import Shell
+
+_RESULT = re.compile(r"_\d+|_{1,3}")
+_LAST = ("last_exc", "last_value", "last_traceback")
+LAST_TRACEBACK = "the last traceback"
+WORTH_A_ROW = 1024
+"""Bytes below which what hides has no row."""
+
+
+@dataclass
+class Look:
+    """What is remembered of a name from the last look."""
+
+    identity: int
+    deep: int
+    cell: int
+
+
+@dataclass
+class Memory:
+    """What is remembered of a shell."""
+
+    looks: dict[str, Look] = field(default_factory=dict)
+    mark: objects.Heap | None = None
+
+
+Names = list[tuple[str, list[object]]]
+
+
+def _own_names(shell: Shell) -> list[str]:
+    hidden = shell.user_ns_hidden
+    return [
+        name
+        for name in shell.user_ns
+        if isinstance(name, str) and not name.startswith("_") and name not in hidden
+    ]
+
+
+def _displayhook(shell: Shell) -> dict[str, Any]:
+    own: dict[str, Any] = vars(shell.displayhook)
+    return own
+
+
+def _history(shell: Shell) -> Names:
+    """Results, one group for each object: ``Out[3]`` with all of IPython's other names for it."""
+    groups: dict[int, tuple[str, list[object]]] = {}
+    for number in shell.user_ns.get("_oh", ()):
+        key = id(shell.user_ns["_oh"][number])
+        label = f"Out[{number}]"
+        groups.setdefault(key, (label, []))[1].append(shell.user_ns["_oh"][number])
+    places: list[tuple[Mapping[str, Any], Any]] = [
+        (shell.user_ns, _RESULT),
+        # IPython keeps the values of its hidden names a second time.
+        (shell.user_ns_hidden, _RESULT),
+        (_displayhook(shell), re.compile("_{1,3}")),
+    ]
+    for place, pattern in places:
+        for name in place:
+            if isinstance(name, str) and pattern.fullmatch(name) and id(place[name]) in groups:
+                groups[id(place[name])][1].append(place[name])
+    return list(groups.values())
+
+
+def _of_formatters(shell: Shell) -> Iterator[tuple[object, str]]:
+    """Where IPython's formatters of tracebacks keep something: holder and name."""
+    for formatter in ("InteractiveTB", "SyntaxTB"):
+        holder = vars(shell).get(formatter)
+        for name in ("tb", "evalue", "value", "last_syntax_error"):
+            if holder is not None and vars(holder).get(name) is not None:
+                yield holder, name
+
+
+def _traceback(shell: Shell) -> list[object]:
+    """References to the last exception, its traceback and so the frames."""
+    kept = [vars(sys)[name] for name in _LAST if vars(sys).get(name) is not None]
+    return kept + [vars(holder)[name] for holder, name in _of_formatters(shell)]
+
+
+def _passing(shell: Shell) -> list[object]:
+    """What IPython keeps of the last cell until the next one ends."""
+    results = [vars(shell).get("last_execution_result"), _displayhook(shell).get("exec_result")]
+    found: list[object] = []
+    for result in results:
+        if result is not None:
+            found += [
+                vars(result)[name]
+                for name in ("result", "error_in_exec", "error_before_exec")
+                if vars(result).get(name) is not None
+            ]
+    return found
+
+
+def _border(shell: Shell) -> list[object]:
+    """What holds the references that are given by name; gone into, it would hold them once more."""
+    holders = [
+        *(vars(shell).get(name) for name in ("InteractiveTB", "SyntaxTB", "last_execution_result")),
+        shell.displayhook,
+        _displayhook(shell).get("exec_result"),
+    ]
+    kept = [holder for holder in holders if holder is not None]
+    places = [shell.user_ns, shell.user_ns.get("_oh"), shell.user_ns_hidden, shell]
+    return [*places, *kept, *map(vars, kept)]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one look found: names, what holds memory without one of them, and cycles."""
+
+    own: list[_native.NameShare]
+    others: list[_native.NameShare]
+    lost: int
+    lost_bytes: int
+
+
+def _look(shell: Shell) -> Found:
+    border = _border(shell)
+    names: Names = [(name, [shell.user_ns[name]]) for name in _own_names(shell)]
+    own = len(names)
+    names += _history(shell)
+    names.append((LAST_TRACEBACK, _traceback(shell)))
+    shares, lost, lost_bytes = _native.name_shares(names, _passing(shell), border)
+    return Found(shares[:own], shares[own:], lost, lost_bytes)
+
+
+def shape(value: object) -> str:
+    """The length or shape of an object whose type tells it without running the user's code."""
+    kind = type(value)
+    if kind in (str, bytes, bytearray, list, tuple, dict, set, frozenset, range):
+        return f"{len(value):,}"  # type: ignore[arg-type]
+    for module, names in (
+        ("numpy", ("ndarray",)),
+        ("pandas", ("DataFrame", "Series")),
+        ("polars", ("DataFrame", "Series")),
+    ):
+        library = sys.modules.get(module)
+        if library is not None and any(vars(library).get(name) is kind for name in names):
+            return " × ".join(f"{n:,}" for n in value.shape)  # type: ignore[attr-defined]
+    return ""
+
+
+def _since(memory: Memory, share: _native.NameShare, identity: int, cell: int) -> str:
+    last = memory.looks.get(share.name)
+    if last is None:
+        memory.looks[share.name] = Look(identity, share.deep, cell)
+        return "new"
+    change = share.deep - last.deep
+    same = last.identity == identity
+    since = last.cell
+    if not same or change:
+        memory.looks[share.name] = Look(identity, share.deep, cell)
+    if not same:
+        return f"another object since [{since}]"
+    if change:
+        word = "grew" if change > 0 else "shrank"
+        return f"{word} {bytes_text(abs(change))} since [{since}]"
+    return f"as in [{since}]"
+
+
+def _shared(share: _native.NameShare) -> str:
+    others = [name for name, size in share.shared_with if size > 0]
+    return ", ".join(others[:2]) + (f" and {len(others) - 2} more" if len(others) > 2 else "")
+
+
+def _own_table(
+    shell: Shell, memory: Memory, shares: list[_native.NameShare], top: int
+) -> tuple[str, list[str], int, list[list[str]], str]:
+    cell = len(shell.user_ns["In"]) - 1  # execution_count is one ahead in some versions
+    shares = sorted(shares, key=lambda share: (-share.deep, share.name))
+    rows: list[list[str]] = []
+    for share in shares:
+        since = _since(memory, share, id(shell.user_ns[share.name]), cell)
+        if len(rows) < top:
+            kind = share.type.rpartition(".")[2]
+            size = shape(shell.user_ns[share.name])
+            figures = [bytes_text(n) for n in (share.shallow, share.deep, share.retained)]
+            rows.append([share.name, kind, _shared(share), since, size, *figures])
+    for gone in memory.looks.keys() - {share.name for share in shares}:
+        del memory.looks[gone]
+    if len(shares) > top:
+        rest = shares[top:]
+        shallow, kept = sum(s.shallow for s in rest), sum(s.retained for s in rest)
+        figures = [bytes_text(shallow), "", bytes_text(kept)]
+        rows.append([f"{len(rest)} more", "", "", "", "", *figures])
+    columns = ["name", "type", "shared with", "since", "length", "own", "deep", "freed by del"]
+    return ("", columns, 4, rows, "")
+
+
+def _hiding(shell: Shell, found: Found) -> Iterator[tuple[str, int, str]]:
+    """What holds memory without being seen: what it is, bytes, and the line that frees it."""
+    for share in found.others:
+        if share.name == LAST_TRACEBACK:
+            yield share.name + " and its frames", share.retained, "%memvars --free traceback"
+        else:
+            yield f"{share.name} ({share.type})", share.retained, "%memvars --free history"
+    for share in found.own:
+        if share.name in shell.user_ns and type(shell.user_ns[share.name]) is FunctionType:
+            what = f"closure and defaults of {share.name}()"
+            yield what, share.retained, f"del {share.name}"
+    what = f"{found.lost:,} objects in cycles that nobody refers to"
+    yield what, found.lost_bytes, "%memvars --free cycles"
+
+
+def listing(shell: Shell, memory: Memory, top: int) -> _native.Listing:
+    """The tables of ``%memvars``."""
+    found = _look(shell)
+    own = found.own
+    hiding = sorted(_hiding(shell, found), key=lambda row: -row[1])
+    worth = [row for row in hiding if row[1] >= WORTH_A_ROW]
+    data = [s for s in own if s.type not in ("module", "type", "function")]
+    functions = len(own) - len(data)
+    table = _own_table(shell, memory, data, top)
+    freed = sum(share.retained for share in own)
+    hidden = sum(size for _, size, _ in worth)
+    headline = f"{len(data)} names keep {bytes_text(freed)}"
+    headline += f"; {bytes_text(hidden)} more are kept without one." if worth else "."
+    note = "deep: all that it reaches; freed by del: what nothing else reaches"
+    if functions:
+        note += f"; {functions} modules, types and functions are left out"
+    sections = [(*table[:4], note)]
+    if worth:
+        rows = [[what, line, bytes_text(size)] for what, size, line in worth]
+        columns = ["what hides", "the line that frees it", "bytes"]
+        sections.append(("What hides", columns, 2, rows, ""))
+    return _native.Listing(headline, "", sections, [])
+
+
+def _free_history(shell: Shell) -> None:
+    results = shell.user_ns["_oh"]
+    held = {id(results[key]) for key in results}
+    results.clear()
+    for name in [n for n in shell.user_ns if isinstance(n, str) and _RESULT.fullmatch(n)]:
+        if id(shell.user_ns[name]) in held:
+            if name.strip("_"):
+                del shell.user_ns[name]
+            else:
+                shell.user_ns[name] = ""
+    hidden = shell.user_ns_hidden
+    for name in [n for n in hidden if isinstance(n, str) and _RESULT.fullmatch(n)]:
+        if id(hidden[name]) in held:
+            hidden[name] = ""
+    for name in ("_", "__", "___"):
+        setattr(shell.displayhook, name, "")
+    for result in (shell.last_execution_result, shell.displayhook.exec_result):
+        if result is not None:
+            result.result = None
+
+
+def _free_traceback(shell: Shell) -> None:
+    for name in (*_LAST, "last_type"):
+        if name in vars(sys):
+            setattr(sys, name, None)
+    for holder, name in _of_formatters(shell):
+        setattr(holder, name, None)
+    for result in (shell.last_execution_result, shell.displayhook.exec_result):
+        if result is not None:
+            result.error_in_exec = result.error_before_exec = None
+
+
+# Cycles go by the collection that follows in any case.
+_FREE: dict[str, Callable[[Shell], None]] = {
+    "history": _free_history,
+    "traceback": _free_traceback,
+    "cycles": lambda shell: None,
+}
+
+
+def _kept(shell: Shell, what: str) -> int:
+    """The bytes that freeing it gives back."""
+    found = _look(shell)
+    if what == "cycles":
+        return found.lost_bytes
+    wanted = what == "traceback"
+    return sum(s.retained for s in found.others if (s.name == LAST_TRACEBACK) == wanted)
+
+
+def free(shell: Shell, what: str, say: Callable[[str], None]) -> None:
+    """Says what will be dropped, and drops it."""
+    size = _kept(shell, what)
+    names = {
+        "history": f"{len(shell.user_ns['_oh'])} results (Out[n], _n, _, __, ___)",
+        "traceback": "the last exception with its frames (%debug has nothing to look at then)",
+        "cycles": "cycles that nobody refers to",
+    }
+    say(f"Dropping {names[what]}: {bytes_text(size)}.")
+    _FREE[what](shell)
+    gc.collect()

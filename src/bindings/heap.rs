@@ -1,0 +1,146 @@
+//! The whole heap for Python: counted, and searched for what keeps an object.
+
+use super::objects::room;
+use crate::graph::{self, Row};
+use crate::interpreter::objects::{Gathered, Scope};
+use crate::profile::{Bytes, ObjectGraph, SizeClass};
+use pyo3::prelude::*;
+use std::collections::BTreeMap;
+
+/// What no object of the heap refers to.
+const NOBODY: u32 = u32::MAX;
+/// What objects of several types refer to.
+const SEVERAL: u32 = u32::MAX - 1;
+
+type Group = (String, u64, u64);
+
+/// All objects, counted: (name, objects, bytes) by what they share, the largest first.
+#[pyclass(name = "HeapCensus", module = "memprofile._native", frozen, get_all)]
+pub(super) struct PyHeapCensus {
+    objects: u64,
+    bytes: u64,
+    types: Vec<Group>,
+    modules: Vec<Group>,
+    referrers: Vec<Group>,
+    sizes: Vec<Group>,
+    garbage: Vec<Group>,
+}
+
+fn groups(rows: Vec<Row>) -> Vec<Group> {
+    rows.into_iter().map(|row| (row.name, row.count, row.bytes)).collect()
+}
+
+/// Counts all objects that the collector knows and all that they reach.
+#[pyfunction]
+pub(super) fn heap_census(py: Python<'_>) -> PyResult<PyHeapCensus> {
+    let graph = Gathered::whole_heap(py, &[], &Scope::everything(room()))?.graph;
+    let name = |kind: usize| graph.kinds[kind].name.clone();
+    let kind = |row: usize| graph.kind[row] as usize;
+    let by_name = |bytes: &[u64], kind: &dyn Fn(usize) -> usize| {
+        // Types of one name are one group.
+        merged(graph::census(bytes, graph.kinds.len(), kind, name))
+    };
+    let module = |kind: usize| {
+        let name = &graph.kinds[kind].name;
+        name.split_once('.').map_or("builtins", |(top, _)| top).to_owned()
+    };
+    let mut garbage = Vec::new();
+    graph::garbage(&graph, |row| garbage.push(row as usize));
+    let unreached: Vec<u64> = garbage.iter().map(|&row| graph.bytes[row]).collect();
+    Ok(PyHeapCensus {
+        objects: graph.len() as u64,
+        bytes: graph.bytes.iter().sum(),
+        types: by_name(&graph.bytes, &kind),
+        modules: merged(graph::census(&graph.bytes, graph.kinds.len(), kind, module)),
+        referrers: by_referrer(&graph),
+        sizes: by_size(&graph),
+        garbage: by_name(&unreached, &|at| kind(garbage[at])),
+    })
+}
+
+fn merged(rows: Vec<Row>) -> Vec<Group> {
+    let mut sums: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for row in rows {
+        let sum = sums.entry(row.name).or_default();
+        *sum = (sum.0 + row.count, sum.1 + row.bytes);
+    }
+    let mut rows: Vec<Group> =
+        sums.into_iter().map(|(name, (n, bytes))| (name, n, bytes)).collect();
+    rows.sort_by(|a, b| b.2.cmp(&a.2).then_with(|| a.0.cmp(&b.0)));
+    rows
+}
+
+/// By the type of what refers to an object, where that is one type.
+fn by_referrer(graph: &ObjectGraph) -> Vec<Group> {
+    let mut referrer = vec![NOBODY; graph.len()];
+    for row in 0..graph.len() as u32 {
+        let kind = graph.kind[row as usize];
+        for &to in graph.of(row) {
+            let known = &mut referrer[to as usize];
+            *known = if *known == NOBODY || *known == kind { kind } else { SEVERAL };
+        }
+    }
+    let kinds = graph.kinds.len();
+    let group = |row: usize| match referrer[row] {
+        NOBODY => kinds,
+        SEVERAL => kinds + 1,
+        kind => kind as usize,
+    };
+    let name = |at: usize| match graph.kinds.get(at) {
+        Some(kind) => kind.name.clone(),
+        None if at == kinds => "no object: running code or C".to_owned(),
+        None => "several types".to_owned(),
+    };
+    merged(graph::census(&graph.bytes, kinds + 2, group, name))
+}
+
+fn by_size(graph: &ObjectGraph) -> Vec<Group> {
+    let class = |row: usize| SizeClass::index(graph.bytes[row]);
+    let name = |at: usize| {
+        let from = SizeClass::from(at);
+        if at + 1 == SizeClass::COUNT {
+            return format!("{from} and more");
+        }
+        format!("{from} to {}", Bytes(SizeClass::from(at + 1).0 - 1))
+    };
+    groups(graph::census(&graph.bytes, SizeClass::COUNT, class, name))
+}
+
+/// One object on a way: how it is reached, its type, what it says of itself.
+type Step = (String, String, Option<String>);
+
+/// What keeps an object: the ways to it, `most` of them at most.
+#[pyfunction]
+pub(super) fn ways(
+    py: Python<'_>,
+    obj: &Bound<'_, PyAny>,
+    namespace: Option<&Bound<'_, PyAny>>,
+    most: usize,
+) -> PyResult<Vec<Vec<Step>>> {
+    let gathered = Gathered::whole_heap(py, &[], &Scope::everything(room()))?;
+    let graph = &gathered.graph;
+    let Some(target) = gathered.row(obj) else { return Ok(Vec::new()) };
+    let names = namespace.and_then(|namespace| gathered.row(namespace));
+    let modules = py.import("sys")?.getattr("modules")?;
+    let modules = gathered.row(&modules);
+    let roots: Vec<u32> = names.into_iter().chain(modules).collect();
+    let mut found = graph::paths(graph, &roots, target, most);
+    if found.is_empty() {
+        let held: Vec<u32> =
+            (0..graph.len() as u32).filter(|&row| graph.held[row as usize]).collect();
+        found = graph::paths(graph, &held, target, most);
+    }
+    let step = |way: &[u32], at: usize| -> Step {
+        let row = way[at];
+        let label = match at {
+            0 if names == Some(row) => "names".to_owned(),
+            0 if modules == Some(row) => "modules".to_owned(),
+            0 => "held".to_owned(),
+            _ if Some(way[at - 1]) == names => gathered.names(way[at - 1], row, 4).join(", "),
+            _ => gathered.label(way[at - 1], row),
+        };
+        let kind = graph.kinds[graph.kind[row as usize] as usize].name.clone();
+        (label, kind, gathered.word(row))
+    };
+    Ok(found.iter().map(|way| (0..way.len()).map(|at| step(way, at)).collect()).collect())
+}

@@ -1,0 +1,66 @@
+//! What the names of a namespace hold, for Python.
+
+use super::objects::room;
+use crate::graph;
+use crate::interpreter::objects::{Gathered, Name, Scope};
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+/// What one name holds, in bytes.
+#[pyclass(name = "NameShare", module = "memprofile._native", frozen, get_all)]
+pub(super) struct PyNameShare {
+    name: String,
+    r#type: String,
+    shallow: u64,
+    deep: u64,
+    retained: u64,
+    shared_with: Vec<(String, u64)>,
+}
+
+/// The shares of names, each given with the objects that its references are for. What is in `passing`
+/// goes by itself and keeps nothing; `border` are objects that are not gone into. With them, how many objects
+/// and bytes are in cycles that nobody refers to.
+#[pyfunction]
+pub(super) fn name_shares(
+    py: Python<'_>,
+    names: Vec<(String, Bound<'_, PyList>)>,
+    passing: Bound<'_, PyList>,
+    border: Vec<Bound<'_, PyAny>>,
+) -> PyResult<(Vec<PyNameShare>, u64, u64)> {
+    let count = names.len();
+    // The lists are the question's own, and would be referrers like any other.
+    let lists = names.iter().map(|(_, list)| list).chain([&passing]);
+    let scope = border.iter().fold(Scope::of_data(py, room()), Scope::up_to);
+    let scope = lists.fold(scope, |scope, list| scope.without(list.as_any()));
+    let mut all: Vec<Name<'_>> =
+        names.into_iter().map(|(label, list)| name(label, &list, false)).collect();
+    all.push(name(String::new(), &passing, true));
+    let graph = Gathered::whole_heap(py, &all, &scope)?.graph;
+    let shares = graph::shares(&graph, all.len());
+    let kind = |row: u32| graph.kinds[graph.kind[row as usize] as usize].name.clone();
+    let (mut lost, mut lost_bytes) = (0, 0);
+    graph::garbage(&graph, |row| {
+        lost += u64::from(row as usize >= all.len());
+        lost_bytes += graph.bytes[row as usize];
+    });
+    let found = (0..count)
+        .map(|row| PyNameShare {
+            name: all[row].label.clone(),
+            r#type: graph.of(row as u32).first().map_or_else(String::new, |&to| kind(to)),
+            shallow: shares[row].shallow,
+            deep: shares[row].deep,
+            retained: shares[row].retained,
+            shared_with: shares[row]
+                .with
+                .iter()
+                .filter(|(name, _)| (*name as usize) < count)
+                .map(|&(name, bytes)| (all[name as usize].label.clone(), bytes))
+                .collect(),
+        })
+        .collect();
+    Ok((found, lost, lost_bytes))
+}
+
+fn name<'py>(label: String, list: &Bound<'py, PyList>, passing: bool) -> Name<'py> {
+    Name { label, objects: list.iter().collect(), passing }
+}

@@ -1,0 +1,15 @@
+//! Questions to a graph of objects: how much they reach, who keeps whom, by which path.
+//!
+//! It knows no Python: an object is a row of an [`crate::profile::ObjectGraph`].
+
+mod census;
+mod dominators;
+mod names;
+mod paths;
+mod reach;
+
+pub use census::{Row, census};
+pub use dominators::{Dominators, NONE};
+pub use names::{Share, shares};
+pub use paths::{Path, paths};
+pub use reach::{Marks, Part, deep, garbage, parts, retained};

@@ -1,0 +1,208 @@
+//! By which name, key or index one object refers to another, in words.
+
+use super::dicts::each_item;
+use super::gather::Gathered;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use std::ffi::{c_int, c_void};
+
+type Look = extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject, *mut c_void) -> c_int;
+
+unsafe extern "C" {
+    fn memprofile_attributes(
+        object: *mut ffi::PyObject,
+        look: Look,
+        arg: *mut c_void,
+    ) -> *mut ffi::PyObject;
+    fn memprofile_member(
+        object: *mut ffi::PyObject,
+        child: *mut ffi::PyObject,
+    ) -> *mut ffi::PyObject;
+    fn memprofile_is_interned(object: *mut ffi::PyObject) -> c_int;
+    fn memprofile_references(object: *mut ffi::PyObject) -> ffi::Py_ssize_t;
+    fn memprofile_function_name(function: *mut ffi::PyObject) -> *mut ffi::PyObject;
+}
+
+/// The longest text of a key.
+const LONGEST: usize = 40;
+
+impl Gathered {
+    /// How row `from` refers to row `to`, as one would write it after `from`: `['key']`, `[3]`,
+    /// `.attribute`, or in words.
+    ///
+    /// The GIL must not have been let go since the graph was gathered.
+    pub fn label(&self, from: u32, to: u32) -> String {
+        let (from, to) = (self.address(from), self.address(to));
+        // SAFETY: both are alive, as the caller promises; nothing is called or changed.
+        unsafe { label(from, to) }
+    }
+
+    /// The names by which a dict refers to an object, `most` of them at most.
+    ///
+    /// As for `label`.
+    pub fn names(&self, dict: u32, of: u32, most: usize) -> Vec<String> {
+        let (dict, of) = (self.address(dict), self.address(of));
+        let mut names = Vec::new();
+        // SAFETY: as in `label`.
+        unsafe {
+            if ffi::PyDict_Check(dict) != 0 {
+                each_item(dict, |key, value| {
+                    if value == of {
+                        names.extend(text(key));
+                    }
+                    names.len() < most
+                });
+            }
+        }
+        names
+    }
+
+    /// What an object says of itself, where that calls nothing of the user's: the name of a module, type or
+    /// function, a short str, a number.
+    pub fn word(&self, row: u32) -> Option<String> {
+        // SAFETY: as in `label`.
+        unsafe { word(self.address(row)) }
+    }
+}
+
+/// Whether an object lives for ever (PEP 683), and whether it is an interned str.
+pub fn immortal_and_interned(object: &Bound<'_, PyAny>) -> (bool, bool) {
+    let object = object.as_ptr();
+    // SAFETY: a bound object is alive; both only read it.
+    unsafe { (memprofile_references(object) < 0, memprofile_is_interned(object) != 0) }
+}
+
+unsafe fn label(from: *mut ffi::PyObject, to: *mut ffi::PyObject) -> String {
+    // SAFETY: the caller gives two live objects.
+    unsafe {
+        if ffi::PyDict_Check(from) != 0 {
+            let mut found = None;
+            each_item(from, |key, value| {
+                if value == to {
+                    found = Some(format!("[{}]", key_text(key)));
+                } else if key == to {
+                    found = Some(" as a key".to_owned());
+                }
+                found.is_none()
+            });
+            if let Some(found) = found {
+                return found;
+            }
+        }
+        if ffi::PyList_Check(from) != 0 {
+            let size = ffi::PyList_Size(from);
+            if let Some(at) = (0..size).find(|&at| ffi::PyList_GetItem(from, at) == to) {
+                return format!("[{at}]");
+            }
+        }
+        if ffi::PyTuple_Check(from) != 0 {
+            let size = ffi::PyTuple_Size(from);
+            if let Some(at) = (0..size).find(|&at| ffi::PyTuple_GetItem(from, at) == to) {
+                return format!("[{at}]");
+            }
+        }
+        if ffi::Py_TYPE(from).cast() == to {
+            return ".__class__".to_owned();
+        }
+        let mut wanted = Wanted { value: to, name: None };
+        let dict = memprofile_attributes(from, attribute, (&raw mut wanted).cast());
+        if dict == to {
+            return ".__dict__".to_owned();
+        }
+        if ffi::PyModule_Check(from) != 0 && ffi::PyModule_GetDict(from) == to {
+            return ".__dict__".to_owned();
+        }
+        let member = memprofile_member(from, to);
+        let name = wanted.name.or_else(|| if member.is_null() { None } else { text(member) });
+        name.map_or_else(|| " inside".to_owned(), |name| format!(".{name}"))
+    }
+}
+
+struct Wanted {
+    value: *mut ffi::PyObject,
+    name: Option<String>,
+}
+
+extern "C" fn attribute(
+    name: *mut ffi::PyObject,
+    value: *mut ffi::PyObject,
+    arg: *mut c_void,
+) -> c_int {
+    // SAFETY: `label` gives its own, for this call only; the name is a live str.
+    let wanted = unsafe { &mut *arg.cast::<Wanted>() };
+    if value == wanted.value {
+        // SAFETY: as above.
+        wanted.name = unsafe { text(name) };
+    }
+    c_int::from(wanted.name.is_none())
+}
+
+unsafe fn key_text(key: *mut ffi::PyObject) -> String {
+    // SAFETY: the caller gives a live object.
+    unsafe {
+        match word(key) {
+            Some(word) => word,
+            None if ffi::PyTuple_CheckExact(key) != 0 && ffi::PyTuple_Size(key) <= 4 => {
+                let items: Vec<String> = (0..ffi::PyTuple_Size(key))
+                    .map(|at| word(ffi::PyTuple_GetItem(key, at)).unwrap_or_else(|| "...".into()))
+                    .collect();
+                format!("({})", items.join(", "))
+            }
+            None => "...".to_owned(),
+        }
+    }
+}
+
+unsafe fn word(object: *mut ffi::PyObject) -> Option<String> {
+    // SAFETY: the caller gives a live object; only fields of CPython's own types are read.
+    unsafe {
+        if ffi::PyUnicode_CheckExact(object) != 0 {
+            return text(object).map(|text| format!("'{}'", shortened(&text)));
+        }
+        if ffi::PyLong_CheckExact(object) != 0 {
+            let mut overflow = 0;
+            let number = ffi::PyLong_AsLongLongAndOverflow(object, &raw mut overflow);
+            return (overflow == 0).then(|| number.to_string());
+        }
+        if object == ffi::Py_None() {
+            return Some("None".to_owned());
+        }
+        if ffi::PyModule_Check(object) != 0 {
+            let names = ffi::PyModule_GetDict(object);
+            return super::dicts::item_of_str(names, "__name__").and_then(|name| text(name));
+        }
+        if ffi::PyType_Check(object) != 0 {
+            let name = (*object.cast::<ffi::PyTypeObject>()).tp_name;
+            return Some(std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned());
+        }
+        if ffi::PyFunction_Check(object) != 0 {
+            return text(memprofile_function_name(object));
+        }
+        None
+    }
+}
+
+fn shortened(text: &str) -> String {
+    let one_line = text.replace('\n', " ");
+    if one_line.chars().count() <= LONGEST {
+        return one_line;
+    }
+    one_line.chars().take(LONGEST - 1).chain(['…']).collect()
+}
+
+/// The characters of an exact str.
+///
+/// # Safety
+///
+/// The caller has the GIL and the object is alive.
+pub unsafe fn text(object: *mut ffi::PyObject) -> Option<String> {
+    // SAFETY: as the caller says. Read character by character: nothing is kept in the str.
+    unsafe {
+        if ffi::PyUnicode_CheckExact(object) == 0 {
+            return None;
+        }
+        let length = ffi::PyUnicode_GetLength(object).min(1000);
+        let read = |at| char::from_u32(ffi::PyUnicode_ReadChar(object, at));
+        Some((0..length).map(|at| read(at).unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
+    }
+}

@@ -1,0 +1,52 @@
+//! What every HTML fragment is made of: a card with a headline, facts, headings and pictures.
+//!
+//! The text that is given is HTML already.
+
+use super::{svg, theme};
+use base64::Engine as _;
+use std::fmt::Write as _;
+
+/// Begins the card; `</div>` ends it.
+pub fn open(out: &mut String) {
+    let _ = write!(
+        out,
+        "<div class=\"memprofile\" style=\"max-width:{}px;box-sizing:border-box;margin:4px 0;padding:14px 18px;background:{};color:{};border:1px solid {};border-radius:8px;font-family:system-ui,sans-serif;font-size:13px;line-height:1.45\">",
+        svg::WIDTH + 38.0,
+        theme::CARD.hex(),
+        theme::TEXT.hex(),
+        theme::BORDER.hex()
+    );
+}
+
+/// The answer, in pieces; `true` marks what matters most.
+pub fn headline(out: &mut String, pieces: impl IntoIterator<Item = (String, bool)>) {
+    out.push_str("<p style=\"margin:0;font-size:17px;line-height:1.35\">");
+    for (piece, strong) in pieces {
+        let _ =
+            if strong { write!(out, "<strong>{piece}</strong>") } else { write!(out, "{piece}") };
+    }
+    out.push_str("</p>");
+}
+
+/// Figures that are good to know.
+pub fn facts(out: &mut String, text: &str) {
+    let quiet = theme::QUIET.hex();
+    let _ = write!(out, "<p style=\"margin:4px 0 10px;font-size:12px;color:{quiet}\">{text}</p>");
+}
+
+/// What stands above a part.
+pub fn heading(out: &mut String, text: &str) {
+    let _ =
+        write!(out, "<p style=\"margin:14px 0 6px;font-size:14px\"><strong>{text}</strong></p>");
+}
+
+/// A picture as wide as the card.
+pub fn image(out: &mut String, svg: &str, alt: &str) {
+    let data = base64::engine::general_purpose::STANDARD.encode(svg);
+    let _ = write!(
+        out,
+        "<img src=\"data:image/svg+xml;base64,{data}\" width=\"{}\" alt=\"{alt}\" style=\"display:block;max-width:100%;height:auto;margin:0;background:{}\">",
+        svg::WIDTH,
+        theme::CARD.hex()
+    );
+}

@@ -1,0 +1,186 @@
+"""The magics in a real shell, in a process of their own."""
+
+import textwrap
+
+import pytest
+from programs import run
+
+SHELL = """
+import contextlib, io, re
+from IPython.core.interactiveshell import InteractiveShell
+
+shell = InteractiveShell.instance()
+shell.run_line_magic("load_ext", "memprofile")
+
+def cell(code):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        shell.run_cell(code, store_history=True)
+    return out.getvalue()
+
+UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+def sizes(line):
+    found = re.findall(r"([\\d.]+) (B|KiB|MiB|GiB)|(?<= )0(?= |$)", line)
+    return [float(n) * UNITS[u] if n else 0 for n, u in found]
+
+def row(text, start):
+    lines = [line for line in text.splitlines() if line.startswith(start)]
+    assert lines, text
+    return lines[0]
+
+MIB = 1 << 20
+"""
+
+
+def in_a_shell(program):
+    run(SHELL + textwrap.dedent(program) + '\nprint("fine")\n')
+
+
+def test_names_say_what_they_hold_share_and_free():
+    in_a_shell("""
+        cell("mine = [bytearray(3 * 2**20)]; one = [bytearray(2**20)]; two = one")
+        text = cell("%memvars")
+        mine, one = row(text, "mine "), row(text, "one ")
+        assert abs(sizes(mine)[-2] - 3 * MIB) < 0.01 * MIB, text
+        assert abs(sizes(mine)[-1] - 3 * MIB) < 0.01 * MIB, text
+        assert "two" in one and sizes(one)[-1] == 0, text
+        assert "new" in mine
+        cell("mine.append(bytearray(2**20))")
+        grown = row(cell("%memvars"), "mine ")
+        assert "grew 1.00 MiB since [2]" in grown, grown
+        assert "as in [" in row(cell("%memvars"), "mine ")
+        assert "more" in cell("%memvars --top 1")
+    """)
+
+
+def test_what_hides_is_found_and_freed():
+    in_a_shell("""
+        import gc
+        gc.disable()
+        cell("class Large:\\n    def __init__(self): self.data = bytearray(3 * 2**20)")
+        cell("Large()")
+        cell("def broken():\\n    local = bytearray(5 * 2**20)\\n    1 / 0")
+        cell("broken()")
+        cell("for _i9 in range(4):\\n    a = [bytearray(2**20)]; a.append(a)\\ndel a")
+        cell("def outer():\\n    d = bytearray(2 * 2**20)\\n    return lambda: d\\nf = outer()")
+        cell("1"); cell("2"); cell("3"); cell("4")
+        text = cell("%memvars")
+        for start, wanted in (("Out[2]", 3), ("the last traceback", 5), ("closure", 2)):
+            assert abs(sizes(row(text, start))[-1] - wanted * MIB) < 0.2 * MIB, text
+        cycles = next(line for line in text.splitlines() if "in cycles" in line)
+        assert 4 * MIB < sizes(cycles)[-1] < 7 * MIB, text
+        for what, wanted in (("history", 3), ("traceback", 5)):
+            said = cell(f"%memvars --free {what}")
+            assert said.startswith("Dropping ") and abs(sizes(said)[-1] - wanted * MIB) < MIB, said
+        text = cell("%memvars")
+        assert "Out[2]" not in text and "traceback" not in text and "in cycles" not in text, text
+        assert not [o for o in gc.get_objects() if type(o).__name__ == "Large"]
+        cell("a = [bytearray(2**20)]; a.append(a)\\ndel a")
+        said = cell("%memvars --free cycles")
+        assert sizes(said)[-1] >= MIB, said
+    """)
+
+
+def test_why_says_the_way_in_words():
+    in_a_shell("""
+        cell("class Cache:\\n    def __init__(self): self.entries = {'page': [bytearray(10)]}")
+        cell("cache = Cache()")
+        text = cell("%memwhy cache.entries['page']")
+        assert "names → cache (Cache) → .entries (dict) → ['page'] (list)" in text, text
+        assert "1 reference;" in text, text
+        import sys
+        if sys.version_info >= (3, 12):  # PEP 683
+            assert "lives for ever" in cell("%memwhy None")
+    """)
+
+
+def test_the_heap_is_counted_and_changes_are_told():
+    in_a_shell("""
+        text = cell("%memheap --top 3")
+        lines = text.rstrip().splitlines()
+        assert "The heap has" in lines[0] and " more " in lines[-1], text
+        for by in ("module", "referrer", "size"):
+            assert by in cell(f"%memheap --by {by} --top 2"), by
+        assert "no mark yet" in cell("%memheap --since")
+        assert "Marked" in cell("%memheap --mark")
+        cell("class Fresh: pass\\nkept = [Fresh() for _ in range(1234)]")
+        assert "+1,234" in row(cell("%memheap --since"), "__main__.Fresh")
+        text = cell("%memheap --garbage")
+        assert "generation 0" in text, text
+    """)
+
+
+def test_bad_options_are_one_sentence_with_an_example():
+    in_a_shell("""
+        for line in ("%memvars --free x", "%memvars --top 0", "%memheap --by x", "%memheap -x",
+                     "%memwhy", "%memheap --top"):
+            text = cell(line)
+            assert "for example: %mem" in text and len(text.splitlines()) == 1, text
+    """)
+
+
+def test_unload_takes_the_magics_out():
+    in_a_shell("""
+        shell.run_line_magic("unload_ext", "memprofile")
+        for name in ("memvars", "memwhy", "memheap"):
+            assert shell.find_line_magic(name) is None, name
+    """)
+
+
+def test_nothing_of_a_hostile_class_runs():
+    in_a_shell("""
+        cell("\\n".join([
+            "class Hostile:",
+            " asked = []",
+            " def fail(self, *rest):",
+            "  Hostile.asked.append(rest)",
+            "  raise AssertionError",
+            " __getattribute__ = __repr__ = __str__ = __len__ = __eq__ = __hash__ = fail",
+            " __bool__ = __sizeof__ = __dir__ = __reduce__ = __iter__ = fail",
+            " __class__ = shape = property(fail)",
+        ]))
+        cell("hostile = Hostile(); held = [hostile]")
+        for line in ("%memvars", "%memwhy held", "%memheap", "%memwhy held[0]"):
+            text = cell(line)
+            assert "Error" not in text, text
+        assert vars(shell.user_ns["Hostile"])["asked"] == []
+    """)
+
+
+def test_heaps_subtract():
+    import memprofile
+
+    class Marked:
+        pass
+
+    before = memprofile.heap()
+    kept = [Marked() for _ in range(321)]
+    change = memprofile.heap() - before
+    row = next(row for row in change.types if row.name.endswith("Marked"))
+    assert (row.count, len(kept)) == (321, 321)
+    assert row.bytes >= 321 * 32
+    assert change.is_difference
+    assert "+" in str(change)
+    for rows in (before.types, before.modules, before.sizes, before.referrers):
+        assert sum(row.bytes for row in rows) == before.bytes
+        assert sum(row.count for row in rows) == before.count
+    assert "<table" in before._repr_html_()
+
+
+def test_why_alive_counts_references_and_draws():
+    import memprofile
+
+    kept = [object()]
+    also = {"x": kept[0]}
+    why = memprofile.why_alive(kept[0], namespace={"kept": kept})
+    assert why.refcount == 2, (why, also)
+    assert why.generation is None
+    assert not why.immortal
+    assert not why.interned
+    assert memprofile.why_alive("interned_name_of_ours").interned
+    page = why._repr_html_()
+    assert "<svg" not in page
+    module = memprofile.why_alive(pytest.MonkeyPatch)
+    assert module.ways
+    assert "<svg" in module.to_svg()
