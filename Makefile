@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo lab gallery test check rust-test snapshots python-test test-cpythons conformance fuzz bench requirements clean
+.PHONY: help demo lab course gallery test check rust-test snapshots python-test test-cpythons conformance fuzz bench requirements clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -25,8 +25,9 @@ PYTHON ?= $(shell $(FIND_PYTHON))
 say = @printf '\n\033[1m== %s\033[0m\n' $(1)
 
 help:
-	@echo 'make demo           runs notebooks/quickstart.ipynb in a Jupyter kernel and keeps what it shows'
-	@echo 'make lab            opens it in JupyterLab'
+	@echo 'make demo           runs notebooks/00_quickstart.ipynb in a Jupyter kernel and keeps what it shows'
+	@echo 'make lab            opens it in JupyterLab, with the lessons of the course beside it'
+	@echo 'make course         runs the lessons and keeps their outputs: LESSONS=notebooks/01_memory_used.ipynb'
 	@echo 'make gallery        draws every kind of report, on one page to look at'
 	@echo 'make test           every test there is'
 	@echo 'make test-cpythons  the engine on every CPython that it serves, 3.11 to 3.15'
@@ -38,12 +39,16 @@ help:
 	@echo 'make clean          removes all that the others made here'
 
 demo: $(VENV)/.memprofile
-	$(call say,'Running notebooks/quickstart.ipynb')
-	@$(PY) notebooks/run.py notebooks/quickstart.ipynb build/demo
+	$(call say,'Running notebooks/00_quickstart.ipynb')
+	@$(PY) notebooks/run.py notebooks/00_quickstart.ipynb build/demo
 
 lab: $(VENV)/.memprofile
-	@mkdir -p build/lab && cp -u notebooks/quickstart.ipynb build/lab/
-	@$(PY) -m jupyterlab $$([ $$(id -u) -ne 0 ] || echo --allow-root) build/lab/quickstart.ipynb
+	@mkdir -p build/lab && cp -u notebooks/[0-9]*.ipynb notebooks/checks.py notebooks/README.md build/lab/
+	@$(PY) -m jupyterlab $$([ $$(id -u) -ne 0 ] || echo --allow-root) build/lab/00_quickstart.ipynb
+
+course: $(VENV)/.dev $(VENV)/.memprofile
+	$(call say,'Running the lessons')
+	@$(PY) notebooks/course.py run $(LESSONS)
 
 gallery:
 	$(call say,'Drawing every kind of report')
@@ -81,6 +86,7 @@ test-cpythons:
 	@tests/cpythons/run
 
 conformance: $(VENV)/.conformance $(VENV)/.memprofile $(VENV)-oldest/.memprofile
+	@tests/conformance/valgrind --install
 	$(call say,'The tests of CPython with numpy and pandas with the hooks on')
 	$(PY) -m pytest tests/conformance --durations=0
 	$(call say,'The tests of notebooks with the oldest IPython that we serve')

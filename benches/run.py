@@ -118,6 +118,20 @@ def own_cost_table(answers):
     return rows
 
 
+def report_table():
+    command = [sys.executable, HERE / "report.py"]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    if done.returncode:
+        sys.exit(f"the reports failed:\n{done.stdout}{done.stderr}")
+    rows = [["cell", "stacks", "lines", "output", "its size", "page", "its size"]]
+    for row in json.loads(done.stdout.splitlines()[-1]):
+        cells = [row["title"], f"{row['stacks']:,}", f"{row['lines']:,}"]
+        for form in ("output", "page"):
+            cells += [f"{row[form] * 1000:.0f} ms", f"{row[form + '_bytes'] / 1000:.0f} kB"]
+        rows.append(cells)
+    return rows
+
+
 def load_table(answers):
     loads = [run for runs in answers.values() for run in runs["memprofile"]]
     cpu = statistics.median(run["load_cpu"] for run in loads)
@@ -213,6 +227,9 @@ def main():
             "the bare run, the wall time from the end of the cell to the report, and its size.",
             markdown(own_cost_table(answers)),
             markdown(load_table(answers)),
+            "## Reports",
+            "The time to make what a notebook gets, and the page of `--save report.html`.",
+            markdown(report_table()),
             "## Truth",
             markdown(truth_table()),
         ]

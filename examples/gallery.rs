@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (name, profile) in fixtures::all() {
         let begin = Instant::now();
         let report = Report::new(&profile, &Options::default());
-        let text = render::text(&report, false);
+        let text = render::text(&report, render::USUAL, false);
         let html = render::html(&report)?;
         let png = render::png(&report, usize::MAX)?;
         let took = begin.elapsed();

@@ -38,7 +38,7 @@ def is_profiled(cell):
 @pytest.fixture(scope="session")
 def quickstart(tmp_path_factory):
     """The executed `document`, and the `numbers` of its profiles by the id of their cell."""
-    document = nbformat.read(TOP / "notebooks" / "quickstart.ipynb", as_version=4)
+    document = nbformat.read(TOP / "notebooks" / "00_quickstart.ipynb", as_version=4)
     names = {}
     for cell in filter(is_profiled, document.cells):
         magic, _, body = cell.source.partition("\n")

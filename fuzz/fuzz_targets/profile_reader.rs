@@ -21,7 +21,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     lines::all_lines(&profile);
     // The length chooses: small tables and large ones.
     let report = Report::new(&profile, &Options { top: data.len() % 30 });
-    render::text(&report, data.len() % 2 == 0);
+    render::text(&report, render::USUAL, data.len() % 2 == 0);
     render::line(&report);
     render::alt_text(&report);
     render::html(&report).expect("the fragment is drawn");

@@ -55,8 +55,9 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     memprofile``.
     """
     # IPython is imported here only, so that scripts without it can use profile().
-    from memprofile import magic
+    from memprofile import magic, telemetry
 
+    telemetry.begin()
     magic.install(shell)
 
 

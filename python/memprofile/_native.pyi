@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 __all__ = [
+    "TELEMETRY_FD",
     "AllocatorFigures",
     "Balance",
     "CellColumn",
@@ -27,16 +28,22 @@ __all__ = [
     "Timeline",
     "__version__",
     "arrow_chunks",
+    "begin_cell",
     "bytes_text",
     "deep_size",
+    "end_cell",
     "heap_census",
     "immortal_and_interned",
     "is_recording",
+    "make_segment",
     "name_shares",
+    "read_segment",
     "retained_size",
     "shallow_size",
     "stack",
     "start",
+    "tell_to",
+    "tells",
     "ways",
 ]
 
@@ -70,6 +77,36 @@ def stack() -> list[tuple[str, str, int]]:
 
 def is_recording() -> bool:
     """Whether a recording is running in this process."""
+
+TELEMETRY_FD: str
+"""The environment variable by which a process learns the descriptor of its telemetry segment."""
+
+def make_segment() -> int:
+    """Makes a telemetry segment for a process that is to be started, and returns its descriptor.
+
+    The descriptor is inherited by processes that this one executes. Raises OSError.
+    """
+
+def read_segment(path: str) -> bytes | None:
+    """What a process wrote last into the segment of this path, such as ``/proc/self/fd/5``: JSON.
+
+    None when it has written nothing. Raises OSError, also for any other file.
+    """
+
+def tell_to(descriptor: int) -> None:
+    """Takes over an inherited telemetry segment: from now on this process tells how it goes.
+
+    Raises OSError when the descriptor is none of this version.
+    """
+
+def tells() -> bool:
+    """Whether this process tells how it goes."""
+
+def begin_cell(message: str, filename: str, label: str) -> None:
+    """A cell begins, by the request ``message``: that is told, where there is a segment."""
+
+def end_cell() -> None:
+    """The cell has ended: that is told, where there is a segment."""
 
 @final
 class Recording:
@@ -257,7 +294,7 @@ class Diff:
     @property
     def lines(self) -> list[DiffLine]: ...
     def to_line(self) -> str: ...
-    def to_text(self, top: int) -> str: ...
+    def to_text(self, top: int, width: int) -> str: ...
     def to_html(self, top: int) -> str: ...
 
 @final
@@ -315,7 +352,8 @@ class Profile:
     ledger: Ledger | None
 
     def to_json(self) -> str: ...
-    def to_text(self, top: int, color: bool) -> str: ...
+    def to_text(self, top: int, width: int, color: bool) -> str:
+        """The report as text of ``width`` columns, but never less than 60."""
     def to_line(self) -> str:
         """The verdict as one line of plain text."""
     def to_html(self, top: int) -> str:
@@ -329,12 +367,16 @@ class Profile:
     def diff(self, other: Profile) -> Diff:
         """What changed from this profile to the other."""
     def to_svg(self, top: int) -> str: ...
-    def to_png(self, top: int, largest: int = ...) -> tuple[bytes, int, int]:
-        """A PNG at twice the resolution, with the width and height to show it at.
+    def to_png(self, top: int) -> bytes:
+        """A PNG at twice the resolution, of at most 60 kB."""
+    def bundle(
+        self, top: int, forms: tuple[bool, bool, bool], width: int, color: bool
+    ) -> tuple[str | None, str | None, tuple[bytes, int, int, str] | None]:
+        """Text, HTML and PNG as far as ``forms`` asks for them, together of at most 100 kB.
 
-        It has at most ``largest`` bytes, and never more than 60 kB.
+        With the PNG come the width and height to show it at, in CSS pixels, and what it shows, in
+        words.
         """
-    def alt_text(self) -> str: ...
 
 @final
 class CellColumn:
@@ -385,14 +427,15 @@ class FrameReport:
 
     def __new__(cls, text: str) -> FrameReport:
         """``text`` is ``memprofile.FrameReport.to_dict()`` as JSON."""
-    def to_text(self, color: bool) -> str: ...
+    def to_text(self, width: int, color: bool) -> str: ...
     def to_line(self) -> str:
         """The verdict as one line of plain text."""
     def to_html(self) -> str:
         """The notebook's fragment: no script, at most 60 kB."""
-    def to_png(self, largest: int) -> tuple[bytes, int, int]:
-        """A PNG at twice the resolution, with the width and height to show it at."""
-    def alt_text(self) -> str: ...
+    def bundle(
+        self, forms: tuple[bool, bool, bool], width: int, color: bool
+    ) -> tuple[str | None, str | None, tuple[bytes, int, int, str] | None]:
+        """Text, HTML and PNG, as ``Profile.bundle`` gives them."""
 
 @final
 class SizeTree:

@@ -17,7 +17,7 @@ from memprofile.bundle import Bundle, bundle
 from memprofile.comparison import Diff
 from memprofile.errors import MemprofileError
 from memprofile.options import DEFAULT_TOP, FORMATS, OptionError, checked_path, format_of
-from memprofile.terminal import has_colors
+from memprofile.terminal import USUAL_WIDTH, columns, has_colors
 
 if TYPE_CHECKING:
     import pandas
@@ -280,9 +280,15 @@ class Profile:
         """
         return cast("dict[str, Any]", json.loads(self.to_json()))
 
-    def to_text(self, top: int = DEFAULT_TOP, *, color: bool = False) -> str:
-        """The report as 10 to 20 lines of text; the ``top`` lines, the rest as one row."""
-        return self._data.to_text(top, color)
+    def to_text(
+        self, top: int = DEFAULT_TOP, *, color: bool = False, width: int = USUAL_WIDTH
+    ) -> str:
+        """The report as 10 to 20 lines of text; the ``top`` lines, the rest as one row.
+
+        No line has more than ``width`` letters: columns that do not fit are left out. Less than 60
+        is taken for 60.
+        """
+        return self._data.to_text(top, width, color)
 
     def to_line(self) -> str:
         """The verdict as one line of text."""
@@ -308,12 +314,13 @@ class Profile:
     ) -> None:
         """Writes the profile to a file, as its suffix or ``format`` says.
 
-        ``.html`` is one page to explore in a browser, without a network: the flame graph to zoom
-        and search, each moment of the timeline, tables to sort. ``.svg`` and ``.png`` are the
-        picture, ``.txt`` the text. ``.json`` is the data, which ``Profile.load`` reads back. For
-        other tools: ``.speedscope.json`` (format ``"speedscope"``) is what was held at the peak,
-        stays and was allocated, by stack, for https://www.speedscope.app; ``.collapsed`` is what
-        was held at the peak as lines ``outer;inner bytes``, as flame graph tools read them.
+        ``.html`` is one page to explore in a browser, without a network, of at most 1 MB: the
+        flame graph to zoom and search, each moment of the timeline, tables to sort. ``.svg`` and
+        ``.png`` are the picture, ``.txt`` the text of 80 columns. ``.json`` is the data, which
+        ``Profile.load`` reads back. For other tools: ``.speedscope.json`` (format
+        ``"speedscope"``) is what was held at the peak, stays and was allocated, by stack, for
+        https://www.speedscope.app; ``.collapsed`` is what was held at the peak as lines
+        ``outer;inner bytes``, as flame graph tools read them.
 
         Raises MemprofileError for another suffix or format or a folder that is not there, OSError
         when the disk does not take it.
@@ -349,9 +356,9 @@ class Profile:
             case "svg":
                 content = data.to_svg(top)
             case "png":
-                content = data.to_png(top)[0]
+                content = data.to_png(top)
             case _:
-                content = data.to_text(top, False).rstrip("\n") + "\n"
+                content = data.to_text(top, USUAL_WIDTH, False).rstrip("\n") + "\n"
         file.write_bytes(content.encode() if isinstance(content, str) else content)
 
     def diff(self, other: Profile) -> Diff:
@@ -394,8 +401,8 @@ class Profile:
     def __str__(self) -> str:
         if self._finished is None:
             return repr(self)
-        # In colour where standard output is a terminal that has it; `to_text()` never is.
-        return self.to_text(color=has_colors(sys.stdout))
+        # As the terminal has it, in colour too; `to_text()` never looks at one.
+        return self.to_text(color=has_colors(sys.stdout), width=columns(sys.stdout))
 
     def _repr_mimebundle_(
         self, include: Container[str] | None = None, exclude: Container[str] | None = None
@@ -411,28 +418,10 @@ class Profile:
         include: Container[str] | None = None,
         exclude: Container[str] | None = None,
         color: bool = False,
+        width: int = USUAL_WIDTH,
     ) -> Bundle:
-        return bundle(_Forms(self._data, top), include, exclude, color)
-
-
-class _Forms:
-    """A profile as it is drawn with so many lines."""
-
-    def __init__(self, data: _native.Profile, top: int) -> None:
-        self._data = data
-        self._top = top
-
-    def to_text(self, color: bool) -> str:
-        return self._data.to_text(self._top, color)
-
-    def to_html(self) -> str:
-        return self._data.to_html(self._top)
-
-    def to_png(self, largest: int) -> tuple[bytes, int, int]:
-        return self._data.to_png(self._top, largest)
-
-    def alt_text(self) -> str:
-        return self._data.alt_text()
+        draw = functools.partial(self._data.bundle, top)
+        return bundle(draw, include, exclude, color, width)
 
 
 def _from_json(text: str) -> Profile:

@@ -8,6 +8,7 @@ start, stop, restore. Whatever ends the cell, the report is published before the
 from __future__ import annotations
 
 import ast
+import functools
 import linecache
 import sys
 from collections.abc import Awaitable, Callable
@@ -59,7 +60,7 @@ def marked(nodes: list[ast.stmt]) -> str | None:
 
 def show(shell: Shell, profile: api.Profile, top: int) -> None:
     """Publishes the report in the forms that this front end can show."""
-    publish(shell, lambda active, color: profile._bundle(top, include=active, color=color))
+    publish(shell, functools.partial(profile._bundle, top))
 
 
 def complain(what: str, error: BaseException) -> None:

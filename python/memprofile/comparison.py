@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Container
 
 from memprofile import _native
 from memprofile.options import DEFAULT_TOP
+from memprofile.terminal import USUAL_WIDTH, columns
 
 
 class Diff:
@@ -49,9 +51,12 @@ class Diff:
         """
         return self._found.lines
 
-    def to_text(self, top: int = DEFAULT_TOP) -> str:
-        """The comparison as text; the ``top`` lines that changed most, the rest as one row."""
-        return self._found.to_text(top)
+    def to_text(self, top: int = DEFAULT_TOP, *, width: int = USUAL_WIDTH) -> str:
+        """The comparison as text; the ``top`` lines that changed most, the rest as one row.
+
+        Columns that do not fit into ``width`` letters are left out.
+        """
+        return self._found.to_text(top, width)
 
     def to_html(self, top: int = DEFAULT_TOP) -> str:
         """The comparison as an HTML fragment without scripts."""
@@ -61,7 +66,7 @@ class Diff:
         return f"<memprofile.Diff: {self._found.to_line()}>"
 
     def __str__(self) -> str:
-        return self.to_text().rstrip("\n")
+        return self.to_text(width=columns(sys.stdout)).rstrip("\n")
 
     def _repr_mimebundle_(
         self, include: Container[str] | None = None, exclude: Container[str] | None = None

@@ -18,7 +18,7 @@ from IPython.core.error import UsageError
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.magic import needs_local_scope, no_var_expand, output_can_be_silenced
 
-from memprofile import cell, looks, memframe, statement
+from memprofile import cell, looks, memframe, statement, telemetry
 from memprofile.sources import MAGIC_LINE, Shell
 
 _FIRST_LINE = re.compile(re.escape(MAGIC_LINE) + r"(|[ \t].*)")
@@ -135,10 +135,11 @@ class Installation:
             nodelist: list[ast.stmt], cell_name: str, *args: Any, **kwargs: Any
         ) -> bool | None:
             tail = cell.marked(nodelist) if self._active else None
-            if tail is None:
-                untouched: bool | None = await original(nodelist, cell_name, *args, **kwargs)
-                return untouched
-            return await cell.run(shell, original, tail, nodelist[1:], cell_name, args, kwargs)
+            with telemetry.cell(shell, cell_name):
+                if tail is None:
+                    untouched: bool | None = await original(nodelist, cell_name, *args, **kwargs)
+                    return untouched
+                return await cell.run(shell, original, tail, nodelist[1:], cell_name, args, kwargs)
 
         self._wrapper = run_ast_nodes
         self._magic = _magic_for(shell)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 _TABLES: Mapping[str, tuple[str, ...]] = {
     "lines": (
         *("filename", "lineno", "function", "source", "peak_bytes", "surviving_bytes"),
-        *("allocated_bytes", "allocation_count", "temporary_bytes", "relative_error"),
+        *("allocated_bytes", "touched_bytes", "allocation_count", "temporary_bytes"),
+        "relative_error",
     ),
     "sites": (
         *("stack", "allocator", "native_thread", "peak_bytes", "surviving_bytes"),
@@ -41,6 +42,10 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# What may be unknown, and is a whole number where it is known.
+_NULLABLE = ("exit_status", "peak_pss")
+
+
 def frame(profile: Profile, table: str) -> pandas.DataFrame:
     """See ``Profile.to_pandas``."""
     columns = _TABLES.get(table)
@@ -57,6 +62,7 @@ def frame(profile: Profile, table: str) -> pandas.DataFrame:
         timeline = profile.timeline
         return pandas.DataFrame({name: getattr(timeline, name) for name in columns})
     rows: Sequence[object] = getattr(profile, table)
-    return pandas.DataFrame(
+    found = pandas.DataFrame(
         {name: [getattr(row, name) for row in rows] for name in columns}, columns=list(columns)
     )
+    return found.astype({name: "Int64" for name in _NULLABLE if name in columns})

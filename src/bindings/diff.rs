@@ -52,8 +52,8 @@ impl PyDiff {
         self.diff.sentence()
     }
 
-    fn to_text(&self, top: usize) -> String {
-        render::diff_text(&self.diff, top)
+    fn to_text(&self, top: usize, width: usize) -> String {
+        render::diff_text(&self.diff, top, width)
     }
 
     fn to_html(&self, top: usize) -> String {

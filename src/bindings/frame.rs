@@ -1,10 +1,10 @@
 //! What a frame holds, for Python to draw.
 
+use super::profile::{PyBundle, py_bundle, wanted};
 use crate::error::{Error, Result};
 use crate::render;
 use crate::report::frames::Frame;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A frame as Python found it.
@@ -33,8 +33,8 @@ impl PyFrameReport {
         Ok(PyFrameReport { frame: Frame::from_json(text)? })
     }
 
-    fn to_text(&self, py: Python<'_>, color: bool) -> PyResult<String> {
-        self.draw(py, |frame| Ok(render::frame_text(frame, color)))
+    fn to_text(&self, py: Python<'_>, width: usize, color: bool) -> PyResult<String> {
+        self.draw(py, |frame| Ok(render::frame_text(frame, width, color)))
     }
 
     fn to_line(&self, py: Python<'_>) -> PyResult<String> {
@@ -45,16 +45,14 @@ impl PyFrameReport {
         self.draw(py, render::frame_html)
     }
 
-    fn to_png<'py>(
+    fn bundle<'py>(
         &self,
         py: Python<'py>,
-        largest: usize,
-    ) -> PyResult<(Bound<'py, PyBytes>, u32, u32)> {
-        let png = self.draw(py, |frame| render::frame_png(frame, largest))?;
-        Ok((PyBytes::new(py, &png.bytes), png.width, png.height))
-    }
-
-    fn alt_text(&self, py: Python<'_>) -> PyResult<String> {
-        self.draw(py, |frame| Ok(render::frame_alt_text(frame)))
+        forms: (bool, bool, bool),
+        width: usize,
+        color: bool,
+    ) -> PyResult<PyBundle<'py>> {
+        let wanted = wanted(forms, width, color);
+        Ok(py_bundle(py, self.draw(py, |frame| render::frame_bundle(frame, wanted))?))
     }
 }

@@ -15,6 +15,7 @@ mod pools;
 mod profile;
 mod recording;
 mod self_test;
+mod telemetry;
 
 use crate::error::Error;
 use pyo3::prelude::*;
@@ -65,8 +66,12 @@ mod _native {
     use super::recording::{PyRecording, is_recording, start};
     #[pymodule_export]
     use super::self_test::stack;
+    #[pymodule_export]
+    use super::telemetry::{begin_cell, end_cell, make_segment, read_segment, tell_to, tells};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "the name in Python")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+    #[pymodule_export]
+    const TELEMETRY_FD: &str = crate::profile::telemetry::VARIABLE;
 }

@@ -9,7 +9,11 @@ use crate::profile::{Allocator, Bytes, FileKind, Profile, Site, ThreadKind};
 use crate::render;
 use crate::report::{self, Diff, Report};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The file, the width and the height to show it at, and what it shows.
+type PyPicture<'py> = (Bound<'py, PyBytes>, u32, u32, String);
 
 /// A finished recording.
 #[pyclass(name = "Profile", module = "memprofile._native", frozen)]
@@ -210,8 +214,8 @@ impl PyProfile {
         py.detach(|| self.profile.to_json())
     }
 
-    fn to_text(&self, py: Python<'_>, top: usize, color: bool) -> PyResult<String> {
-        self.draw(py, top, |report| Ok(render::text(report, color)))
+    fn to_text(&self, py: Python<'_>, top: usize, width: usize, color: bool) -> PyResult<String> {
+        self.draw(py, top, |report| Ok(render::text(report, width, color)))
     }
 
     fn to_line(&self, py: Python<'_>) -> PyResult<String> {
@@ -243,20 +247,37 @@ impl PyProfile {
         self.draw(py, top, render::svg)
     }
 
-    #[pyo3(signature = (top, largest=usize::MAX))]
-    fn to_png<'py>(
+    fn to_png<'py>(&self, py: Python<'py>, top: usize) -> PyResult<Bound<'py, PyBytes>> {
+        let png = self.draw(py, top, |report| render::png(report, usize::MAX))?;
+        Ok(PyBytes::new(py, &png.bytes))
+    }
+
+    fn bundle<'py>(
         &self,
         py: Python<'py>,
         top: usize,
-        largest: usize,
-    ) -> PyResult<(Bound<'py, pyo3::types::PyBytes>, u32, u32)> {
-        let png = self.draw(py, top, |report| render::png(report, largest))?;
-        Ok((pyo3::types::PyBytes::new(py, &png.bytes), png.width, png.height))
+        forms: (bool, bool, bool),
+        width: usize,
+        color: bool,
+    ) -> PyResult<PyBundle<'py>> {
+        let wanted = wanted(forms, width, color);
+        Ok(py_bundle(py, self.draw(py, top, |report| render::bundle(report, wanted))?))
     }
+}
 
-    fn alt_text(&self, py: Python<'_>) -> PyResult<String> {
-        self.draw(py, report::Options::default().top, |report| Ok(render::alt_text(report)))
-    }
+/// Text, HTML and picture, as far as they were wanted.
+pub(super) type PyBundle<'py> = (Option<String>, Option<String>, Option<PyPicture<'py>>);
+
+/// `forms` says which of text, HTML and picture are wanted.
+pub(super) fn wanted(forms: (bool, bool, bool), width: usize, color: bool) -> render::Wanted {
+    let (text, html, png) = forms;
+    render::Wanted { text: text.then_some(width), color, html, png }
+}
+
+pub(super) fn py_bundle(py: Python<'_>, made: render::Bundle) -> PyBundle<'_> {
+    let picture =
+        made.png.map(|(png, alt)| (PyBytes::new(py, &png.bytes), png.width, png.height, alt));
+    (made.text, made.html, picture)
 }
 
 /// What one line of the user's own code allocated.

@@ -10,9 +10,30 @@ pub fn free_in_malloc() -> Option<u64> {
     None
 }
 
+/// How many bytes malloc has taken from the kernel: by `brk` since the process began, and in chunks of
+/// their own that came or went while the hooks were on. Only differences mean something. The arenas of
+/// threads are not in it. It costs nothing; `None` where it is not known.
+pub fn taken_by_malloc() -> Option<i64> {
+    #[cfg(native_hooks)]
+    return imp::taken_by_malloc();
+    #[cfg(not(native_hooks))]
+    None
+}
+
 #[cfg(native_hooks)]
 mod imp {
     use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+
+    /// Written by `native.c`.
+    #[unsafe(export_name = "memprofile_chunks_mapped")]
+    static CHUNKS_MAPPED: AtomicI64 = AtomicI64::new(0);
+
+    pub(super) fn taken_by_malloc() -> Option<i64> {
+        // SAFETY: with 0 it changes nothing, and only reads where the heap ends.
+        let end = unsafe { libc::sbrk(0) } as isize as i64;
+        (end != -1).then(|| end + CHUNKS_MAPPED.load(Relaxed))
+    }
 
     type Mallinfo2 = unsafe extern "C" fn() -> libc::mallinfo2;
 
@@ -49,5 +70,14 @@ mod tests {
         let after = free_in_malloc().expect("it was there before");
         // Other tests allocate meanwhile.
         assert!(after >= before + 12_000_000, "{before} {after}");
+    }
+
+    #[test]
+    fn what_malloc_takes_is_counted() {
+        let before = taken_by_malloc().expect("there is a heap");
+        // Of the main thread's arena; a test may run in another. So the end is moved by hand.
+        // SAFETY: nobody else gives back what is above the end, and malloc bears a foreign sbrk.
+        assert_ne!(unsafe { libc::sbrk(1 << 20) } as isize, -1);
+        assert!(taken_by_malloc().expect("there is a heap") >= before + (1 << 20));
     }
 }

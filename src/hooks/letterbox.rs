@@ -2,10 +2,11 @@
 //! when the child was killed.
 //!
 //! A [`Letterbox`] has slots. A process takes one for itself and puts its latest letter there again and
-//! again; each replaces the one before, and the last complete one can always be read. No file: the pages
-//! go with the last process that has them. Letters are of a *round*; a new one empties the box.
+//! again (`latest.rs`). No file: the pages go with the last process that has them. Letters are of a
+//! *round*; a new one empties the box.
 
-use std::sync::atomic::{AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use super::latest::{Latest, WORD};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Slots of a box.
 pub const SLOTS: usize = 256;
@@ -13,17 +14,8 @@ pub const SLOTS: usize = 256;
 /// Bytes of a letter at most.
 pub const LETTER: usize = 16 << 10;
 
-/// A slot: letters go to its two halves in turn.
-#[repr(C)]
-struct Slot {
-    /// How many letters were completed; the last is in half `count % 2`.
-    count: AtomicU32,
-    lengths: [AtomicU32; 2],
-    rounds: [AtomicU32; 2],
-    halves: [[AtomicByte; LETTER]; 2],
-}
-
-type AtomicByte = std::sync::atomic::AtomicU8;
+/// A slot: its letters begin with the word of their round.
+type Slot = Latest<{ LETTER / WORD + 1 }>;
 
 /// On pages of its own.
 #[repr(C, align(4096))]
@@ -80,19 +72,9 @@ impl Letterbox {
 
     /// Puts a letter of a round into a slot of this process's own. Returns whether it fits.
     pub fn put(self, slot: usize, round: u32, letter: &[u8]) -> bool {
-        let slot = &self.0.slots[slot];
-        if letter.len() > LETTER {
-            return false;
-        }
-        let count = slot.count.load(Relaxed).wrapping_add(1);
-        let half = count as usize % 2;
-        slot.lengths[half].store(letter.len() as u32, Relaxed);
-        slot.rounds[half].store(round, Relaxed);
-        for (to, &from) in slot.halves[half].iter().zip(letter) {
-            to.store(from, Relaxed);
-        }
-        slot.count.store(count, Release);
-        true
+        let mut words = u64::from(round).to_ne_bytes().to_vec();
+        words.extend(letter);
+        self.0.slots[slot].put(&words)
     }
 
     /// The last letter of each slot that has one of this round.
@@ -100,7 +82,11 @@ impl Letterbox {
         let round = self.round();
         self.0.slots[..self.wanted().min(SLOTS)]
             .iter()
-            .filter_map(|slot| slot.read(round))
+            .filter_map(|slot| {
+                let mut words = slot.get()?;
+                let letter = words.split_off(WORD.min(words.len()));
+                (words == u64::from(round).to_ne_bytes()).then_some(letter)
+            })
             .collect()
     }
 
@@ -131,27 +117,6 @@ impl Letterbox {
     }
 }
 
-impl Slot {
-    fn read(&self, round: u32) -> Option<Vec<u8>> {
-        loop {
-            let count = self.count.load(Acquire);
-            if count == 0 {
-                return None;
-            }
-            let half = count as usize % 2;
-            let length = (self.lengths[half].load(Relaxed) as usize).min(LETTER);
-            let letter =
-                self.halves[half][..length].iter().map(|byte| byte.load(Relaxed)).collect();
-            let its = self.rounds[half].load(Relaxed);
-            std::sync::atomic::fence(Acquire);
-            // The half is written to again only by the letter after the next.
-            if self.count.load(Relaxed) == count {
-                return (its == round).then_some(letter);
-            }
-        }
-    }
-}
-
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
@@ -170,24 +135,6 @@ mod tests {
         assert!(letters.put(second, 0, &[7; LETTER]));
         assert!(!letters.put(second, 0, &[7; LETTER + 1]));
         assert_eq!(letters.letters(), [b"2".to_vec(), vec![7; LETTER]]);
-    }
-
-    #[test]
-    fn a_letter_is_whole_while_others_are_written() {
-        let letters = Letterbox::new().expect("there is shared memory");
-        let slot = letters.take_slot().expect("free");
-        assert!(letters.put(slot, 0, &[0; 100]));
-        std::thread::scope(|scope| {
-            let writer = scope.spawn(|| {
-                for n in 0..20_000u32 {
-                    assert!(letters.put(slot, 0, &vec![n as u8; 50 + n as usize % 100]));
-                }
-            });
-            while !writer.is_finished() {
-                let letter = letters.letters().pop().expect("it was there before");
-                assert!(letter.iter().all(|byte| *byte == letter[0]), "{letter:?}");
-            }
-        });
     }
 
     #[test]

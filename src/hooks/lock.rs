@@ -4,19 +4,36 @@
 //! locked for ever in the child. So the forking thread itself takes it before the fork and opens it
 //! after, on both sides. A standard mutex cannot be opened by somebody without its guard; this one
 //! can. It waits by yielding: it is held for less than a microsecond at a time.
+//!
+//! A library may have handlers of its own around a fork (Arrow's allocate), and they run in the
+//! forking thread while it holds the lock. Holding reaches no value, so that thread alone may take the lock
+//! meanwhile.
 
+use super::reentrancy;
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+
+/// Whoever comes next may take it.
+const OPEN: u8 = 0;
+/// There is a guard.
+const TAKEN: u8 = 1;
+/// A thread forks; there is no guard.
+const HELD: u8 = 2;
+/// There is a guard of the thread that forks.
+const TAKEN_WHILE_HELD: u8 = 3;
 
 /// See the module.
 #[derive(Debug)]
 pub struct ForkLock<T> {
-    taken: AtomicBool,
+    state: AtomicU8,
+    /// The thread that forks, while the lock is held.
+    holder: AtomicUsize,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value is reached through a `Guard` only, and there is one guard at a time.
+// SAFETY: the value is reached through a `Guard` only, and there is one guard at a time: each comes
+// of a change of the state to `TAKEN` or `TAKEN_WHILE_HELD`, from which only its end leads away.
 unsafe impl<T: Send> Sync for ForkLock<T> {}
 
 /// The lock, held.
@@ -26,21 +43,35 @@ pub struct Guard<'a, T>(&'a ForkLock<T>);
 impl<T> ForkLock<T> {
     /// An open lock.
     pub const fn new(value: T) -> ForkLock<T> {
-        ForkLock { taken: AtomicBool::new(false), value: UnsafeCell::new(value) }
+        ForkLock {
+            state: AtomicU8::new(OPEN),
+            holder: AtomicUsize::new(0),
+            value: UnsafeCell::new(value),
+        }
     }
 
     /// Waits until the lock is open and takes it.
     #[inline]
     pub fn lock(&self) -> Guard<'_, T> {
-        self.take();
+        if !self.change(OPEN, TAKEN) {
+            self.wait();
+        }
         Guard(self)
     }
 
-    fn take(&self) {
-        let open =
-            || self.taken.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed);
+    fn change(&self, from: u8, to: u8) -> bool {
+        self.state.compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    #[cold]
+    fn wait(&self) {
+        let me = reentrancy::thread();
         let mut waits = 0u32;
-        while open().is_err() {
+        while !self.change(OPEN, TAKEN) {
+            // Nobody but this thread itself writes its own number there, or takes it away.
+            if self.holder.load(Ordering::Relaxed) == me && self.change(HELD, TAKEN_WHILE_HELD) {
+                return;
+            }
             waits += 1;
             if waits.is_multiple_of(64) { std::thread::yield_now() } else { std::hint::spin_loop() }
         }
@@ -48,12 +79,15 @@ impl<T> ForkLock<T> {
 
     /// Takes the lock for the time of a fork.
     pub(super) fn hold(&self) {
-        self.take();
+        std::mem::forget(self.lock());
+        self.holder.store(reentrancy::thread(), Ordering::Relaxed);
+        self.state.store(HELD, Ordering::Release);
     }
 
     /// Opens it again, in the thread that held it: the same one in the parent, its copy in the child.
     pub(super) fn release(&self) {
-        self.taken.store(false, Ordering::Release);
+        self.holder.store(0, Ordering::Relaxed);
+        self.state.store(OPEN, Ordering::Release);
     }
 }
 
@@ -74,7 +108,9 @@ impl<T> DerefMut for Guard<'_, T> {
 
 impl<T> Drop for Guard<'_, T> {
     fn drop(&mut self) {
-        self.0.release();
+        // Only the guard's own thread changes the state while there is one.
+        let held = self.0.state.load(Ordering::Relaxed) == TAKEN_WHILE_HELD;
+        self.0.state.store(if held { HELD } else { OPEN }, Ordering::Release);
     }
 }
 
@@ -91,5 +127,22 @@ mod tests {
             }
         });
         assert_eq!(*SUM.lock(), 80_000);
+    }
+
+    #[test]
+    fn the_thread_that_forks_may_take_what_it_holds_and_no_other() {
+        static SUM: ForkLock<u64> = ForkLock::new(0);
+        SUM.hold();
+        *SUM.lock() += 1;
+        *SUM.lock() += 1;
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| *SUM.lock());
+            assert!(!SUM.change(OPEN, TAKEN), "it stays held between the guards");
+            *SUM.lock() += 1;
+            SUM.release();
+            assert_eq!(other.join().unwrap(), 3);
+        });
+        *SUM.lock() += 1;
+        assert_eq!(*SUM.lock(), 4);
     }
 }

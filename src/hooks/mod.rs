@@ -20,6 +20,7 @@ pub mod asking;
 pub mod elf;
 pub mod fork;
 pub mod heap;
+mod latest;
 pub mod letterbox;
 pub mod lock;
 #[cfg(native_hooks)]
@@ -31,6 +32,7 @@ pub mod quiet_thread;
 pub mod reaped;
 pub mod reentrancy;
 pub mod residency;
+pub mod segment;
 
 use crate::profile::Allocator;
 use std::sync::OnceLock;
@@ -81,8 +83,8 @@ pub struct Callbacks {
     pub moving: fn(address: usize, object: bool) -> Saved,
     /// That `realloc` failed: the block is where it was.
     pub stayed: fn(address: usize, saved: Saved),
-    /// CPython took an arena (positive) or gave one back (negative), in bytes.
-    pub arena: fn(bytes: i64),
+    /// CPython took an arena (positive) or is about to give one back (negative), in bytes.
+    pub arena: fn(address: usize, bytes: i64),
     /// Anonymous memory was mapped for writing.
     pub mapped: fn(Noted) -> Option<Draw>,
     /// Addresses are about to be unmapped.

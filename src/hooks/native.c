@@ -97,6 +97,16 @@ HIDDEN void memprofile_learn_header(void) {
     header_known = known;
 }
 
+/* Bytes of chunks that malloc mapped, less those that it unmapped. See hooks/heap.rs. */
+extern HIDDEN int64_t memprofile_chunks_mapped;
+
+/* A block with this header came (1) or goes (-1). A mapped one is never counted on the fast way. */
+static inline void count_mapped(size_t head, int64_t direction) {
+    if (header_known > 0 && (head & 2))
+        __atomic_fetch_add(&memprofile_chunks_mapped, direction * (int64_t)(head & ~(size_t)7),
+                           __ATOMIC_RELAXED);
+}
+
 /* Neighbouring 16-byte blocks have neighbouring bits: a run of frees stays in few cache lines. */
 static inline int may_be_sampled(const void *block) {
     size_t index = ((uintptr_t)block >> 4) & ((1u << FILTER_BITS) - 1);
@@ -131,8 +141,10 @@ static inline int is_fast(void) {
 
 static __attribute__((noinline)) void *fresh_slow(void *block, size_t size, const void *caller) {
     struct memprofile_slot *slot;
-    if (block != NULL && (slot = slot_if_recording()) != NULL)
+    if (block != NULL && (slot = slot_if_recording()) != NULL) {
+        count_mapped(head_of(block), 1);
         allocated(block, size, (int64_t)usable_size(block), slot, caller);
+    }
     return block;
 }
 
@@ -192,6 +204,8 @@ static __attribute__((noinline)) void free_slow(void *block) {
     if (block != NULL && (slot = slot_if_recording()) != NULL) {
         slot->net -= (int64_t)usable_size(block);
         if (may_be_sampled(block) || slot->net < -FLUSH_BYTES) forget(block, slot);
+        /* Now: what is looked up before a decrease may be the peak. */
+        count_mapped(head_of(block), -1);
     }
     free(block);
 }
@@ -214,6 +228,7 @@ HIDDEN void *memprofile_realloc(void *old, size_t size) {
     if (slot == NULL) return realloc(old, size);
     if (old == NULL) return fresh(realloc(NULL, size), size);
     int64_t before = (int64_t)usable_size(old);
+    size_t old_head = head_of(old);
     int sampled = may_be_sampled(old);
     uint64_t saved[4];
     if (RARE(sampled)) {
@@ -223,8 +238,9 @@ HIDDEN void *memprofile_realloc(void *old, size_t size) {
     }
     void *moved = realloc(old, size);
     if (moved == NULL) {
-        if (size == 0) {
-            slot->net -= before; /* realloc(p, 0) frees */
+        if (size == 0) { /* realloc(p, 0) frees */
+            slot->net -= before;
+            count_mapped(old_head, -1);
         } else if (sampled) {
             int saved_errno = errno;
             enter();
@@ -235,6 +251,8 @@ HIDDEN void *memprofile_realloc(void *old, size_t size) {
         return NULL;
     }
     int64_t growth = (int64_t)usable_size(moved) - before;
+    count_mapped(old_head, -1);
+    count_mapped(head_of(moved), 1);
     allocated(moved, size, growth, slot, __builtin_return_address(0));
     /* A block that shrank may pass the other threshold. */
     if (RARE(slot->net < -FLUSH_BYTES)) forget(NULL, slot);

@@ -212,14 +212,14 @@ extern "C" fn hook_arena_alloc(ctx: *mut c_void, size: usize) -> *mut c_void {
         original.alloc.unwrap_unchecked()(original.ctx, size)
     };
     if !arena.is_null() {
-        guarded((), |c| (c.arena)(size as i64));
+        guarded((), |c| (c.arena)(arena as usize, size as i64));
     }
     arena
 }
 
 extern "C" fn hook_arena_free(ctx: *mut c_void, arena: *mut c_void, size: usize) {
     let _pause = Pause::new();
-    guarded((), |c| (c.arena)(-(size as i64)));
+    guarded((), |c| (c.arena)(arena as usize, -(size as i64)));
     // SAFETY: as in `hook_arena_alloc`.
     unsafe {
         let original = &*ctx.cast::<ffi::PyObjectArenaAllocator>();

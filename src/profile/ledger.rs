@@ -49,7 +49,7 @@ impl Balance {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     /// The peak: the kernel's high-water mark of the resident set against the parts at the largest
-    /// footprint. What malloc held free then is not known, and is part of `rest`.
+    /// footprint.
     pub peak: Balance,
     /// The end.
     pub end: Balance,

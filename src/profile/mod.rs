@@ -20,6 +20,7 @@ mod object_graph;
 mod site;
 mod size_class;
 mod stack;
+pub mod telemetry;
 mod timeline;
 mod units;
 

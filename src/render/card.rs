@@ -40,12 +40,16 @@ pub fn heading(out: &mut String, text: &str) {
         write!(out, "<p style=\"margin:14px 0 6px;font-size:14px\"><strong>{text}</strong></p>");
 }
 
+/// The narrowest that a picture is shown at, in pixels: below it is scrolled, so that its letters can
+/// still be read.
+const NARROWEST: u32 = 560;
+
 /// A picture as wide as the card.
 pub fn image(out: &mut String, svg: &str, alt: &str) {
     let data = base64::engine::general_purpose::STANDARD.encode(svg);
     let _ = write!(
         out,
-        "<img src=\"data:image/svg+xml;base64,{data}\" width=\"{}\" alt=\"{alt}\" style=\"display:block;max-width:100%;height:auto;margin:0;background:{}\">",
+        "<div style=\"overflow-x:auto\"><img src=\"data:image/svg+xml;base64,{data}\" width=\"{}\" alt=\"{alt}\" style=\"display:block;max-width:100%;min-width:{NARROWEST}px;height:auto;margin:0;background:{}\"></div>",
         svg::WIDTH,
         theme::CARD.hex()
     );

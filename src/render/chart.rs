@@ -10,7 +10,7 @@ use super::lettering::{self, Face};
 use super::theme;
 use crate::error::Result;
 use crate::profile::{Bytes, Nanos};
-use crate::report::{Report, Timeline};
+use crate::report::{Lane, Report, Timeline};
 
 /// How finely a picture is drawn; coarser ones need fewer bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,11 +32,25 @@ const LEGEND: f64 = 24.0;
 const HEADROOM: f64 = 26.0;
 const PLOT: f64 = 190.0;
 const BAND: f64 = 17.0;
+/// The life of a child process.
+const LANE: f64 = 15.0;
 
 /// The height of the chart in pixels.
 pub fn height(report: &Report) -> f64 {
     let ticks = if report.timeline.collections.is_empty() { 0.0 } else { 18.0 };
-    LEGEND + HEADROOM + PLOT + 4.0 + BAND + 20.0 + ticks + 4.0
+    LEGEND
+        + HEADROOM
+        + PLOT
+        + 4.0
+        + BAND
+        + lanes_height(&report.children.lanes)
+        + 20.0
+        + ticks
+        + 4.0
+}
+
+fn lanes_height(lanes: &[Lane]) -> f64 {
+    if lanes.is_empty() { 0.0 } else { 3.0 + LANE * lanes.len() as f64 }
 }
 
 struct Frame<'a, 'c> {
@@ -49,6 +63,8 @@ struct Frame<'a, 'c> {
     tops: Vec<Vec<f64>>,
     /// What child processes held, by time; empty without any.
     children: &'a [(Nanos, f64)],
+    /// When they lived.
+    lanes: &'a [Lane],
     left: f64,
     right: f64,
     base: f64,
@@ -81,6 +97,7 @@ pub fn draw(
         y: Scale::new((low, high), (base, base - PLOT)),
         tops,
         children: &report.children.curve,
+        lanes: &report.children.lanes,
         left,
         right,
         base,
@@ -93,6 +110,7 @@ pub fn draw(
     frame.legend(top + 8.0)?;
     frame.peak()?;
     frame.band()?;
+    frame.lives()?;
     frame.time_axis()
 }
 
@@ -174,7 +192,7 @@ impl Frame<'_, '_> {
         self.canvas.stroke(resident, theme::RESIDENT, 1.0)?;
         let footprint = self.edge(self.timeline.moments.iter().map(|m| m.footprint));
         self.canvas.stroke(footprint, theme::TEXT, 1.0)?;
-        self.canvas.stroke(self.steps(), theme::CHILDREN, 1.0)
+        self.canvas.stroke(self.steps(), theme::CHILDREN, 1.5)
     }
 
     /// What child processes held: level from one point to the next.
@@ -265,7 +283,31 @@ impl Frame<'_, '_> {
         )?;
         self.canvas.text(&label, text, 12.0, Face::Bold, theme::TEXT, Side::Middle)?;
         self.canvas.dot((x, y), 4.5, theme::CARD)?;
-        self.canvas.dot((x, y), 3.5, theme::TEXT)
+        self.canvas.dot((x, y), 3.5, theme::TEXT)?;
+        self.peak_of_children(text, half)
+    }
+
+    /// What child processes held at most, where that is more than the footprint: above the middle of the
+    /// time in which they did, unless the label of the peak (its middle, half its width) is there.
+    fn peak_of_children(&self, label: (f64, f64), half_label: f64) -> Result<()> {
+        let most = self.children.iter().map(|point| point.1).fold(0.0, f64::max);
+        let Some(first) = self.children.iter().position(|point| point.1 >= most) else {
+            return Ok(());
+        };
+        if most <= self.timeline.peak.1 {
+            return Ok(());
+        }
+        let until = self.children.get(first + 1).map_or(self.timeline.duration, |next| next.0);
+        let from = self.children[first].0;
+        let words = format!("child processes {}", Bytes::from_f64(most));
+        let half = lettering::width(&words, 12.0, Face::Bold) / 2.0 + 4.0;
+        let middle = f64::midpoint(self.x.place(from.0 as f64), self.x.place(until.0 as f64))
+            .clamp(self.left + half, self.right - half);
+        let y = self.y.place(most) - 11.0;
+        if (middle - label.0).abs() < half + half_label && (y - label.1).abs() < 16.0 {
+            return Ok(());
+        }
+        self.canvas.text(&words, (middle, y), 12.0, Face::Bold, theme::TEXT, Side::Middle)
     }
 
     fn legend(&self, y: f64) -> Result<()> {
@@ -280,7 +322,8 @@ impl Frame<'_, '_> {
         .into_iter()
         .chain(children)
         {
-            self.canvas.line((x, y), (x + 22.0, y), stroke, 1.0)?;
+            let wide = if stroke == theme::CHILDREN { 1.5 } else { 1.0 };
+            self.canvas.line((x, y), (x + 22.0, y), stroke, wide)?;
             x += 28.0;
             self.canvas.text(text, (x, y), 11.0, Face::Sans, ink, Side::Start)?;
             x = end(x, text);
@@ -314,8 +357,45 @@ impl Frame<'_, '_> {
         Ok(())
     }
 
+    /// The lives of child processes, in the colour of the line that held most in each.
+    fn lives(&self) -> Result<()> {
+        let mut top = self.base + 4.0 + BAND + 3.0;
+        for (at, lane) in self.lanes.iter().enumerate() {
+            let (from, to) = (self.x.place(lane.from.0 as f64), self.x.place(lane.to.0 as f64));
+            let to = to.max(from + 2.0);
+            let middle = top + (LANE - 2.0) / 2.0;
+            let size = 10.5;
+            if at == 0 {
+                let place = (self.left - 8.0, middle);
+                self.canvas.text("children", place, 11.0, Face::Sans, theme::QUIET, Side::End)?;
+            }
+            let fill = theme::of(lane.hue);
+            self.canvas.rect((from, top), (to, top + LANE - 2.0), fill)?;
+            let wide = |text: &str| lettering::width(text, size, Face::Sans);
+            // All words, or fewer of them, on the bar; else beside it, where more room is.
+            let said = self.canvas.letters(&format!("{} · {}", lane.name, lane.words.join(" · ")));
+            let short = self.canvas.letters(&format!("{} · {}", lane.name, lane.words[0]));
+            let (before, behind) = (from - self.left, self.right - to);
+            let on = [&said, &short].into_iter().find(|text| wide(text) + 8.0 <= to - from);
+            if let Some(text) = on {
+                let place = (from + 4.0, middle);
+                self.canvas.text(text, place, size, Face::Sans, fill.label(), Side::Start)?;
+            } else {
+                let text = lettering::shorten(&said, before.max(behind) - 6.0, size, Face::Sans);
+                let (place, side) = if behind >= before {
+                    ((to + 4.0, middle), Side::Start)
+                } else {
+                    ((from - 4.0, middle), Side::End)
+                };
+                self.canvas.text(&text, place, size, Face::Sans, theme::TEXT, side)?;
+            }
+            top += LANE;
+        }
+        Ok(())
+    }
+
     fn time_axis(&self) -> Result<()> {
-        let y = self.base + 4.0 + BAND + 11.0;
+        let y = self.base + 4.0 + BAND + lanes_height(self.lanes) + 11.0;
         for (value, label) in axis::time_ticks(self.timeline.duration) {
             let x = self.x.place(value);
             let half = lettering::width(&label, 11.0, Face::Sans) / 2.0;

@@ -1,10 +1,9 @@
 //! The table of child processes, in HTML, as text and in the picture.
 
-use super::canvas::{Canvas, Side};
-use super::lettering::{self, Face, clip, printable};
+use super::columns::{self, Column};
+use super::drawn_table::DrawnTable;
+use super::lettering::{clip, printable};
 use super::table::{self, Row};
-use super::theme;
-use crate::error::Result;
 use crate::profile::Bytes;
 use crate::report::{ChildRow, Report};
 
@@ -71,67 +70,36 @@ pub fn html(out: &mut String, report: &Report) {
 }
 
 /// The table as lines of text; empty without children.
-pub fn text(report: &Report) -> Vec<String> {
+pub fn text(report: &Report, width: usize) -> Vec<String> {
     let rows = rows(report, LISTED);
     if rows.is_empty() {
         return Vec::new();
     }
-    let names: Vec<String> = rows.iter().map(|row| clip(&row.name, 44)).collect();
-    let wide = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-    let wide = wide.max(TITLE.len());
     let [rss, pss, private] = COLUMNS;
-    let mut out = vec![format!("{TITLE:<wide$} {rss:>10} {pss:>10} {private:>10}  from – to")];
-    for (row, name) in rows.iter().zip(names) {
-        let [rss, pss, private] = &row.numbers;
-        let line = format!("{name:<wide$} {rss:>10} {pss:>10} {private:>10}  {}", row.quiet);
-        out.push(line.trim_end().to_owned());
-    }
-    out.push(NOTE.to_owned());
+    let columns = [
+        Column::words(TITLE, 40),
+        Column::figures(rss),
+        Column::optional(pss, 1),
+        Column::figures(private),
+        Column::rest("from – to", 30),
+    ];
+    let cells: Vec<Vec<String>> = rows
+        .into_iter()
+        .map(|row| [row.name].into_iter().chain(row.numbers).chain([row.quiet]).collect())
+        .collect();
+    let mut out = columns::lines(&columns, &cells, width);
+    out.extend(columns::wrap(NOTE, width));
     out
 }
 
-const ROW: f64 = 19.0;
-
-/// The height of the table of `most` children in the picture, in pixels; 0 without any.
-pub fn height(report: &Report, most: usize) -> f64 {
-    match rows(report, most).len() {
-        rows if rows == 0 || most == 0 => 0.0,
-        rows => ROW * (rows as f64 + 2.0) + 10.0,
-    }
-}
-
-/// Draws the table of `most` children between two edges, its upper edge at `top`.
-pub fn draw(
-    canvas: &Canvas<'_>,
-    report: &Report,
-    most: usize,
-    top: f64,
-    (left, right): (f64, f64),
-) -> Result<()> {
+/// The table of `most` children for the picture; `None` without any.
+pub fn drawn(report: &Report, most: usize) -> Option<DrawnTable<'static>> {
     let rows = rows(report, most);
-    if rows.is_empty() || most == 0 {
-        return Ok(());
-    }
-    let columns = [right - 170.0, right - 85.0, right];
-    let when_at = left + 240.0;
-    let mut y = top + 9.0;
-    canvas.text(TITLE, (left, y), 13.0, Face::Bold, theme::TEXT, Side::Start)?;
-    for (x, name) in columns.iter().zip(COLUMNS) {
-        canvas.text(name, (*x, y), 11.0, Face::Sans, theme::QUIET, Side::End)?;
-    }
-    for row in rows {
-        y += ROW;
-        let face = if row.strong { Face::Bold } else { Face::Sans };
-        let fit =
-            |text: &str, room: f64| lettering::shorten(&canvas.letters(text), room, 11.5, face);
-        let room = if row.quiet.is_empty() { columns[1] - left } else { when_at - left } - 10.0;
-        canvas.text(&fit(&row.name, room), (left, y), 11.5, face, theme::TEXT, Side::Start)?;
-        let room = columns[0] - 66.0 - when_at;
-        let when = fit(&row.quiet, room);
-        canvas.text(&when, (when_at, y), 11.0, Face::Sans, theme::QUIET, Side::Start)?;
-        for (x, number) in columns.iter().zip(&row.numbers) {
-            canvas.text(number, (*x, y), 11.5, face, theme::TEXT, Side::End)?;
-        }
-    }
-    canvas.text(NOTE, (left, y + ROW), 11.0, Face::Sans, theme::QUIET, Side::Start)
+    let note = vec![NOTE.to_owned()];
+    (most > 0 && !rows.is_empty()).then_some(DrawnTable {
+        title: TITLE,
+        columns: COLUMNS,
+        rows,
+        note,
+    })
 }

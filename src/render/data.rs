@@ -2,16 +2,18 @@
 
 use super::icicle::tint;
 use super::lettering::{clip, printable};
+use super::page::Extent;
 use super::{text, theme};
 use crate::profile::Estimate;
-use crate::report::{Figures, HUES, Hue, Line, Node, Report, Row, error_words};
+use crate::report::{Figures, HUES, Hue, Line, Node, Report, Row, Table, Timeline, error_words};
 use serde_json::{Value, json};
 
-/// Letters of a line of source and of a name at most.
-const LETTERS: usize = 1000;
+/// Ticks of the collector that can be told apart on the widest page.
+const TICKS: u128 = 500;
 
 /// The data of a page, fit to stand inside of a `script` element: without any `<`.
-pub fn json(report: &Report) -> String {
+pub(super) fn json(report: &Report, table: &Table, flame: Option<&Node>, extent: Extent) -> String {
+    let shown = |text: &str| printable(&clip(text, extent.letters));
     let timeline = &report.timeline;
     let column = |of: fn(&crate::report::Moment) -> f64| -> Vec<f64> {
         timeline.moments.iter().map(|moment| of(moment).round()).collect()
@@ -43,18 +45,39 @@ pub fn json(report: &Report) -> String {
         },
         "layers": layers,
         "runs": runs,
-        "collections": timeline.collections.iter().map(|at| at.0).collect::<Vec<u64>>(),
+        "collections": collections(timeline),
         "children": report.children.curve.iter().map(|(at, held)| json!([at.0, held])).collect::<Vec<Value>>(),
-        "groups": report.table.groups.iter().map(|group| shown(&group.label)).collect::<Vec<String>>(),
-        "lines": lines(report),
-        "rest": rest(report),
-        "flame": report.icicle.as_ref().map(node),
+        "lanes": lanes(report, extent),
+        "groups": table.groups.iter().map(|group| shown(&group.label)).collect::<Vec<String>>(),
+        "lines": lines(report, table, extent),
+        "rest": rest(report, table, extent),
+        "flame": flame.map(|root| node(root, extent)),
+        "merged": extent.note(),
     });
     value.to_string().replace('<', "\\u003c")
 }
 
-fn shown(text: &str) -> String {
-    printable(&clip(text, LETTERS))
+fn shown(text: &str, extent: Extent) -> String {
+    printable(&clip(text, extent.letters))
+}
+
+/// The lives of child processes: from, to, words, colour.
+fn lanes(report: &Report, extent: Extent) -> Vec<Value> {
+    let lanes = report.children.lanes.iter();
+    lanes
+        .map(|lane| {
+            let words = format!("{} · {}", lane.name, lane.words.join(" · "));
+            json!([lane.from.0, lane.to.0, shown(&words, extent), hue(lane.hue)])
+        })
+        .collect()
+}
+
+/// When the collector ran, those that could not be told apart but once.
+fn collections(timeline: &Timeline) -> Vec<u64> {
+    let mut at: Vec<u64> = timeline.collections.iter().map(|at| at.0).collect();
+    at.sort_unstable();
+    at.dedup_by_key(|at| u128::from(*at) * TICKS / u128::from(timeline.duration.0.max(1)));
+    at
 }
 
 fn hue(hue: Option<Hue>) -> Option<u8> {
@@ -82,29 +105,36 @@ fn figures(row: &mut Value, figures: &Figures, step: f64) {
     for (name, figure) in columns {
         row[name] = json!(figure.value.round());
     }
+    let touched = super::rows::touched(figures);
+    if !touched.is_empty() {
+        row["touched"] = json!(touched);
+    }
     row["errors"] = json!({
         "peak": error_words(figures.peak, step),
         "stays": error_words(figures.surviving, step),
     });
 }
 
-fn lines(report: &Report) -> Vec<Value> {
+fn lines(report: &Report, table: &Table, extent: Extent) -> Vec<Value> {
+    let quiet = |row: &&Row| matches!(row, Row::Quiet { .. });
+    let room =
+        table.groups.iter().flat_map(|group| &group.rows).filter(quiet).count() <= extent.quiet;
     let row = |group: usize, row: &Row| match row {
-        Row::Line(line) => line_with_figures(report, group, line),
+        Row::Line(line) => Some(line_with_figures(report, group, line, extent)),
         Row::Quiet { lineno, source, .. } => {
-            json!({ "group": group, "line": lineno, "source": shown(source) })
+            room.then(|| json!({ "group": group, "line": lineno, "source": shown(source, extent) }))
         }
     };
-    let groups = report.table.groups.iter().enumerate();
-    groups.flat_map(|(i, group)| group.rows.iter().map(move |of| row(i, of))).collect()
+    let groups = table.groups.iter().enumerate();
+    groups.flat_map(|(i, group)| group.rows.iter().filter_map(move |of| row(i, of))).collect()
 }
 
-fn line_with_figures(report: &Report, group: usize, line: &Line) -> Value {
+fn line_with_figures(report: &Report, group: usize, line: &Line, extent: Extent) -> Value {
     let mut value = json!({
         "group": group,
         "line": line.key.line,
-        "name": shown(&line.name),
-        "source": shown(line.source.trim_end()),
+        "name": shown(&line.name, extent),
+        "source": shown(line.source.trim_end(), extent),
         "most": line.most_at_peak,
     });
     // What is not there has no name in the data: the script asks for `undefined`.
@@ -112,20 +142,19 @@ fn line_with_figures(report: &Report, group: usize, line: &Line) -> Value {
         value["hue"] = json!(hue.0);
     }
     if let Some(words) = report.copies.get(&line.key) {
-        value["copies"] = json!(shown(words));
+        value["copies"] = json!(shown(words, extent));
     }
     figures(&mut value, &line.figures, report.step());
     value
 }
 
 /// The rows below the lines; the last one is the whole.
-fn rest(report: &Report) -> Vec<Value> {
-    let table = &report.table;
+fn rest(report: &Report, table: &Table, extent: Extent) -> Vec<Value> {
     let mut rows: Vec<Value> = table
         .rest
         .iter()
         .map(|rest| {
-            let mut row = json!({ "label": shown(&rest.label) });
+            let mut row = json!({ "label": shown(&rest.label, extent) });
             if let Some(of) = &rest.figures {
                 figures(&mut row, of, report.step());
             }
@@ -140,7 +169,8 @@ fn rest(report: &Report) -> Vec<Value> {
     rows
 }
 
-fn node(of: &Node) -> Value {
-    let children: Vec<Value> = of.children.iter().map(node).collect();
-    json!([shown(&of.label), shown(&of.detail), of.bytes.round(), hue(of.hue), children])
+fn node(of: &Node, extent: Extent) -> Value {
+    let children: Vec<Value> = of.children.iter().map(|child| node(child, extent)).collect();
+    let [label, detail] = [&of.label, &of.detail].map(|text| shown(text, extent));
+    json!([label, detail, of.bytes.round(), hue(of.hue), children])
 }

@@ -150,21 +150,21 @@ fn measured(out: &mut String, report: &Report) {
 }
 
 /// Appends the calls that held memory at the peak, as nested sections to unfold.
-pub fn calls(out: &mut String, root: &Node) {
+pub fn calls(out: &mut String, root: &Node, letters: usize) {
     let whole = root.bytes.max(1.0);
     for child in &root.children {
-        call(out, child, whole);
+        call(out, child, whole, letters);
     }
 }
 
-fn call(out: &mut String, node: &Node, whole: f64) {
+fn call(out: &mut String, node: &Node, whole: f64, letters: usize) {
     let detail = if node.detail.is_empty() {
         String::new()
     } else {
-        format!(" · {}", clip(&node.detail, 200))
+        format!(" · {}", clip(&node.detail, letters.min(200)))
     };
     let share = node.bytes / whole * 100.0;
-    let text = escape(&format!("{}{detail}", node.label));
+    let text = escape(&format!("{}{detail}", clip(&node.label, letters)));
     let label = format!(
         "<span style=\"display:inline-block;width:12px;height:12px;margin-right:6px;background:{}\"></span><strong>{}</strong> ({share:.1}%) {text}",
         theme::of(node.hue).hex(),
@@ -180,7 +180,7 @@ fn call(out: &mut String, node: &Node, whole: f64) {
         "<details{open} style=\"margin:0 0 0 16px\"><summary style=\"padding:3px 0\">{label}</summary>"
     );
     for child in &node.children {
-        call(out, child, whole);
+        call(out, child, whole, letters);
     }
     out.push_str("</details>");
 }

@@ -1,6 +1,7 @@
 //! A comparison of two profiles as text and HTML.
 
 use super::card;
+use super::columns::{self, Column};
 use super::lettering::{clip, escape, printable};
 use super::table::{self, Row};
 use crate::profile::Bytes;
@@ -45,30 +46,55 @@ fn is_rough(rows: &[DiffRow]) -> bool {
     rows.iter().any(|row| numbers(row).iter().any(|text| text.starts_with('~')))
 }
 
-/// The comparison as text.
-pub fn text(diff: &Diff, top: usize) -> String {
+/// The comparison as text in so many columns.
+pub fn text(diff: &Diff, top: usize, width: usize) -> String {
     let rows = all_rows(diff, top);
-    let names: Vec<String> = rows.iter().map(|row| clip(&printable(&row.name), 46)).collect();
-    let wide = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-    let line = |name: &str, numbers: [String; 5], source: &str| {
-        let [before, after, peak, stays, allocated] = numbers;
-        format!("{name:<wide$} {before:>11} {after:>10} {peak:>11} {stays:>11} {allocated:>11}  {source}")
-            .trim_end()
-            .to_owned()
-    };
-    let mut out = vec![printable(&diff.sentence()), facts(diff), String::new()];
-    out.push(line("", COLUMNS.map(str::to_owned), "source"));
-    for (row, name) in rows.iter().zip(&names) {
-        out.push(line(name, numbers(row), &clip(&printable(&row.source), 48)));
-    }
+    let [before, after, peak, stays, allocated] = COLUMNS;
+    let columns = [
+        Column::words("", 46),
+        Column::optional(before, 1),
+        Column::optional(after, 2),
+        Column::figures(peak),
+        Column::figures(stays),
+        Column::optional(allocated, 3),
+        Column::rest("source", 24),
+    ];
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| {
+            let words = [printable(&row.name), printable(&row.source)];
+            let [name, source] = words;
+            [name].into_iter().chain(numbers(row)).chain([source]).collect()
+        })
+        .collect();
+    let wrap = |text: &str| columns::wrap(text, width);
+    let mut out = wrap(&printable(&diff.sentence()));
+    out.extend(wrap(&facts(diff)));
+    out.push(String::new());
+    out.extend(columns::lines(&columns, &cells, width));
     if is_rough(&rows) {
         out.push(NOTE.to_owned());
     }
     out.join("\n") + "\n"
 }
 
-/// The comparison as an HTML fragment that needs neither script nor styles to be understood.
-pub fn html(diff: &Diff, top: usize) -> String {
+/// Bytes of the fragment at most.
+const LARGEST: usize = 60_000;
+
+/// The comparison as an HTML fragment that needs neither script nor styles to be understood, of as many
+/// of the `top` lines as there is room for.
+pub fn html(diff: &Diff, mut top: usize) -> String {
+    top = top.min(diff.lines.len());
+    loop {
+        let html = fragment(diff, top);
+        if html.len() <= LARGEST || top <= 1 {
+            return html;
+        }
+        top = top * 3 / 4;
+    }
+}
+
+fn fragment(diff: &Diff, top: usize) -> String {
     let mut out = String::new();
     card::open(&mut out);
     card::headline(&mut out, diff.headline.iter().map(|(piece, strong)| (escape(piece), *strong)));
@@ -81,7 +107,7 @@ pub fn html(diff: &Diff, top: usize) -> String {
         .map(|(i, row)| Row {
             name: clip(&row.name, 80),
             quiet: clip(&row.source, 120),
-            numbers: numbers(row).map(|text| text.replace(' ', "\u{A0}")),
+            numbers: numbers(row),
             strong: i == last,
         })
         .collect();

@@ -5,7 +5,7 @@
 //! When the styles go too (GitHub), the order of things and the numbers still say it all.
 
 use super::chart::{COARSE, Detail, FINE};
-use super::lettering::{escape, whole_sizes};
+use super::lettering::{escape, unparted};
 use super::rows::{self, Budget};
 use super::{card, children, details, forked, svg, text};
 use crate::error::Result;
@@ -14,39 +14,83 @@ use std::fmt::Write as _;
 
 /// Bytes of the fragment at most, whatever the cell: a notebook carries 100 kB in every output, and the
 /// rest is the picture's and the text's.
-const LARGEST: usize = 60_000;
+pub(super) const LARGEST: usize = 60_000;
 
-/// What is written, from everything down to what always fits.
-const BUDGETS: [(Detail, Budget); 4] = [
-    (FINE, Budget { lines: 60, quiet: 80, letters: 300 }),
-    (COARSE, Budget { lines: 40, quiet: 30, letters: 160 }),
-    (COARSE, Budget { lines: 16, quiet: 6, letters: 90 }),
-    (Detail { tolerance: 6.0, narrowest: 30.0 }, Budget { lines: 7, quiet: 0, letters: 60 }),
+/// One way of writing a report, and for how many lines with figures it has to have room to be taken.
+struct Level {
+    detail: Detail,
+    budget: Budget,
+    least: usize,
+}
+
+/// Nobody reads more lines than these.
+const LINES: usize = 60;
+const COARSEST: Detail = Detail { tolerance: 6.0, narrowest: 30.0 };
+
+/// From everything down to what always fits.
+const LEVELS: [Level; 4] = [
+    Level { detail: FINE, budget: Budget { quiet: 80, letters: 300 }, least: 40 },
+    Level { detail: COARSE, budget: Budget { quiet: 40, letters: 200 }, least: 24 },
+    Level { detail: COARSE, budget: Budget { quiet: 8, letters: 100 }, least: 12 },
+    Level { detail: COARSEST, budget: Budget { quiet: 0, letters: 60 }, least: 0 },
 ];
 
 pub(super) fn fragment(report: &Report) -> Result<String> {
-    let mut html = String::new();
-    for (detail, budget) in BUDGETS {
-        html = whole(report, detail, budget)?;
-        if html.len() <= LARGEST {
-            break;
+    let mut drawn: Option<(Detail, [String; 2])> = None;
+    for level in LEVELS {
+        let parts = match drawn.take() {
+            Some((detail, parts)) if detail == level.detail => parts,
+            _ => around(report, level.detail)?,
+        };
+        let has_table = !report.tiny || report.table.lines().next().is_some();
+        if !has_table {
+            return Ok(parts.concat());
         }
+        let room = LARGEST.saturating_sub(parts[0].len() + parts[1].len());
+        if let Some(table) = fitting(report, &level, room) {
+            return Ok(parts[0].clone() + &table + &parts[1]);
+        }
+        drawn = Some((level.detail, parts));
     }
-    Ok(html)
+    Ok(drawn.map_or_else(String::new, |(_, parts)| parts.concat()))
 }
 
-fn whole(report: &Report, detail: Detail, budget: Budget) -> Result<String> {
+/// The line table with as many rows of figures as there is room for: so whoever asks for more lines
+/// never gets fewer. `None` where these are less than the level is worth.
+fn fitting(report: &Report, level: &Level, room: usize) -> Option<String> {
+    let with = |lines: usize| {
+        let mut table = String::new();
+        rows::write(&mut table, report, &report.table.limited(lines), level.budget);
+        (table.len() <= room).then_some(table)
+    };
+    let most = report.table.lines().count().min(LINES);
+    let mut best = with(most);
+    if best.is_none() {
+        // The table grows with every line, so the most that fits is found by halving.
+        let (mut fits, mut too_many) = (level.least.min(most), most);
+        best = Some(with(fits)?);
+        while too_many - fits > 1 {
+            let lines = usize::midpoint(fits, too_many);
+            match with(lines) {
+                Some(table) => (fits, best) = (lines, Some(table)),
+                None => too_many = lines,
+            }
+        }
+    }
+    best
+}
+
+/// What stands before and behind the line table.
+fn around(report: &Report, detail: Detail) -> Result<[String; 2]> {
     let mut out = String::with_capacity(64 << 10);
+    let mut before = String::new();
     card::open(&mut out);
     verdict(&mut out, report);
     if report.tiny {
-        let mut body = String::new();
-        rows::write(&mut body, report, budget);
         if report.table.lines().next().is_some() {
-            let _ = write!(
-                out,
-                "<details><summary style=\"padding:3px 0\">Line by line</summary>{body}</details>"
-            );
+            out.push_str("<details><summary style=\"padding:3px 0\">Line by line</summary>");
+            before = std::mem::take(&mut out);
+            out.push_str("</details>");
         }
     } else {
         if !report.timeline.moments.is_empty() {
@@ -57,7 +101,7 @@ fn whole(report: &Report, detail: Detail, budget: Budget) -> Result<String> {
             );
         }
         card::heading(&mut out, "Line by line");
-        rows::write(&mut out, report, budget);
+        before = std::mem::take(&mut out);
         if let Some(flame) = svg::flame(report, detail)? {
             card::heading(&mut out, "Who held it at the peak");
             card::image(&mut out, &flame, &escape(&flame_words(report)));
@@ -73,7 +117,7 @@ fn whole(report: &Report, detail: Detail, budget: Budget) -> Result<String> {
     }
     details::write(&mut out, report);
     out.push_str("</div>");
-    Ok(out)
+    Ok([before, out])
 }
 
 pub(super) fn verdict(out: &mut String, report: &Report) {
@@ -86,11 +130,11 @@ pub(super) fn verdict(out: &mut String, report: &Report) {
         );
     }
     let pieces = verdict.headline.iter();
-    card::headline(out, pieces.map(|(piece, strong)| (whole_sizes(&escape(piece)), *strong)));
+    card::headline(out, pieces.map(|(piece, strong)| (unparted(&escape(piece)), *strong)));
     if let Some(advice) = &verdict.advice {
         let _ = write!(out, "<p style=\"margin:4px 0 0;font-size:14px\">{}</p>", escape(advice));
     }
-    card::facts(out, &escape(&verdict.facts));
+    card::facts(out, &unparted(&escape(&verdict.facts)));
 }
 
 /// The first two levels of the icicle in words.

@@ -2,9 +2,10 @@
 //!
 //! The HTML lives on what an untrusted notebook leaves of it, as that of a profile does.
 
-use super::lettering::{clip, escape, printable, whole_sizes};
+use super::columns::{self, wrap};
+use super::lettering::{clip, escape, printable, unparted};
 use super::table::{self, Table};
-use super::{card, frame_picture, theme};
+use super::{card, fragment, frame_picture, theme};
 use crate::error::Result;
 use crate::profile::Bytes;
 use crate::report::frames::{Advice, Column, Frame};
@@ -16,26 +17,29 @@ const LISTED: usize = 14;
 const ADVISED: usize = 8;
 /// Letters of the longest bar.
 const BAR: usize = 16;
-/// Bytes of the fragment at most.
-const LARGEST: usize = 60_000;
+/// Letters of a line at least.
+const NARROWEST: usize = 60;
 
 /// What is written: rows of the table, and of the advice.
 const BUDGETS: [(usize, usize); 4] = [(200, 100), (60, 40), (30, 15), (10, 5)];
 
-/// The frame as text; with `color`, ANSI escapes mark what matters.
-pub fn text(frame: &Frame, color: bool) -> String {
+/// The frame as text of `width` columns; with `color`, ANSI escapes mark what matters.
+pub fn text(frame: &Frame, width: usize, color: bool) -> String {
+    let width = width.max(NARROWEST);
     let bold = |text: &str| {
         if color { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
     };
-    let mut out =
-        vec![bold(&printable(&frame.sentence())), printable(&frame.facts()), String::new()];
-    table_text(frame, &mut out);
+    let mut out: Vec<String> =
+        wrap(&printable(&frame.sentence()), width).iter().map(|line| bold(line)).collect();
+    out.extend(wrap(&printable(&frame.facts()), width));
+    out.push(String::new());
+    table_text(frame, width, &mut out);
     let best = frame.best();
     if !best.is_empty() {
         out.push(String::new());
         out.push(bold("Smaller, with every value kept (each was checked):"));
         for (name, advice) in best.iter().take(ADVISED) {
-            out.extend(advice_text(name, advice));
+            out.extend(advice_text(name, advice, width));
         }
         if best.len() > ADVISED {
             let saved: u64 = best[ADVISED..].iter().map(|(_, advice)| advice.saved().0).sum();
@@ -45,52 +49,47 @@ pub fn text(frame: &Frame, color: bool) -> String {
     out.join("\n") + "\n"
 }
 
-fn table_text(frame: &Frame, out: &mut Vec<String>) {
+fn table_text(frame: &Frame, width: usize, out: &mut Vec<String>) {
+    let columns = [
+        columns::Column::words("", 24),
+        columns::Column::words("type", 22),
+        columns::Column::figures("own"),
+        columns::Column::figures("shared"),
+        columns::Column::optional("missing", 1),
+        columns::Column::rest("", BAR),
+    ];
     let (shown, others) = frame.largest_columns(LISTED);
-    let names: Vec<String> =
-        shown.iter().map(|column| clip(&printable(&column.name), 24)).collect();
-    let types: Vec<String> =
-        shown.iter().map(|column| clip(&printable(&column.dtype), 22)).collect();
-    let wide = |texts: &[String], least: usize| {
-        texts.iter().map(|text| text.chars().count()).max().unwrap_or(0).max(least)
+    let row = |name: &str, bytes: [Bytes; 2], last: &str| {
+        let [own, shared] = bytes.map(|bytes| bytes.to_string());
+        vec![name.to_owned(), String::new(), own, shared, String::new(), last.to_owned()]
     };
-    let (name_wide, type_wide) = (wide(&names, 10), wide(&types, 4));
-    out.push(format!(
-        "{:<name_wide$}  {:<type_wide$} {:>10} {:>10} {:>11}",
-        "", "type", "own", "shared", "missing"
-    ));
-    for ((column, name), dtype) in shown.iter().zip(&names).zip(&types) {
+    let mut rows = Vec::new();
+    for column in &shown {
         let bar = blocks(column.total(), frame.largest());
-        let line = format!(
-            "{name:<name_wide$}  {dtype:<type_wide$} {:>10} {:>10} {:>11}  {bar}",
-            column.owned.to_string(),
-            shared(column).to_string(),
-            column.missing(),
-        );
-        out.push(line.trim_end().to_owned());
-        if let Some(words) = column.words(frame) {
-            out.push(format!("{:name_wide$}  {}", "", printable(&words)));
-        }
+        let mut cells = row(&printable(&column.name), [column.owned, shared(column)], &bar);
+        cells[1] = printable(&column.dtype);
+        cells[4] = column.missing();
+        rows.push(cells);
     }
-    let row = |name: String, owned: Bytes, shared: Bytes| {
-        format!(
-            "{name:<name_wide$}  {:<type_wide$} {:>10} {:>10}",
-            "",
-            owned.to_string(),
-            shared.to_string()
-        )
-    };
     if !others.is_empty() {
         let sum = |of: fn(&Column) -> Bytes| Bytes(others.iter().map(|column| of(column).0).sum());
-        out.push(row(format!("{} more", others.len()), sum(|c| c.owned), sum(shared)));
+        rows.push(row(&format!("{} more", others.len()), [sum(|c| c.owned), sum(shared)], ""));
     }
     if frame.within() > Bytes(0) {
-        out.push(format!(
-            "{}  in several columns, once",
-            row("together".to_owned(), frame.within(), Bytes(0)).trim_end()
-        ));
+        rows.push(row("together", [frame.within(), Bytes(0)], "several columns’"));
     }
-    out.push(row("in all".to_owned(), frame.owned, frame.shared));
+    rows.push(row("in all", [frame.owned, frame.shared], ""));
+    let words = shown.iter().map(|column| column.words(frame));
+    for (line, words) in columns::lines(&columns, &rows, width)
+        .into_iter()
+        .zip(std::iter::once(None).chain(words).chain(std::iter::repeat(None)))
+    {
+        out.push(line);
+        let words = words.map(|words| printable(&words)).unwrap_or_default();
+        out.extend(
+            wrap(&words, width - 4).iter().filter(|w| !w.is_empty()).map(|w| format!("    {w}")),
+        );
+    }
 }
 
 /// What a column does not have for itself.
@@ -105,11 +104,13 @@ fn blocks(bytes: Bytes, most: Bytes) -> String {
     if bar.is_empty() && bytes > Bytes(0) { "▏".to_owned() } else { bar }
 }
 
-fn advice_text(name: &str, advice: &Advice) -> Vec<String> {
+fn advice_text(name: &str, advice: &Advice, width: usize) -> Vec<String> {
     let name = clip(&printable(name), 24);
     let mut out = vec![format!("  {name}: {} as {}", advice.change(), printable(&advice.dtype))];
+    // Lines to paste are never broken.
     out.extend(advice.code.lines().map(|line| format!("      {}", printable(line))));
-    out.push(format!("      price: {}", printable(&advice.price)));
+    let price = format!("price: {}", printable(&advice.price));
+    out.extend(wrap(&price, width - 6).iter().map(|line| format!("      {line}")));
     out
 }
 
@@ -131,23 +132,23 @@ pub fn alt_text(frame: &Frame) -> String {
 pub fn html(frame: &Frame) -> Result<String> {
     let mut html = String::new();
     for (rows, advised) in BUDGETS {
-        html = fragment(frame, rows, advised)?;
-        if html.len() <= LARGEST {
+        html = written(frame, rows, advised)?;
+        if html.len() <= fragment::LARGEST {
             break;
         }
     }
     Ok(html)
 }
 
-fn fragment(frame: &Frame, rows: usize, advised: usize) -> Result<String> {
+fn written(frame: &Frame, rows: usize, advised: usize) -> Result<String> {
     let mut out = String::with_capacity(16 << 10);
     card::open(&mut out);
     let pieces = frame.headline().into_iter();
-    card::headline(&mut out, pieces.map(|(piece, strong)| (whole_sizes(&escape(&piece)), strong)));
-    card::facts(&mut out, &whole_sizes(&escape(&frame.facts())));
+    card::headline(&mut out, pieces.map(|(piece, strong)| (unparted(&escape(&piece)), strong)));
+    card::facts(&mut out, &unparted(&escape(&frame.facts())));
     card::image(&mut out, &frame_picture::bars(frame)?, &escape(&alt_text(frame)));
     card::heading(&mut out, "Column by column");
-    columns(&mut out, frame, rows);
+    table_html(&mut out, frame, rows);
     let best = frame.best();
     if !best.is_empty() {
         card::heading(&mut out, "Smaller, with every value kept");
@@ -171,12 +172,12 @@ fn fragment(frame: &Frame, rows: usize, advised: usize) -> Result<String> {
     Ok(out)
 }
 
-fn columns(out: &mut String, frame: &Frame, rows: usize) {
-    let table = Table { words: 3, wraps: true };
+fn table_html(out: &mut String, frame: &Frame, rows: usize) {
+    let table = Table { words: 3, wraps: true, fits: false };
     table.begin(out, ["column", "type", "", "own", "shared", "missing"]);
     let row = |out: &mut String, words: [String; 3], bytes: [Bytes; 2], missing, strong| {
-        let [own, shared] = bytes.map(|bytes| whole_sizes(&bytes.to_string()));
-        let [name, dtype, said] = words.map(|text| whole_sizes(&escape(&clip(&text, 300))));
+        let [own, shared] = bytes.map(|bytes| unparted(&bytes.to_string()));
+        let [name, dtype, said] = words.map(|text| unparted(&escape(&clip(&text, 300))));
         table.row(out, &[name, dtype, said, own, shared, missing], strong);
     };
     let (shown, others) = frame.largest_columns(rows);
@@ -201,14 +202,14 @@ fn columns(out: &mut String, frame: &Frame, rows: usize) {
 }
 
 fn advice_table(out: &mut String, best: &[(&str, &Advice)], most: usize) {
-    let table = Table { words: 3, wraps: true };
+    let table = Table { words: 3, wraps: true, fits: false };
     table.begin(out, ["column", "as", "what to paste, and its price", "bytes"]);
     for (name, advice) in best.iter().take(most) {
         let name = escape(&clip(name, 60));
         let dtype = escape(&clip(&advice.dtype, 40));
-        let price = whole_sizes(&escape(&clip(&advice.price, 200)));
+        let price = unparted(&escape(&clip(&advice.price, 200)));
         let paste = format!("{}{price}", code(&clip(&advice.code, 1000)));
-        table.row(out, &[name, dtype, paste, whole_sizes(&advice.change())], false);
+        table.row(out, &[name, dtype, paste, unparted(&advice.change())], false);
     }
     table.end(out);
     if best.len() > most {

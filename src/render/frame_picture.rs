@@ -1,7 +1,7 @@
 //! The frame as bars: for each column what it needs, what a smaller type frees, and what is shared.
 
 use super::canvas::{self, Canvas, Letters, Side};
-use super::lettering::{self, Face, whole_sizes};
+use super::lettering::{self, Face, unparted};
 use super::png::{self, Png};
 use super::svg::{MARGIN, WIDTH};
 use super::theme;
@@ -129,7 +129,7 @@ struct Parts {
 
 /// The whole picture: verdict, bars and the best advice.
 fn picture(frame: &Frame, parts: Parts) -> Result<(String, (f64, f64))> {
-    let sentence = whole_sizes(&lettering::printable(&frame.sentence()));
+    let sentence = unparted(&lettering::printable(&frame.sentence()));
     let head = lettering::wrap(&sentence, WIDTH, 16.0, Face::Bold);
     let facts = lettering::printable(&frame.facts());
     let bars_at = MARGIN + 24.0 * head.len() as f64 + 26.0;

@@ -6,9 +6,11 @@ use super::lettering::{self, Face};
 use super::theme;
 use crate::error::Result;
 use crate::profile::Bytes;
-use crate::report::{Kind, Node};
+use crate::report::{Hue, Kind, Node};
 
 const ROW: f64 = 23.0;
+/// The size of the letters.
+const LETTERS: f64 = 11.0;
 
 /// How much lighter a box is than its line, by its depth below the line.
 pub fn tint(depth: usize) -> f64 {
@@ -46,7 +48,7 @@ struct Painter<'a, 'c> {
 
 impl Painter<'_, '_> {
     fn node(&self, node: &Node, (x, y): (f64, f64), width: f64, level: usize) -> Result<()> {
-        if level >= self.levels || width < self.detail.narrowest.max(1.5) {
+        if level >= self.levels {
             return Ok(());
         }
         let fill = match node.kind {
@@ -55,17 +57,53 @@ impl Painter<'_, '_> {
         };
         self.canvas.rect((x, y), (x + width - 1.0, y + ROW - 1.5), fill)?;
         self.label(node, (x + 6.0, y + (ROW - 1.5) / 2.0), width - 11.0, fill)?;
-        let mut x = x;
+        if level + 1 >= self.levels {
+            return Ok(());
+        }
+        let (mut x, top) = (x, y + ROW);
+        // Boxes that are too narrow to be drawn are one box, so that no memory seems to be missing.
+        let mut narrow: Option<(f64, usize, Option<Hue>)> = None;
         for child in &node.children {
             let width = child.bytes * self.per_byte;
-            self.node(child, (x, y + ROW), width, level + 1)?;
+            if width < self.narrowest() {
+                let (_, count, _) = narrow.get_or_insert((x, 0, child.hue));
+                *count += 1;
+            } else {
+                self.merged(narrow.take(), (x, top), level + 1)?;
+                self.node(child, (x, top), width, level + 1)?;
+            }
             x += width;
         }
-        Ok(())
+        self.merged(narrow, (x, top), level + 1)
+    }
+
+    /// The narrowest box that is drawn, in pixels.
+    fn narrowest(&self) -> f64 {
+        self.detail.narrowest.max(1.5)
+    }
+
+    /// Several boxes that end at `end`, as one.
+    fn merged(
+        &self,
+        boxes: Option<(f64, usize, Option<Hue>)>,
+        (end, y): (f64, f64),
+        level: usize,
+    ) -> Result<()> {
+        let Some((start, count, hue)) = boxes.filter(|(start, ..)| end - start >= 1.5) else {
+            return Ok(());
+        };
+        let ink = if level == 1 { theme::GREY } else { theme::of(hue).lighter(tint(level - 1)) };
+        self.canvas.rect((start, y), (end - 1.0, y + ROW - 1.5), ink)?;
+        let label = format!("{count} smaller");
+        if lettering::width(&label, LETTERS, Face::Sans) > end - start - 11.0 {
+            return Ok(());
+        }
+        let at = (start + 6.0, y + (ROW - 1.5) / 2.0);
+        self.canvas.text(&label, at, LETTERS, Face::Sans, ink.label(), Side::Start)
     }
 
     fn label(&self, node: &Node, at: (f64, f64), room: f64, fill: theme::Ink) -> Result<()> {
-        let size = 11.0;
+        let size = LETTERS;
         let bytes = Bytes::from_f64(node.bytes);
         let name = self.canvas.letters(&node.label);
         let detail = self.canvas.letters(&lettering::clip(&node.detail, 200));
@@ -91,6 +129,9 @@ impl Painter<'_, '_> {
             lettering::shorten(&long, room, size, Face::Sans)
         } else if fits(&middle) {
             middle
+        } else if node.kind == Kind::Merged {
+            // "12…" would be read as another number.
+            return Ok(());
         } else {
             lettering::shorten(&name, room, size, Face::Sans)
         };

@@ -72,13 +72,6 @@ pub fn shorten(text: &str, room: f64, size: f64, face: Face) -> String {
     if cut.chars().count() < 2 { String::new() } else { format!("{cut}…") }
 }
 
-/// The text with no size parted from its unit.
-pub fn whole_sizes(text: &str) -> String {
-    [" B", " KiB", " MiB", " GiB", " TiB"]
-        .into_iter()
-        .fold(text.to_owned(), |text, unit| text.replace(unit, &unit.replace(' ', "\u{A0}")))
-}
-
 /// The text in lines no wider than `room`, broken at blanks.
 pub fn wrap(text: &str, room: f64, size: f64, face: Face) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
@@ -152,6 +145,22 @@ pub fn escape(text: &str) -> String {
         }
     }
     safe
+}
+
+/// What a figure must not be parted from.
+const UNITS: [&str; 11] = ["B", "KiB", "MiB", "GiB", "TiB", "ns", "µs", "ms", "s", "min", "bytes"];
+
+/// The text with no figure parted from its unit.
+pub fn unparted(text: &str) -> String {
+    let mut words = text.split(' ');
+    let mut out = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let unit = word.trim_end_matches(['.', ',', ';', ':', ')']);
+        let figure = out.ends_with(|c: char| c.is_ascii_digit());
+        out.push(if figure && UNITS.contains(&unit) { '\u{A0}' } else { ' ' });
+        out.push_str(word);
+    }
+    out
 }
 
 /// At most `letters` letters, with an ellipsis where some were cut.

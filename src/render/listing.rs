@@ -2,7 +2,8 @@
 
 use super::canvas::{self, Letters, Side};
 use super::card;
-use super::lettering::{self, Face, clip, escape, printable};
+use super::columns::{self, Column};
+use super::lettering::{self, Face, escape, printable};
 use super::svg::WIDTH;
 use super::table::{self, Table};
 use super::theme;
@@ -51,27 +52,22 @@ pub fn sentence(way: &[Stop]) -> String {
 }
 
 fn section_text(section: &Section) -> Vec<String> {
-    let cell = |text: &str, at: usize| {
-        let text = printable(text);
-        if at < section.words { clip(&text, WIDEST) } else { text }
-    };
-    let rows: Vec<Vec<String>> = std::iter::once(&section.columns)
-        .chain(&section.rows)
-        .map(|row| row.iter().enumerate().map(|(at, text)| cell(text, at)).collect())
-        .collect();
-    let widths: Vec<usize> = (0..section.columns.len())
-        .map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0))
-        .collect();
+    let rows: Vec<Vec<String>> =
+        section.rows.iter().map(|row| row.iter().map(|text| printable(text)).collect()).collect();
+    let columns: Vec<Column<'_>> =
+        section
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(at, head)| {
+                if at < section.words { Column::words(head, WIDEST) } else { Column::figures(head) }
+            })
+            .collect();
     let mut out = Vec::new();
     if !section.title.is_empty() {
         out.push(printable(&section.title));
     }
-    for row in &rows {
-        let cells = row.iter().zip(&widths).enumerate().map(|(at, (text, &wide))| {
-            if at < section.words { format!("{text:<wide$}") } else { format!("{text:>wide$}") }
-        });
-        out.push(cells.collect::<Vec<_>>().join("  ").trim_end().to_owned());
-    }
+    out.extend(columns::lines(&columns, &rows, usize::MAX));
     if !section.note.is_empty() {
         out.push(printable(&section.note));
     }
@@ -106,7 +102,7 @@ fn section_html(out: &mut String, section: &Section) {
     if !section.title.is_empty() {
         card::heading(out, &html(&section.title));
     }
-    let table = Table { words: section.words, wraps: true };
+    let table = Table { words: section.words, wraps: true, fits: false };
     let columns: Vec<String> = section.columns.iter().map(html).collect();
     table.begin(out, columns.iter().map(String::as_str));
     for row in &section.rows {

@@ -6,14 +6,17 @@
 
 mod axis;
 mod breakdown;
+mod bundle;
 mod canvas;
 mod card;
 mod chart;
 mod children;
+mod columns;
 mod condense;
 mod data;
 mod details;
 mod diff;
+mod drawn_table;
 mod forked;
 mod fragment;
 mod frame;
@@ -31,6 +34,8 @@ mod table;
 mod text;
 mod theme;
 
+pub use bundle::{Bundle, OUTPUT, Wanted};
+pub use columns::USUAL;
 pub use listing::{listing_html, listing_text, ways_svg};
 pub use png::Png;
 
@@ -39,9 +44,18 @@ use crate::profile::Profile;
 use crate::report::frames::Frame;
 use crate::report::{Diff, Report};
 
-/// Plain text of 10 to 20 lines; with `color`, ANSI escapes mark what matters.
-pub fn text(report: &Report, color: bool) -> String {
-    text::text(report, color)
+/// Plain text of 10 to 20 lines of at most `width` letters, but never less than 60; with `color`, ANSI
+/// escapes mark what matters.
+pub fn text(report: &Report, width: usize, color: bool) -> String {
+    text::text(report, width, color)
+}
+
+/// The report in all the forms that are wanted, together of at most [`OUTPUT`] bytes.
+///
+/// # Errors
+/// [`crate::error::Error::Drawing`] when a picture could not be drawn.
+pub fn bundle(report: &Report, wanted: Wanted) -> Result<Bundle> {
+    bundle::bundle(report, wanted)
 }
 
 /// The verdict as one line of plain text.
@@ -90,19 +104,14 @@ pub fn png(report: &Report, largest: usize) -> Result<Png> {
     png::png(report, largest)
 }
 
-/// What a frame holds, as plain text; with `color`, ANSI escapes mark what matters.
-pub fn frame_text(frame: &Frame, color: bool) -> String {
-    frame::text(frame, color)
+/// What a frame holds, as plain text of `width` columns; with `color`, ANSI escapes mark what matters.
+pub fn frame_text(frame: &Frame, width: usize, color: bool) -> String {
+    frame::text(frame, width, color)
 }
 
 /// What a frame holds, as one line.
 pub fn frame_line(frame: &Frame) -> String {
     frame::line(frame)
-}
-
-/// What a reader who does not see a frame's picture should know of it.
-pub fn frame_alt_text(frame: &Frame) -> String {
-    frame::alt_text(frame)
 }
 
 /// What a frame holds, as an HTML fragment of at most 60 kB, as [`html`] makes it of a profile.
@@ -113,22 +122,22 @@ pub fn frame_html(frame: &Frame) -> Result<String> {
     frame::html(frame)
 }
 
-/// The bars of a frame's columns and its advice as a PNG of at most `largest` bytes, as [`png`].
+/// What a frame holds in all the forms that are wanted, together of at most [`OUTPUT`] bytes.
 ///
 /// # Errors
-/// [`crate::error::Error::Drawing`] when it could not be drawn.
-pub fn frame_png(frame: &Frame, largest: usize) -> Result<Png> {
-    frame_picture::png(frame, largest)
+/// [`crate::error::Error::Drawing`] when a picture could not be drawn.
+pub fn frame_bundle(frame: &Frame, wanted: Wanted) -> Result<Bundle> {
+    bundle::bundle(frame, wanted)
 }
 
-/// A comparison as text: the `top` lines that changed most, the rest as one row.
-pub fn diff_text(diff: &Diff, top: usize) -> String {
-    diff::text(diff, top)
+/// A comparison as text of `width` columns: the `top` lines that changed most, the rest as one row.
+pub fn diff_text(diff: &Diff, top: usize, width: usize) -> String {
+    diff::text(diff, top, width)
 }
 
 /// A comparison as one HTML fragment, made as that of a report is.
 pub fn diff_html(diff: &Diff, top: usize) -> String {
-    diff::html(diff, top.min(100))
+    diff::html(diff, top)
 }
 
 /// The profile for speedscope (<https://www.speedscope.app>): JSON, in bytes.

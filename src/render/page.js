@@ -57,7 +57,7 @@
     const readout = el("div", { class: "readout" });
     place.append(chart, slider, readout);
 
-    const LEFT = 76, RIGHT = 12, TOP = 30, PLOT = 230, BAND = 18;
+    const LEFT = 76, RIGHT = 12, TOP = 30, PLOT = 230, BAND = 18, LANE = 16;
     const base = TOP + PLOT;
     const duration = Math.max(data.duration, 1);
     const tops = [];
@@ -86,7 +86,8 @@
       const width = Math.max(chart.clientWidth, 280), right = width - RIGHT;
       x = (ns) => LEFT + (Math.min(ns, duration) / duration) * (right - LEFT);
       const text = (words, left, up, more) => shape("text", { x: left, y: up, ...more }, words);
-      const rows = data.collections.length ? 58 : 40;
+      const lanes = data.lanes.length ? 3 + LANE * data.lanes.length : 0;
+      const rows = (data.collections.length ? 58 : 40) + lanes;
       const svg = shape("svg", { viewBox: `0 0 ${width} ${base + rows}`, height: base + rows, role: "img", "aria-label": data.alt });
       const sizes = [["B", 1], ["KiB", 2 ** 10], ["MiB", 2 ** 20], ["GiB", 2 ** 30], ["TiB", 2 ** 40]];
       for (const [value, label] of ticks(high, 4, sizes)) {
@@ -118,13 +119,22 @@
         const label = [name ?? "", short].find((words) => words.length * 7 + 8 <= wide);
         if (label) svg.append(text(label, x(from) + wide / 2, base + 17, { "text-anchor": "middle", style: `fill:${ink}` }));
       }
+      data.lanes.forEach(([from, to, words, hue], i) => {
+        const y = base + 4 + BAND + 3 + i * LANE, start = x(from), end = Math.max(x(to), start + 2);
+        const [fill, ink] = paint(hue), wide = words.length * 6.6 + 8;
+        if (i === 0) svg.append(text("children", LEFT - 8, y + 11, { "text-anchor": "end" }));
+        svg.append(shape("rect", { x: start, y, width: end - start, height: LANE - 2, fill }));
+        if (wide <= end - start) svg.append(text(words, start + 4, y + 11, { class: "lane", style: `fill:${ink}` }));
+        else if (wide <= right - end) svg.append(text(words, end + 4, y + 11, { class: "lane" }));
+        else if (wide <= start - LEFT) svg.append(text(words, start - 4, y + 11, { class: "lane", "text-anchor": "end" }));
+      });
       for (const [value, label] of ticks(duration, width / 130, [["ns", 1], ["µs", 1e3], ["ms", 1e6], ["s", 1e9], ["min", 6e10]])) {
-        svg.append(text(label, Math.min(x(value), right - label.length * 3.5), base + 36, { "text-anchor": "middle" }));
+        svg.append(text(label, Math.min(x(value), right - label.length * 3.5), base + 36 + lanes, { "text-anchor": "middle" }));
       }
       if (data.collections.length) {
-        svg.append(text("collector", LEFT - 8, base + 54, { "text-anchor": "end" }));
+        svg.append(text("collector", LEFT - 8, base + 54 + lanes, { "text-anchor": "end" }));
         for (const when of data.collections) {
-          svg.append(shape("path", { class: "tick", d: `M${x(when)} ${base + 45}l3.5 9h-7z` }));
+          svg.append(shape("path", { class: "tick", d: `M${x(when)} ${base + 45 + lanes}l3.5 9h-7z` }));
         }
       }
       cursor = shape("line", { class: "cursor", y1: TOP - 8, y2: base });
@@ -194,8 +204,8 @@
       const cell = el("td", {}, words === "0" ? "–" : words);
       const wide = key === "peak" && row.line ? (64 * row.peak) / most : 0;
       if (wide >= 0.5) cell.append(el("div", { class: "bar", style: `width:${wide}px;background:${paint(row.hue)[0]}` }));
-      const error = row.errors?.[key];
-      if (error) cell.append(el("div", { class: "error" }, error));
+      const more = key === "allocated" ? row.touched : row.errors?.[key];
+      if (more) cell.append(el("div", { class: "error" }, more));
       return cell;
     };
     const row = (line, named) => {
@@ -292,7 +302,7 @@
     place.append(
       el("div", { class: "tools" }, search, out, found),
       graph, said,
-      el("p", { class: "quiet" }, "Click or Enter: look closer. Arrow keys: go around. Escape: show all."),
+      el("p", { class: "quiet" }, "Click or Enter: look closer. Arrow keys: go around. Escape: show all.", data.merged ? ` ${data.merged}` : ""),
     );
     let zoomed = root, current = root, words = "", boxes = new Map();
     const matches = (node) => words !== "" && `${node.label}\n${node.detail}`.toLowerCase().includes(words);

@@ -45,12 +45,14 @@ static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
 pub(super) fn png(report: &Report, largest: usize) -> Result<Png> {
     let whole = Parts { letters: Letters::Embedded, ..svg::WHOLE };
     let shallow = Parts { levels: 4, children: 2, ..whole };
+    let flat = Parts { levels: 2, children: 1, ..whole };
     let coarse = Parts { levels: 0, lines: false, detail: chart::COARSE, children: 0, ..whole };
     let attempts = [
         (whole, TWICE, 256, 1.0),
         (whole, TWICE, 32, 0.75),
         (whole, TWICE, 20, 0.62),
-        (shallow, TWICE, 24, 0.55),
+        (shallow, TWICE, 20, 0.55),
+        (flat, TWICE, 16, 0.45),
         (whole, ONCE, 32, 0.35),
         (shallow, ONCE, 16, 0.0),
         (coarse, ONCE, 8, 0.0),

@@ -12,14 +12,12 @@ use super::lettering::{clip, escape};
 use super::text::{count, is_quiet};
 use super::theme::{self, Ink};
 use crate::profile::{Bytes, Estimate};
-use crate::report::{Figures, Group, Line, Report, Rest, Row, error_words};
+use crate::report::{Figures, Group, Line, Report, Rest, Row, Table, error_words};
 use std::fmt::Write as _;
 
 /// How much of the table is written.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
-    /// Lines with figures; the others become one row.
-    pub lines: usize,
     /// Lines of source without figures; runs of them are folded beyond that.
     pub quiet: usize,
     /// Letters of a line of source.
@@ -31,13 +29,13 @@ const BAR: f64 = 64.0;
 /// Columns of the table.
 const COLUMNS: usize = 7;
 
-/// Appends the table.
-pub fn write(out: &mut String, report: &Report, budget: Budget) {
-    let table = Writer { report, budget, largest: largest(report) };
+/// Appends a table of the report.
+pub fn write(out: &mut String, report: &Report, table: &Table, budget: Budget) {
+    let writer = Writer { report, table, budget, largest: largest(table) };
     let quiet = theme::QUIET.hex();
     let _ = write!(
         out,
-        "<div style=\"overflow-x:auto\"><table style=\"width:100%;table-layout:auto;border-collapse:collapse;border:none;margin:0;font-size:12px;color:{}\">",
+        "<div style=\"overflow-x:auto\"><table style=\"width:100%;table-layout:auto;border-collapse:collapse;border:none;margin:0;font-size:12px;font-variant-numeric:tabular-nums;color:{}\">",
         theme::TEXT.hex()
     );
     let head = format!(
@@ -52,21 +50,19 @@ pub fn write(out: &mut String, report: &Report, budget: Budget) {
         let _ = write!(out, "<th scope=\"col\" style=\"{head};text-align:right\">{column}</th>");
     }
     out.push_str("</tr></thead><tbody>");
-    let shown = table.chosen();
-    let several = report.table.groups.len() > 1;
-    for group in &report.table.groups {
-        table.group(out, group, &shown, several);
+    let several = table.groups.len() > 1;
+    for group in &table.groups {
+        writer.group(out, group, several);
     }
-    table.merged(out, &shown);
-    for rest in &report.table.rest {
-        table.rest(out, rest);
+    for rest in &table.rest {
+        writer.rest(out, rest);
     }
-    table.total(out);
+    writer.total(out);
     out.push_str("</tbody></table></div>");
 }
 
-fn largest(report: &Report) -> f64 {
-    report.table.lines().map(|line| line.figures.peak.value).fold(0.0, f64::max)
+fn largest(table: &Table) -> f64 {
+    table.lines().map(|line| line.figures.peak.value).fold(0.0, f64::max)
 }
 
 /// The numbers of a row.
@@ -98,7 +94,18 @@ impl Cells<'_> {
     }
 }
 
-pub(super) fn border(rule: bool) -> String {
+/// Less than this of a line's large blocks is no matter.
+const WORTH_SAYING: f64 = 1024.0 * 1024.0;
+
+/// What of the bytes that were asked for was ever in use, where that is another figure.
+pub(super) fn touched(figures: &Figures) -> String {
+    if figures.untouched < WORTH_SAYING.max(0.05 * figures.allocated.value) {
+        return String::new();
+    }
+    format!("touched {}", Bytes::from_f64(figures.touched()))
+}
+
+fn border(rule: bool) -> String {
     if rule {
         format!("border:none;border-top:1px solid {}", theme::BORDER.hex())
     } else {
@@ -108,35 +115,14 @@ pub(super) fn border(rule: bool) -> String {
 
 struct Writer<'a> {
     report: &'a Report,
+    table: &'a Table,
     budget: Budget,
     largest: f64,
 }
 
 impl Writer<'_> {
-    /// The keys of the lines that keep a row of their own within the budget.
-    fn chosen(&self) -> std::collections::BTreeSet<crate::profile::LineKey> {
-        let mut lines: Vec<&Line> = self.report.table.lines().collect();
-        let weight = |line: &Line| line.figures.peak.value.max(line.figures.surviving.value);
-        lines.sort_by(|a, b| {
-            let allocated = |line: &Line| line.figures.allocated.value;
-            (b.hue.is_some().cmp(&a.hue.is_some()))
-                .then(weight(b).total_cmp(&weight(a)))
-                .then(allocated(b).total_cmp(&allocated(a)))
-        });
-        lines.into_iter().take(self.budget.lines).map(|line| line.key).collect()
-    }
-
-    fn group(
-        &self,
-        out: &mut String,
-        group: &Group,
-        shown: &std::collections::BTreeSet<crate::profile::LineKey>,
-        several: bool,
-    ) {
-        let own = |row: &Row| matches!(row, Row::Line(line) if shown.contains(&line.key));
-        if !group.rows.iter().any(own) && !group.main {
-            return;
-        }
+    fn group(&self, out: &mut String, group: &Group, several: bool) {
+        let own = |row: &Row| matches!(row, Row::Line(_));
         if several {
             let _ = write!(
                 out,
@@ -178,7 +164,7 @@ impl Writer<'_> {
         let merged = |row: &Row| !matches!(row, Row::Quiet { merged: false, .. });
         let note = match run.iter().filter(|row| merged(row)).count() {
             0 => String::new(),
-            n => format!(", {n} of them counted below"),
+            n => format!(", {n} of them in “other”"),
         };
         let _ = write!(
             out,
@@ -197,7 +183,7 @@ impl Writer<'_> {
             Row::Line(line) => (line.key.line, &line.source, true),
         };
         self.open(out, lineno, source, None, false);
-        let note = if merged { "counted below" } else { "" };
+        let note = if merged { "in “other”" } else { "" };
         let _ = write!(
             out,
             "<td colspan=\"{}\" style=\"border:none;padding:1px 0;text-align:right;color:{}\">{note}</td></tr>",
@@ -257,23 +243,20 @@ impl Writer<'_> {
     /// Writes the numbers and closes the row.
     fn figures(&self, out: &mut String, cells: &Cells<'_>) {
         let border = border(cells.rule);
-        let cell = format!(
-            "{border};padding:1px 0 1px 10px;text-align:right;vertical-align:top;white-space:nowrap;font-variant-numeric:tabular-nums"
-        );
+        let cell = format!("{border};padding:1px 0 1px 10px;text-align:right;vertical-align:top");
         let (open, close) = if cells.strong { ("<strong>", "</strong>") } else { ("", "") };
         // A number never parts from its unit, with styles or without.
         let dash = |text: String| {
             if text == "0" { "–".to_owned() } else { text.replace(' ', "\u{A0}") }
         };
         let size = |figure: Estimate| dash(Bytes::from_f64(figure.value).to_string());
-        let error = |figure: Estimate| match error_words(figure, self.report.step()) {
-            words if words.is_empty() => words,
-            words => {
-                let quiet = theme::QUIET.hex();
-                format!("<div style=\"color:{quiet};font-weight:normal\">{words}</div>")
-            }
+        let quietly = |words: String| match words.as_str() {
+            "" => words,
+            words => format!("<div style=\"color:{}\">{words}</div>", theme::QUIET.hex()),
         };
+        let error = |figure: Estimate| quietly(error_words(figure, self.report.step()));
         let _ = write!(out, "<td style=\"{cell}\">{open}{}{close}", dash(signed(cells.peak)));
+        out.push_str(&cells.held.map_or_else(String::new, error));
         let wide = cells.bar.0.clamp(0.0, BAR);
         if wide >= 0.5 {
             let _ = write!(
@@ -282,11 +265,11 @@ impl Writer<'_> {
                 cells.bar.1.hex()
             );
         }
-        let _ = write!(out, "{}</td>", cells.held.map_or_else(String::new, error));
+        out.push_str("</td>");
         let texts = cells.figures.map_or([const { (String::new(), String::new()) }; 4], |f| {
             [
                 (size(f.surviving), error(f.surviving)),
-                (size(f.allocated), String::new()),
+                (size(f.allocated), quietly(touched(f).replace(' ', "\u{A0}"))),
                 (size(f.temporary), String::new()),
                 (dash(count(f.count.value)), String::new()),
             ]
@@ -309,26 +292,6 @@ impl Writer<'_> {
         );
     }
 
-    /// The lines that the budget had no row for, as one row.
-    fn merged(
-        &self,
-        out: &mut String,
-        shown: &std::collections::BTreeSet<crate::profile::LineKey>,
-    ) {
-        let mut figures = Figures::default();
-        let mut lines = 0;
-        for line in self.report.table.lines().filter(|line| !shown.contains(&line.key)) {
-            figures += line.figures;
-            lines += 1;
-        }
-        if lines > 0 {
-            self.label(out, &format!("{lines} more lines"), theme::QUIET, false);
-            let held = Some(figures.peak);
-            let cells = Cells { figures: Some(&figures), held, ..Cells::of(figures.peak.value) };
-            self.figures(out, &cells);
-        }
-    }
-
     fn rest(&self, out: &mut String, rest: &Rest) {
         self.label(out, &rest.label, theme::QUIET, false);
         let held = rest.figures.map(|figures| figures.peak);
@@ -338,7 +301,7 @@ impl Writer<'_> {
 
     fn total(&self, out: &mut String) {
         self.label(out, "in all", theme::TEXT, true);
-        let table = &self.report.table;
+        let table = self.table;
         let cells = Cells {
             figures: Some(&table.total),
             strong: true,

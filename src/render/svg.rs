@@ -3,8 +3,9 @@
 use super::axis::signed;
 use super::canvas::{self, Canvas, Letters, Side};
 use super::chart::{self, Detail};
+use super::drawn_table::{self, ROW};
 use super::lettering::{self, Face};
-use super::{children, icicle, theme};
+use super::{children, forked, icicle, theme};
 use crate::error::Result;
 use crate::profile::Bytes;
 use crate::report::{Line, Report};
@@ -13,7 +14,6 @@ use crate::report::{Line, Report};
 pub const WIDTH: f64 = 720.0;
 /// Around a picture that stands alone.
 pub const MARGIN: f64 = 14.0;
-const ROW: f64 = 19.0;
 
 /// The timeline alone, as SVG.
 pub(super) fn timeline(report: &Report, detail: Detail) -> Result<String> {
@@ -39,7 +39,7 @@ pub(super) struct Parts {
     pub lines: bool,
     /// Rows of the icicle.
     pub levels: usize,
-    /// Child processes with a row of their own; with 0 there is no table of them.
+    /// Child processes, and lines in them, with a row of their own; with 0 there are no tables of them.
     pub children: usize,
 }
 
@@ -79,8 +79,15 @@ pub(super) fn picture(report: &Report, parts: Parts) -> Result<(String, (f64, f6
     if !lines.is_empty() {
         y += ROW * (lines.len() as f64 + 2.0) + 10.0;
     }
-    let children_at = y;
-    y += children::height(report, parts.children);
+    let tables: Vec<_> = [children::drawn, forked::drawn]
+        .into_iter()
+        .filter_map(|drawn| drawn(report, parts.children))
+        .map(|table| {
+            let at = y;
+            y += table.height();
+            (table, at)
+        })
+        .collect();
     let flame = report.icicle.as_ref().filter(|_| parts.levels > 0 && !report.tiny);
     let flame_at = y;
     if let Some(root) = flame {
@@ -99,7 +106,9 @@ pub(super) fn picture(report: &Report, parts: Parts) -> Result<(String, (f64, f6
             table(canvas, report, &lines, lines_at, size.0 - MARGIN)?;
         }
         let edges = (MARGIN, size.0 - MARGIN);
-        children::draw(canvas, report, parts.children, children_at, edges)?;
+        for (table, at) in &tables {
+            table.draw(canvas, *at, edges)?;
+        }
         if let Some(root) = flame {
             let title = "Who held it at the peak";
             let at = (MARGIN, flame_at + 9.0);
@@ -142,12 +151,10 @@ fn table(
     top: f64,
     right: f64,
 ) -> Result<()> {
-    let columns = [right - 170.0, right - 85.0, right];
+    let columns = drawn_table::figures_at(right);
     let mut y = top + 9.0;
-    canvas.text("Line by line", (MARGIN, y), 13.0, Face::Bold, theme::TEXT, Side::Start)?;
-    for (x, name) in columns.iter().zip(["at the peak", "stays", "allocated"]) {
-        canvas.text(name, (*x, y), 11.0, Face::Sans, theme::QUIET, Side::End)?;
-    }
+    let heads = ("Line by line", ["at the peak", "stays", "allocated"]);
+    drawn_table::head(canvas, heads, y, (MARGIN, right))?;
     for line in lines {
         y += ROW;
         let fill = theme::of(line.hue);

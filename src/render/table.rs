@@ -1,4 +1,4 @@
-//! A table of names and numbers in HTML, as wide as the page.
+//! A table of names and numbers in HTML: all tables but that of the lines are written here.
 
 use super::lettering::escape;
 use super::theme;
@@ -29,31 +29,36 @@ pub fn write<const N: usize>(
     rows: &[Row<N>],
     note: &str,
 ) {
-    let table = Table { words: words.len(), wraps: false };
+    let table = Table { words: words.len(), wraps: false, fits: false };
     table.begin(out, words.into_iter().chain(columns));
     for row in rows {
         let names = [&row.name, &row.quiet].map(|text| escape(text));
-        table.row(out, names.iter().chain(&row.numbers), row.strong);
+        let numbers = row.numbers.each_ref().map(|text| text.replace(' ', "\u{A0}"));
+        table.row(out, names.iter().chain(&numbers), row.strong);
     }
     table.end(out);
     note_below(out, &escape(note));
 }
 
 /// A table with any number of columns, of which the first ones hold words. What it is given is HTML.
+#[derive(Debug, Clone, Copy)]
 pub struct Table {
     /// How many hold words: the first the name, the others in a quiet colour.
     pub words: usize,
     /// Whether any of these breaks where it is too long, and no figure's head at all; not the names alone.
     pub wraps: bool,
+    /// Whether it is as wide as what it holds, and not as the page: so that few columns stay together.
+    pub fits: bool,
 }
 
 impl Table {
     /// Begins with the heads of the columns.
     pub fn begin<'a>(&self, out: &mut String, columns: impl IntoIterator<Item = &'a str>) {
         let (card, quiet) = (theme::CARD.hex(), theme::QUIET.hex());
+        let wide = if self.fits { "" } else { "width:100%;" };
         let _ = write!(
             out,
-            "<div style=\"overflow-x:auto\"><table style=\"width:100%;border-collapse:collapse;border:none;margin:0;font-size:12px;color:{}\"><thead><tr style=\"background:{card}\">",
+            "<div style=\"overflow-x:auto\"><table style=\"{wide}border-collapse:collapse;border:none;margin:0;font-size:12px;font-variant-numeric:tabular-nums;color:{}\"><thead><tr style=\"background:{card}\">",
             theme::TEXT.hex()
         );
         for (at, column) in columns.into_iter().enumerate() {
@@ -70,21 +75,27 @@ impl Table {
         out.push_str("</tr></thead><tbody>");
     }
 
-    /// A row; a sum is strong.
+    /// A row, its first cell the head; a sum is strong, with a rule above it.
     pub fn row<'a>(
         &self,
         out: &mut String,
         cells: impl IntoIterator<Item = &'a String>,
         strong: bool,
     ) {
-        let weight = if strong { ";font-weight:bold" } else { "" };
+        let (weight, rule) = match strong {
+            true => ("bold", format!(";border-top:1px solid {}", theme::BORDER.hex())),
+            false => ("normal", String::new()),
+        };
         let quiet_words = format!(";color:{}", theme::QUIET.hex());
         let _ = write!(out, "<tr style=\"background:{}\">", theme::CARD.hex());
         for (at, text) in cells.into_iter().enumerate() {
             let side = self.side(at, text);
             let colour = if at > 0 && at < self.words { &quiet_words } else { "" };
-            let _ =
-                write!(out, "<td style=\"{CELL}{weight};text-align:{side}{colour}\">{text}</td>");
+            let (open, close) = if at == 0 { ("th scope=\"row\"", "th") } else { ("td", "td") };
+            let _ = write!(
+                out,
+                "<{open} style=\"{CELL}{rule};font-weight:{weight};text-align:{side};vertical-align:top{colour}\">{text}</{close}>"
+            );
         }
         out.push_str("</tr>");
     }

@@ -1,9 +1,10 @@
 //! The report as plain text: ten to twenty lines with every number that matters.
 
 use super::axis::signed;
-use super::lettering::{clip, printable};
+use super::columns::{self, Column};
+use super::lettering::{clip, printable, unparted};
 use super::{children, forked, theme};
-use crate::profile::{Bytes, Nanos};
+use crate::profile::{Bytes, Estimate, Nanos};
 use crate::report::{Figures, Line, Report, Row, error_words};
 
 /// How many lines of the table are listed before the rest is one row.
@@ -14,38 +15,55 @@ const WORTH_A_LINE: f64 = 0.1;
 const LONGEST: usize = 20;
 /// Columns of the sparkline.
 const SPARK: usize = 56;
+/// Letters of a line's name.
+const NAME: usize = 22;
+/// Less room than this would not show a table.
+const NARROWEST: usize = 60;
 
-/// The report; with `color`, ANSI escapes mark what matters.
-pub(super) fn text(report: &Report, color: bool) -> String {
+/// The report in so many columns; with `color`, ANSI escapes mark what matters.
+pub(super) fn text(report: &Report, width: usize, color: bool) -> String {
+    let width = width.max(NARROWEST);
+    let wrap = |text: &str| -> Vec<String> {
+        let lines = columns::wrap(&unparted(&printable(text)), width);
+        lines.iter().map(|line| line.replace('\u{A0}', " ")).collect()
+    };
     let pen = Pen { color };
     let verdict = &report.verdict;
     let mut out: Vec<String> = Vec::new();
-    out.extend(verdict.ending.as_deref().map(|ending| pen.bold(&printable(ending))));
-    out.push(pen.bold(&printable(&verdict.sentence())));
-    out.extend(verdict.advice.as_deref().map(printable));
-    out.push(pen.dim(&verdict.facts));
+    let ending = verdict.ending.iter().flat_map(|ending| wrap(ending));
+    out.extend(ending.chain(wrap(&verdict.sentence())).map(|line| pen.bold(&line)));
+    out.extend(verdict.advice.iter().flat_map(|advice| wrap(advice)));
+    // A line breaks between two facts, and not within one.
+    let facts = verdict.facts.split(" · ").map(|fact| match fact.chars().count() + 2 <= width {
+        true => fact.replace(' ', "\u{A0}"),
+        false => fact.to_owned(),
+    });
+    let facts = facts.collect::<Vec<String>>().join("\u{A0}· ");
+    out.extend(wrap(&facts).iter().map(|line| pen.dim(line)));
     if !report.tiny {
-        out.extend(sparkline(report));
+        out.extend(sparkline(report, width));
         out.push(String::new());
-        out.extend(table(report, &pen));
+        out.extend(table(report, &pen, width));
     }
     if !report.children.rows.is_empty() {
         out.push(String::new());
-        out.extend(children::text(report));
+        out.extend(children::text(report, width));
     }
     if !report.forked.rows.is_empty() {
         out.push(String::new());
-        out.extend(forked::text(report));
+        out.extend(forked::text(report, width));
     }
-    let gaps = gaps(report);
+    let gaps = gaps(report).map_or_else(Vec::new, |gaps| wrap(&gaps));
     // What is good to know is left out rather than making the text longer.
-    let room = LONGEST.saturating_sub(out.len() + usize::from(gaps.is_some()));
     if !report.tiny {
-        out.extend(extras(report).into_iter().take(room).map(|extra| pen.dim(&extra)));
+        for extra in extras(report) {
+            let extra = wrap(&extra);
+            if out.len() + extra.len() + gaps.len() <= LONGEST {
+                out.extend(extra.iter().map(|line| pen.dim(line)));
+            }
+        }
     }
-    if let Some(gaps) = gaps {
-        out.push(pen.dim(&printable(&gaps)));
-    }
+    out.extend(gaps.iter().map(|line| pen.dim(line)));
     out.join("\n") + "\n"
 }
 
@@ -94,6 +112,13 @@ fn extras(report: &Report) -> Vec<String> {
         Some(printable(&format!("{}: {words}", line.name)))
     });
     let mut extras: Vec<String> = copies.take(2).collect();
+    extras.extend(report.table.lines().filter(|line| line.rank < LISTED).filter_map(|line| {
+        let f = &line.figures;
+        let touched = super::rows::touched(f);
+        let asked = Bytes::from_f64(f.allocated.value);
+        (!touched.is_empty())
+            .then(|| printable(&format!("{}: allocated {asked}, {touched}", line.name)))
+    }));
     extras.extend(report.ledger.as_ref().and_then(|ledger| ledger.kept.clone()));
     let peak = report.table.peak_footprint.as_f64();
     let native = |label: &str| label.starts_with("native threads");
@@ -135,7 +160,7 @@ impl Pen {
 }
 
 /// The footprint over time as one row of blocks, each the most of its share of the time.
-fn sparkline(report: &Report) -> Option<String> {
+fn sparkline(report: &Report, width: usize) -> Option<String> {
     let timeline = &report.timeline;
     // Memory that was freed shows as a way down: the lowest moment is the floor.
     let footprints = || timeline.moments.iter().map(|moment| moment.footprint);
@@ -144,10 +169,12 @@ fn sparkline(report: &Report) -> Option<String> {
     if timeline.moments.is_empty() || range <= 0.0 {
         return None;
     }
-    let mut most = [f64::NEG_INFINITY; SPARK];
+    let duration = report.recording.duration.to_string();
+    let columns = SPARK.min(width.saturating_sub("footprint  ".len() + duration.chars().count()));
+    let mut most = vec![f64::NEG_INFINITY; columns];
     let column = |at: Nanos| {
         let share = at.0 as f64 / timeline.duration.0.max(1) as f64;
-        ((share * SPARK as f64) as usize).min(SPARK - 1)
+        ((share * columns as f64) as usize).min(columns - 1)
     };
     for pair in timeline.moments.windows(2) {
         // Between two moments the footprint is a straight line.
@@ -180,66 +207,85 @@ fn sparkline(report: &Report) -> Option<String> {
             _ => '▁',
         })
         .collect();
-    Some(format!("footprint {blocks} {}", report.recording.duration))
+    Some(format!("footprint {blocks} {duration}"))
 }
 
-fn table(report: &Report, pen: &Pen) -> Vec<String> {
-    let sampled = !report.recording.exact();
-    let mut lines: Vec<&Line> = report.table.lines().collect();
+fn table(report: &Report, pen: &Pen, width: usize) -> Vec<String> {
     // The largest few, shown in reading order.
-    let mut ranked: Vec<usize> = (0..lines.len()).collect();
-    let weight = |line: &Line| line.figures.peak.value.max(line.figures.surviving.value);
-    ranked.sort_by(|a, b| {
-        let order = weight(lines[*b]).total_cmp(&weight(lines[*a]));
-        order.then(lines[*b].figures.allocated.value.total_cmp(&lines[*a].figures.allocated.value))
-    });
-    ranked.truncate(LISTED);
-    ranked.sort_unstable();
-    lines = ranked.into_iter().map(|i| lines[i]).collect();
-
-    let names: Vec<String> = lines.iter().map(|line| clip(&printable(&line.name), 22)).collect();
-    let wide = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(10);
-    let row = |name: &str, peak: String, figures: &Figures, peak_error: String| {
-        let size = |value: f64| Bytes::from_f64(value).to_string();
-        let error = |words: String| if sampled { format!("{words:<7}") } else { String::new() };
-        format!(
-            "{name:<wide$} {peak:>11} {}{:>10} {}{:>10} {:>10} {:>9}",
-            error(peak_error),
-            size(figures.surviving.value),
-            error(error_words(figures.surviving, report.step())),
-            size(figures.allocated.value),
-            size(figures.temporary.value),
-            count(figures.count.value),
-        )
+    let lines: Vec<&Line> = report.table.lines().filter(|line| line.rank < LISTED).collect();
+    let step = report.step();
+    // Errors stand in a column of their own width, so that figures stay one below the other.
+    let errors = |of: fn(&Figures) -> Estimate| {
+        let all = lines.iter().map(|line| line.figures).chain([report.table.total]);
+        all.map(|figures| error_words(of(&figures), step).chars().count()).max().unwrap_or(0)
     };
-    let gap = if sampled { format!("{:<7}", "") } else { String::new() };
-    let mut rows = vec![pen.dim(&format!(
-        "  {:<wide$} {:>11} {gap}{:>10} {gap}{:>10} {:>10} {:>9}  source",
-        "", "at the peak", "stays", "allocated", "temporary", "blocks"
-    ))];
-    for (line, name) in lines.iter().zip(&names) {
-        let f = &line.figures;
-        let peak = Bytes::from_f64(f.peak.value).to_string();
-        let source = clip(&printable(line.source.trim()), 48);
-        let text = row(name, peak, f, error_words(f.peak, report.step()));
-        let text = format!("{text}  {source}");
-        let text = if line.most_at_peak { pen.bold(&text) } else { text };
-        rows.push(format!("{} {text}", pen.swatch(line)));
-    }
+    let wide = [errors(|f| f.peak), errors(|f| f.surviving)];
+    let with = |figure: String, error: String, wide: usize| match wide {
+        0 => figure,
+        wide => format!("{figure} {error:<wide$}"),
+    };
+    let cells = |name: &str, peak: String, error: String, f: &Figures, source: &str| {
+        let size = |figure: Estimate| Bytes::from_f64(figure.value).to_string();
+        vec![
+            name.to_owned(),
+            with(peak, error, wide[0]),
+            with(size(f.surviving), error_words(f.surviving, step), wide[1]),
+            size(f.allocated),
+            size(f.temporary),
+            count(f.count.value),
+            printable(source.trim()),
+        ]
+    };
+    let mut rows: Vec<Vec<String>> = lines
+        .iter()
+        .map(|line| {
+            let f = &line.figures;
+            let peak = Bytes::from_f64(f.peak.value).to_string();
+            cells(&printable(&line.name), peak, error_words(f.peak, step), f, &line.source)
+        })
+        .collect();
     let listed: f64 = lines.iter().map(|line| line.figures.peak.value).sum();
     let surplus = report.table.surplus();
     let rest =
         report.table.peak_footprint.as_f64() - listed - surplus.map_or(0.0, |less| less.peak);
+    let mut part = |name: &str, bytes: f64| {
+        rows.push(vec![name.to_owned(), with(signed(bytes), String::new(), wide[0])]);
+    };
     if rest.abs() >= 1.0 {
-        rows.push(pen.dim(&format!("  {:<wide$} {:>11}", "the rest", signed(rest))));
+        part("the rest", rest);
     }
     if let Some(less) = surplus {
-        let size = signed(less.peak);
-        rows.push(pen.dim(&format!("  {:<wide$} {size:>11}  {}", "less", less.label)));
+        part("less", less.peak);
     }
+    let parts = rows.len();
     let peak = report.table.peak_footprint.to_string();
-    rows.push(format!("  {}", row("in all", peak, &report.table.total, String::new())));
-    rows
+    rows.push(cells("in all", peak, String::new(), &report.table.total, ""));
+    let columns = [
+        Column::words("", NAME),
+        Column::figures("at the peak"),
+        Column::figures("stays"),
+        Column::figures("allocated"),
+        Column::optional("temporary", 2),
+        Column::optional("blocks", 1),
+        Column::rest("source", 24),
+    ];
+    let mut out: Vec<String> = columns::lines(&columns, &rows, width.saturating_sub(2))
+        .into_iter()
+        .enumerate()
+        .map(|(at, text)| match at.checked_sub(1).map(|at| (at, lines.get(at))) {
+            Some((_, Some(line))) => {
+                let text = if line.most_at_peak { pen.bold(&text) } else { text };
+                format!("{} {text}", pen.swatch(line))
+            }
+            Some((at, None)) if at >= parts => format!("  {text}"),
+            _ => pen.dim(&format!("  {text}")),
+        })
+        .collect();
+    if let Some(less) = surplus {
+        let words = columns::wrap(&format!("less: {}", less.label), width);
+        out.extend(words.iter().map(|line| pen.dim(line)));
+    }
+    out
 }
 
 /// A count with separators: `6,210,332`; large ones as `1.24e12`.

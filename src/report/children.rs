@@ -4,7 +4,10 @@
 //! them writes to it. So what is added up, and drawn beside the footprint, is *private* memory, which no
 //! other process has. At the moment when its sum was largest the rows add up to that sum.
 
-use crate::profile::{Bytes, Child, Nanos, Profile};
+use super::hues::Hue;
+use super::tally::{Names, place};
+use crate::profile::{Bytes, Child, FileId, FileKind, Forked, LineKey, Nanos, Profile};
+use std::collections::BTreeMap;
 
 /// The answers.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,6 +25,23 @@ pub struct Children {
     pub curve: Vec<(Nanos, f64)>,
     /// How many of them held what matters of `peak`, and how much that was.
     pub holders: (usize, Bytes),
+    /// When the largest of them lived, in the order of their start.
+    pub lanes: Vec<Lane>,
+}
+
+/// The life of a child process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lane {
+    /// Since the start.
+    pub from: Nanos,
+    /// Since the start.
+    pub to: Nanos,
+    /// Its process id, as text.
+    pub name: String,
+    /// The line that held most in it, or what it ran; and how much; and how it was killed, if it was.
+    pub words: Vec<String>,
+    /// The colour of that line, if it has one.
+    pub hue: Option<Hue>,
 }
 
 /// A child process.
@@ -56,6 +76,8 @@ pub struct OtherChildren {
 
 /// Rows at most.
 const ROWS: usize = 8;
+/// Lives that are drawn at most.
+const LANES: usize = 5;
 /// Points of the curve at most: two a pixel of a 700 pixel chart would be seen.
 const POINTS: usize = 1400;
 /// Children that hold less than this share of the largest are not spoken of.
@@ -90,7 +112,11 @@ fn steps(child: &Child) -> impl Iterator<Item = (Nanos, u64)> + '_ {
     held.map(|point| (point.at, point.private.0)).chain(child.ended.map(|end| (end, 0)))
 }
 
-pub(super) fn children(profile: &Profile) -> Children {
+pub(super) fn children(
+    profile: &Profile,
+    names: &Names<'_>,
+    hues: &BTreeMap<LineKey, Hue>,
+) -> Children {
     let all = &profile.children;
     if all.is_empty() {
         return Children::default();
@@ -130,7 +156,14 @@ pub(super) fn children(profile: &Profile) -> Children {
     let total = |held: &[u64]| Bytes(held.iter().fold(0, |sum, held| sum.saturating_add(*held)));
     let shown = if all.len() > ROWS { ROWS - 1 } else { ROWS };
     let others = order.get(shown..).filter(|others| !others.is_empty());
+    let most = order.first().map_or(0, |&i| all[i].peak_private.0);
+    let worth = |i: &&usize| all[**i].peak_private.0 as f64 >= most as f64 * HOLDER;
+    let mut lanes: Vec<Lane> = (order.iter().take(LANES).filter(worth))
+        .map(|&i| lane(profile, &all[i], names, hues))
+        .collect();
+    lanes.sort_by_key(|lane| lane.from);
     Children {
+        lanes,
         rows: order.iter().take(shown).map(|&i| row(&all[i], Bytes(at_peak[i]))).collect(),
         rest: others.map(|others| OtherChildren {
             count: others.len(),
@@ -151,6 +184,43 @@ fn thin(curve: Vec<(Nanos, f64)>, duration: Nanos) -> Vec<(Nanos, f64)> {
     let span = |at: Nanos| u128::from(at.0) * POINTS as u128 / (u128::from(duration.0) + 1);
     let spans = curve.chunk_by(|a, b| span(a.0) == span(b.0));
     spans.filter_map(|points| points.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1))).collect()
+}
+
+fn lane(
+    profile: &Profile,
+    child: &Child,
+    names: &Names<'_>,
+    hues: &BTreeMap<LineKey, Hue>,
+) -> Lane {
+    let told = |forked: &&Forked| forked.pid == child.pid;
+    let line = profile
+        .forked
+        .iter()
+        .find(told)
+        .and_then(|forked| forked.lines.iter().max_by_key(|line| (line.peak, line.allocated)));
+    let main = profile.recording.main_file.as_deref();
+    let (who, held, hue) = match line {
+        Some(line) => {
+            let is_main = main == Some(line.file.as_str());
+            let label = if line.label.is_empty() { &line.file } else { &line.label };
+            let is_cell = line.kind == Some(FileKind::Cell);
+            let key = |file: usize| LineKey { file: FileId(file as u32), line: line.line };
+            let hue = names.main().filter(|_| is_main).and_then(|file| hues.get(&key(file)));
+            (place(label, is_main, is_cell, line.line), line.peak, hue.copied())
+        }
+        None => (child.command.clone(), child.peak_private, None),
+    };
+    let mut words = vec![who, held.to_string()];
+    if let Some(signal) = child.status.filter(|status| *status < 0) {
+        words.push(format!("signal {}", signal.unsigned_abs()));
+    }
+    Lane {
+        from: child.started.unwrap_or(Nanos(0)),
+        to: child.ended.unwrap_or(profile.recording.duration),
+        name: child.pid.to_string(),
+        words,
+        hue,
+    }
 }
 
 fn row(child: &Child, at_peak: Bytes) -> ChildRow {

@@ -44,6 +44,35 @@ pub struct Node {
     pub children: Vec<Node>,
 }
 
+impl Node {
+    /// The tree with all that held less than `smallest` bytes merged, beside the others of its parent.
+    pub fn pruned(&self, smallest: f64) -> Node {
+        let mut kept: Vec<Node> = Vec::new();
+        let (mut count, mut bytes) = (0, 0.0);
+        for child in &self.children {
+            if child.bytes >= smallest {
+                kept.push(child.pruned(smallest));
+            } else {
+                count += 1;
+                bytes += child.bytes;
+            }
+        }
+        if count > 0 {
+            kept.push(Node {
+                label: format!("{count} smaller"),
+                detail: String::new(),
+                bytes,
+                hue: self.hue,
+                kind: Kind::Merged,
+                children: Vec::new(),
+            });
+        }
+        let Node { label, detail, bytes, hue, kind, .. } = self;
+        let (label, detail) = (label.clone(), detail.clone());
+        Node { label, detail, bytes: *bytes, hue: *hue, kind: *kind, children: kept }
+    }
+}
+
 /// How much of the tree is shown.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Extent {
@@ -232,6 +261,10 @@ impl Grow<'_> {
 
     fn describe(&self, (function, file): &Key) -> (String, String, Kind) {
         match self.profile.stacks.files.get(file.0 as usize) {
+            // `<native thread>` and the like are no files.
+            Some(file) if file.label.starts_with('<') => {
+                (function.clone(), String::new(), Kind::Frame)
+            }
             Some(file) => (function.clone(), file.label.clone(), Kind::Frame),
             None => (function.clone(), String::new(), Kind::Merged),
         }

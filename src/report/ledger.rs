@@ -11,6 +11,8 @@ pub struct Ledger {
     pub resident: [SignedBytes; 2],
     /// What did not come back and who keeps it, when that is worth its words.
     pub kept: Option<String>,
+    /// Why a row is below zero, where one is.
+    pub notes: Vec<&'static str>,
 }
 
 /// A row: one kind of memory.
@@ -39,25 +41,41 @@ const WORTH_WORDS: (i64, f64) = (4 << 20, 0.25);
 
 /// The ledger of a profile; `None` where the resident set was not read.
 pub(super) fn ledger(profile: &Profile) -> Option<Ledger> {
-    let ledger = profile.ledger.as_ref()?;
+    profile.ledger.as_ref().map(of)
+}
+
+fn of(ledger: &crate::profile::Ledger) -> Ledger {
     let moments = [&ledger.peak, &ledger.end];
-    let rest = moments.map(|balance| balance.rest);
-    let rows = PARTS
+    // Two things that have nothing to do with each other: what nobody explains, and what was used again.
+    let rest = [
+        ("not attributed", moments.map(|balance| SignedBytes(balance.rest.0.max(0)))),
+        (REUSED, moments.map(|balance| SignedBytes(balance.rest.0.min(0)))),
+    ];
+    let rows: Vec<LedgerRow> = PARTS
         .iter()
         .map(|(label, part)| LedgerRow { label, bytes: moments.map(part) })
-        .chain([LedgerRow { label: rest_label(rest), bytes: rest }])
+        .chain(rest.map(|(label, bytes)| LedgerRow { label, bytes }))
         .filter(|row| row.bytes.iter().any(|bytes| bytes.0 != 0))
         .collect();
     let resident = moments.map(|balance| balance.resident);
-    Some(Ledger { rows, resident, kept: kept(&ledger.end) })
+    Ledger { notes: notes(&rows), rows, resident, kept: kept(&ledger.end) }
 }
 
-fn rest_label(rest: [SignedBytes; 2]) -> &'static str {
-    if rest.iter().all(|bytes| bytes.0 <= 0) {
-        "less: in memory from before, or not touched yet"
-    } else {
-        "not attributed"
+const REUSED: &str = "less: in memory from before the start";
+
+/// Why rows are below zero.
+fn notes(rows: &[LedgerRow]) -> Vec<&'static str> {
+    let below = |row: &&LedgerRow| row.bytes.iter().any(|bytes| bytes.0 < 0);
+    let mut notes = Vec::new();
+    if rows.iter().filter(below).any(|row| row.label == REUSED) {
+        notes.push(
+            "less: what the rows above hold beyond the growth. It lies in places that were resident and free before, so it took no new memory; or it was asked for and not touched yet.",
+        );
     }
+    if rows.iter().filter(below).any(|row| row.label != REUSED) {
+        notes.push("Below zero elsewhere: there is less of it than at the start.");
+    }
+    notes
 }
 
 /// `118 MiB of the resident set did not come back: ...`
@@ -120,6 +138,28 @@ mod tests {
             kept(&end([10, 0, 0, -80], 500)).unwrap(),
             "90.0 MiB that was freed stays in the resident set: the allocators keep it for later requests."
         );
+    }
+
+    #[test]
+    fn what_was_used_again_is_explained_and_rows_add_up() {
+        let mut profile =
+            crate::profile::Ledger { peak: end([10, 0, 0, 4], 0), end: end([10, 0, 0, 30], 0) };
+        let rows = |ledger: &crate::profile::Ledger| {
+            let moments = [ledger.peak, ledger.end];
+            let rest = moments.map(|balance| balance.rest.0 / MIB);
+            (rest, moments.map(|balance| balance.resident.0 / MIB))
+        };
+        assert_eq!(rows(&profile), ([6, -20], [10, 10]));
+        let found = of(&profile);
+        let labels: Vec<&str> = found.rows.iter().map(|row| row.label).collect();
+        assert_eq!(labels, ["native blocks and mappings in use", "not attributed", REUSED]);
+        for (moment, whole) in found.resident.iter().enumerate() {
+            let sum: i64 = found.rows.iter().map(|row| row.bytes[moment].0).sum();
+            assert_eq!(sum, whole.0);
+        }
+        assert_eq!(found.notes.len(), 1);
+        profile.end.blocks = SignedBytes(-MIB);
+        assert_eq!(of(&profile).notes.len(), 2);
     }
 
     #[test]

@@ -127,6 +127,8 @@ pub struct Line {
     pub hue: Option<Hue>,
     /// Whether it held more at the peak than any other.
     pub most_at_peak: bool,
+    /// How much it matters, from 0: those with a colour first, then by their largest share.
+    pub rank: usize,
     /// What it cost.
     pub figures: Figures,
 }
@@ -136,6 +138,8 @@ pub struct Line {
 pub struct Rest {
     /// What it is, in the user's words.
     pub label: String,
+    /// How many lines it stands for; 0 where it is none of the user's own.
+    pub lines: usize,
     /// Bytes at the peak; negative when the whole was smaller than its parts.
     pub peak: f64,
     /// The other figures, where there are any.
@@ -160,7 +164,7 @@ impl Table {
             groups.push(rows.main_file(main));
         }
         let mut others: BTreeMap<u32, Vec<Row>> = BTreeMap::new();
-        for key in listed.iter().filter(|key| names.main() != Some(key.file.0 as usize)) {
+        for key in listed.keys().filter(|key| names.main() != Some(key.file.0 as usize)) {
             others.entry(key.file.0).or_default().push(rows.line(*key));
         }
         groups.extend(others.into_iter().map(|(file, rows)| Group {
@@ -174,6 +178,39 @@ impl Table {
             total: tally.total,
             peak_footprint: profile.totals.peak_footprint,
         }
+    }
+
+    /// The table with at most so many lines by themselves: those with the lowest rank. The others join
+    /// the row "other", so the columns still add up.
+    pub fn limited(&self, most: usize) -> Table {
+        let mut table = self.clone();
+        let mut hidden = (0, Figures::default());
+        for group in &mut table.groups {
+            let main = group.main;
+            let rows = std::mem::take(&mut group.rows).into_iter().filter_map(|row| match row {
+                Row::Line(line) if line.rank >= most => {
+                    hidden.0 += 1;
+                    hidden.1 += line.figures;
+                    let Line { key, source, .. } = line;
+                    main.then_some(Row::Quiet { lineno: key.line, source, merged: true })
+                }
+                row => Some(row),
+            });
+            group.rows = rows.collect();
+        }
+        if hidden.0 == 0 {
+            return table;
+        }
+        table.groups.retain(|group| group.main || !group.rows.is_empty());
+        let (mut lines, mut figures) = hidden;
+        if let Some(at) = table.rest.iter().position(|rest| rest.lines > 0) {
+            let other = table.rest.remove(at);
+            figures += other.figures.unwrap_or_default();
+            lines += other.lines;
+        }
+        let (label, peak) = (other_lines(lines), figures.peak.value);
+        table.rest.insert(0, Rest { label, lines, peak, figures: Some(figures) });
+        table
     }
 
     /// By how much, and why, the parts are larger than the whole, if they are: a negative row.
@@ -190,9 +227,9 @@ impl Table {
     }
 }
 
-/// The lines that are shown by themselves: those with the largest share of anything, and all
-/// that have a colour.
-fn choose(tally: &Tally, hues: &BTreeMap<LineKey, Hue>, top: usize) -> BTreeSet<LineKey> {
+/// The lines that are shown by themselves, with their ranks: those with the largest share of
+/// anything, and all that have a colour.
+fn choose(tally: &Tally, hues: &BTreeMap<LineKey, Hue>, top: usize) -> BTreeMap<LineKey, usize> {
     let total = &tally.total;
     let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
     let mut ranked: Vec<(LineKey, f64)> = tally
@@ -207,13 +244,18 @@ fn choose(tally: &Tally, hues: &BTreeMap<LineKey, Hue>, top: usize) -> BTreeSet<
         })
         .collect();
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    let mut listed: BTreeSet<LineKey> = ranked.iter().take(top).map(|(key, _)| *key).collect();
     // One line alone is not worth being called "other".
-    if ranked.len() == top + 1 {
-        listed.extend(ranked.iter().map(|(key, _)| *key));
-    }
-    listed.extend(hues.keys().filter(|key| tally.lines.contains_key(key)));
-    listed
+    let shown = if ranked.len() == top + 1 { ranked.len() } else { top.min(ranked.len()) };
+    let mut listed: Vec<LineKey> = ranked[..shown].iter().map(|(key, _)| *key).collect();
+    let coloured = |key: &LineKey| hues.contains_key(key) && tally.lines.contains_key(key);
+    listed.extend(
+        hues.keys()
+            .filter(|key| coloured(key) && !listed.contains(key))
+            .copied()
+            .collect::<Vec<_>>(),
+    );
+    listed.sort_by_key(|key| !coloured(key));
+    listed.into_iter().zip(0..).collect()
 }
 
 struct Rows<'a> {
@@ -221,7 +263,7 @@ struct Rows<'a> {
     tally: &'a Tally,
     names: &'a Names<'a>,
     hues: &'a BTreeMap<LineKey, Hue>,
-    listed: &'a BTreeSet<LineKey>,
+    listed: &'a BTreeMap<LineKey, usize>,
 }
 
 impl Rows<'_> {
@@ -229,11 +271,11 @@ impl Rows<'_> {
         let file = &self.profile.stacks.files[main];
         let key = |line: u32| LineKey { file: crate::profile::FileId(main as u32), line };
         let mut numbers: BTreeSet<u32> = file.lines.keys().copied().collect();
-        numbers.extend(self.listed.iter().filter(|k| k.file.0 as usize == main).map(|k| k.line));
+        numbers.extend(self.listed.keys().filter(|k| k.file.0 as usize == main).map(|k| k.line));
         let rows = numbers
             .into_iter()
             .map(|lineno| {
-                if self.listed.contains(&key(lineno)) {
+                if self.listed.contains_key(&key(lineno)) {
                     return self.line(key(lineno));
                 }
                 let source = file.lines.get(&lineno).cloned().unwrap_or_default();
@@ -253,35 +295,42 @@ impl Rows<'_> {
             source: file.lines.get(&key.line).cloned().unwrap_or_default(),
             hue: self.hues.get(&key).copied(),
             most_at_peak: self.tally.peak_line() == Some(key),
+            rank: self.listed[&key],
             figures,
         })
     }
+}
+
+/// What lines without a row of their own are called.
+fn other_lines(count: usize) -> String {
+    let plural = if count == 1 { "line" } else { "lines" };
+    format!("other: {count} {plural}")
 }
 
 fn rest(
     profile: &Profile,
     tally: &Tally,
     names: &Names<'_>,
-    listed: &BTreeSet<LineKey>,
+    listed: &BTreeMap<LineKey, usize>,
 ) -> Vec<Rest> {
     let mut other = Figures::default();
     let mut merged = 0;
     for (figures, _) in
-        tally.lines.iter().filter(|(key, _)| !listed.contains(key)).map(|(_, entry)| entry)
+        tally.lines.iter().filter(|(key, _)| !listed.contains_key(key)).map(|(_, entry)| entry)
     {
         other += *figures;
         merged += usize::from(!figures.is_empty());
     }
-    let plural = if merged == 1 { "line" } else { "lines" };
     let mut rest = Vec::new();
     let mut parts = vec![
-        (format!("other: {merged} {plural}"), other),
-        ("libraries without a line of yours".to_owned(), tally.libraries),
+        (other_lines(merged), merged, other),
+        ("libraries without a line of yours".to_owned(), 0, tally.libraries),
     ];
-    parts.extend(native_threads::rows(profile, names));
-    for (label, figures) in parts {
+    let native = native_threads::rows(profile, names);
+    parts.extend(native.into_iter().map(|(label, figures)| (label, 0, figures)));
+    for (label, lines, figures) in parts {
         if !figures.is_empty() {
-            rest.push(Rest { label, peak: figures.peak.value, figures: Some(figures) });
+            rest.push(Rest { label, lines, peak: figures.peak.value, figures: Some(figures) });
         }
     }
     let slack = profile.totals.peak_footprint.as_f64() - tally.total.peak.value;
@@ -297,7 +346,7 @@ fn rest(
         } else {
             REUSED
         };
-        rest.push(Rest { label: label.to_owned(), peak: slack, figures: None });
+        rest.push(Rest { label: label.to_owned(), lines: 0, peak: slack, figures: None });
     }
     rest
 }

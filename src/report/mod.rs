@@ -19,7 +19,7 @@ mod tally;
 mod timeline;
 mod verdict;
 
-pub use children::{ChildRow, Children, OtherChildren};
+pub use children::{ChildRow, Children, Lane, OtherChildren};
 pub use diff::{Change, Diff, DiffRow, signed};
 pub use flame::{Kind, Node};
 pub use forked::{Forked, ForkedRow};
@@ -112,7 +112,7 @@ impl Report {
         let tally = tally::Tally::new(profile);
         let names = tally::Names::new(profile);
         let hues = hues::assign(profile, &tally, &names);
-        let children = children::children(profile);
+        let children = children::children(profile, &names, &hues);
         Report {
             recording: profile.recording.clone(),
             totals: profile.totals.clone(),

@@ -61,21 +61,7 @@ impl Curve {
     }
 
     fn thin(&mut self) {
-        let points = std::mem::take(&mut self.points);
-        let last = points.len() - 1;
-        let mut kept = vec![false; points.len()];
-        (kept[0], kept[last]) = (true, true);
-        for start in (0..points.len()).step_by(4) {
-            let range = start..(start + 4).min(points.len());
-            let by_footprint = |&i: &usize| points[i].footprint;
-            if let Some(high) = range.clone().max_by_key(by_footprint) {
-                kept[high] = true;
-            }
-            if let Some(low) = range.min_by_key(by_footprint) {
-                kept[low] = true;
-            }
-        }
-        self.points = points.into_iter().zip(kept).filter(|(_, k)| *k).map(|(p, _)| p).collect();
+        self.points = keep_extremes(std::mem::take(&mut self.points), |point| point.footprint);
     }
 
     /// The points in order, each with a resident set size: as read, or in a straight line between
@@ -102,6 +88,24 @@ impl Curve {
             })
             .collect()
     }
+}
+
+/// About half of the points: the first, the last, and of each four neighbours the highest and the lowest.
+pub fn keep_extremes<T>(points: Vec<T>, height: impl Fn(&T) -> i64) -> Vec<T> {
+    let Some(last) = points.len().checked_sub(1) else { return points };
+    let mut kept = vec![false; points.len()];
+    (kept[0], kept[last]) = (true, true);
+    for start in (0..points.len()).step_by(4) {
+        let range = start..(start + 4).min(points.len());
+        let height = |&i: &usize| height(&points[i]);
+        if let Some(high) = range.clone().max_by_key(height) {
+            kept[high] = true;
+        }
+        if let Some(low) = range.min_by_key(height) {
+            kept[low] = true;
+        }
+    }
+    points.into_iter().zip(kept).filter(|(_, k)| *k).map(|(p, _)| p).collect()
 }
 
 #[cfg(test)]

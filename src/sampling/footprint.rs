@@ -9,16 +9,21 @@
 //! The last rule is what makes a small cell say something: ten thousand points that fit into free
 //! places of old arenas cost no new arena, and are still what the cell holds. Their bytes are
 //! known exactly while everything is recorded; where they are sampled, the lower end of their 95%
-//! interval is taken, so that chance alone never raises a peak.
+//! interval is taken, so that chance alone never raises a peak. Arenas from before that go are less,
+//! whatever came: `del` of a million objects gives back what their arenas took.
 
 use crate::profile::Estimate;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// See the module. All numbers are bytes above the start, and may be negative.
 #[derive(Debug, Default)]
 pub struct Footprint {
     native: i64,
+    /// Arenas that were taken since the start: bytes, and their addresses.
     arenas: i64,
+    taken: BTreeSet<usize>,
+    /// Arenas from before the start that were given back.
+    given_back: i64,
     mapped: i64,
     /// Of allocators that no hook sees.
     foreign: i64,
@@ -39,6 +44,8 @@ pub struct Parts {
     pub blocks: i64,
     /// Of allocators that no hook sees.
     pub foreign: i64,
+    /// Of the blocks those of malloc, in use or not.
+    pub native: i64,
 }
 
 impl Footprint {
@@ -47,9 +54,16 @@ impl Footprint {
         self.native += bytes;
     }
 
-    /// CPython took or gave back an arena.
-    pub fn add_arena(&mut self, bytes: i64) {
-        self.arenas += bytes;
+    /// CPython took an arena (positive) or gave one back.
+    pub fn add_arena(&mut self, address: usize, bytes: i64) {
+        if bytes >= 0 {
+            self.taken.insert(address);
+            self.arenas += bytes;
+        } else if self.taken.remove(&address) {
+            self.arenas += bytes;
+        } else {
+            self.given_back -= bytes;
+        }
     }
 
     /// What the allocators have that no hook sees.
@@ -59,7 +73,7 @@ impl Footprint {
 
     /// What was taken from the kernel, beside [`Footprint::set_foreign`].
     pub fn of_the_kernel(&self) -> i64 {
-        self.native + self.mapped + self.arenas
+        self.native + self.mapped + self.arenas - self.given_back
     }
 
     /// Small objects that are recorded came (positive) or went.
@@ -103,17 +117,19 @@ impl Footprint {
     /// The footprint now.
     pub fn bytes(&self) -> i64 {
         let certain = self.objects.value - self.doubt();
-        self.native + self.mapped + self.foreign + self.arenas.max(certain as i64)
+        let small = self.arenas.max(certain as i64) - self.given_back;
+        self.native + self.mapped + self.foreign + small
     }
 
     /// What it is made of now.
     pub fn parts(&self) -> Parts {
-        let objects = (self.objects.value as i64).clamp(0, self.arenas.max(0));
+        let objects = (self.objects.value as i64).clamp(0, self.arenas);
         Parts {
             objects,
-            arenas: self.arenas - objects,
+            arenas: self.arenas - objects - self.given_back,
             blocks: self.native + self.mapped,
             foreign: self.foreign,
+            native: self.native,
         }
     }
 
@@ -132,10 +148,25 @@ mod tests {
         let mut footprint = Footprint::default();
         footprint.add_objects(1000.0, 0.0);
         assert_eq!(footprint.bytes(), 1000);
-        footprint.add_arena(1 << 20);
+        footprint.add_arena(0x100000, 1 << 20);
         assert_eq!(footprint.bytes(), 1 << 20);
         footprint.add_native(-300);
         assert_eq!(footprint.bytes(), (1 << 20) - 300);
+    }
+
+    #[test]
+    fn an_arena_from_before_is_given_back_whatever_came() {
+        let mut footprint = Footprint::default();
+        footprint.add_arena(0x100000, -(1 << 20));
+        assert_eq!(footprint.bytes(), -(1 << 20));
+        footprint.add_objects(1000.0, 0.0);
+        assert_eq!(footprint.bytes(), 1000 - (1 << 20));
+        footprint.add_arena(0x100000, 1 << 20);
+        assert_eq!(footprint.bytes(), 0);
+        footprint.add_objects(-1000.0, 0.0);
+        footprint.add_arena(0x100000, -(1 << 20));
+        assert_eq!(footprint.bytes(), -(1 << 20));
+        assert_eq!(footprint.parts().arenas, -(1 << 20));
     }
 
     #[test]

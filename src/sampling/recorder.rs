@@ -341,8 +341,8 @@ impl Recorder {
         self.moving = 0;
     }
 
-    /// The footprint now.
-    pub(super) fn bytes(&self) -> i64 {
+    /// The footprint now, in bytes above the start.
+    pub fn bytes(&self) -> i64 {
         self.footprint.bytes() - (self.large.untouched() + self.moving) as i64
     }
 
@@ -359,11 +359,11 @@ impl Recorder {
     }
 
     /// CPython took an arena or gave one back.
-    pub fn arena(&mut self, bytes: i64, now: u64) {
+    pub fn arena(&mut self, address: usize, bytes: i64, now: u64) {
         if bytes < 0 {
             self.leave_peak();
         }
-        self.footprint.add_arena(bytes);
+        self.footprint.add_arena(address, bytes);
         self.look(now);
     }
 
@@ -483,17 +483,7 @@ impl Recorder {
     }
 
     pub(super) fn point(&mut self, now: u64, rss: Option<u64>) {
-        let mut held: Vec<(u32, f64)> = self
-            .line_held
-            .iter()
-            .enumerate()
-            .filter(|&(_, &bytes)| bytes >= 1.0)
-            .map(|(line, &bytes)| (line as u32, bytes))
-            .collect();
-        if held.len() > MAX_HELD {
-            held.select_nth_unstable_by(MAX_HELD, |a, b| b.1.total_cmp(&a.1));
-            held.truncate(MAX_HELD);
-        }
+        let mut held = self.held(MAX_HELD);
         let footprint = self.bytes();
         // Of sampled objects the footprint counts what is certain (see `Footprint`). What lines hold
         // above it by chance alone is taken from all of them alike.

@@ -64,6 +64,17 @@ impl Paths {
     }
 }
 
+/// A line of the user's own code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// Its file, as in a traceback.
+    pub file: &'a str,
+    /// Its number, from 1.
+    pub number: u32,
+    /// The function that it is in.
+    pub function: &'a str,
+}
+
 /// Keys are hashes already.
 #[derive(Default)]
 struct AsIs(u64);
@@ -116,6 +127,8 @@ pub struct Names {
     by_hash: Map<u64, u32>,
     known: Vec<Known>,
     lines: Vec<(FileId, u32)>,
+    /// A frame of each line.
+    line_frames: Vec<FrameId>,
     line_numbers: Map<(u32, u32), u32>,
     cut: bool,
 }
@@ -225,6 +238,13 @@ impl Names {
         &self.lines
     }
 
+    /// A line by its number.
+    pub(super) fn line(&self, line: u32) -> Option<Line<'_>> {
+        let frame = &self.table.frame_table[self.line_frames.get(line as usize)?.0 as usize];
+        let file = &self.table.file(frame).name;
+        Some(Line { file, number: frame.line, function: &frame.function })
+    }
+
     /// Whether stacks were cut down to their line for want of room.
     pub fn cut(&self) -> bool {
         self.cut
@@ -259,7 +279,7 @@ impl Names {
             self.cut = true;
             stack = line.map(|(id, ..)| self.row(None, id)).or(root);
         }
-        (stack, line.map(|(_, file, number)| self.line_number(file, number)))
+        (stack, line.map(|(id, file, number)| self.line_number(id, file, number)))
     }
 
     fn frame_of(&mut self, frames: &impl Frames, index: usize, key: u64) -> FrameId {
@@ -336,9 +356,10 @@ impl Names {
         id
     }
 
-    fn line_number(&mut self, file: FileId, line: u32) -> u32 {
+    fn line_number(&mut self, frame: FrameId, file: FileId, line: u32) -> u32 {
         *self.line_numbers.entry((file.0, line)).or_insert_with(|| {
             self.lines.push((file, line));
+            self.line_frames.push(frame);
             self.lines.len() as u32 - 1
         })
     }

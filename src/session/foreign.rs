@@ -62,6 +62,11 @@ pub(super) fn read() -> Option<Resident> {
     Some(resident)
 }
 
+/// The same, also when no recording is on; nothing where the platform does not tell.
+pub(super) fn read_or_open() -> Resident {
+    read().or_else(|| RssReader::open()?.read_parts()).unwrap_or_default()
+}
+
 /// What was of files, with the readings at the start and at the end.
 pub(super) fn of_files(start: Bytes, end: Bytes) -> OfFiles {
     let peak = Bytes(OF_FILES.load(Relaxed).max(start.0).max(end.0));
@@ -209,6 +214,7 @@ pub fn read_pools(readings: &[Reading], here: bool) {
             let origin = here.then(|| live.origin(stack));
             live.recorder.read_pools(readings, origin, live.now);
         }
+        live.changed();
         READ.store(live.now, Relaxed);
         live.spent += entered.elapsed().as_nanos() as u64;
     });

@@ -23,6 +23,8 @@ pub(super) struct Readings {
     pub parts: [Parts; 2],
     /// [`own_resident`] at the start and at the end.
     pub own: [u64; 2],
+    /// What malloc had taken from the kernel at the peak and at the end.
+    pub heap: [Option<i64>; 2],
 }
 
 impl Readings {
@@ -40,10 +42,19 @@ impl Readings {
             recorder: SignedBytes(self.own[1] as i64 - self.own[0] as i64),
             ..Balance::default()
         };
+        let free = hooks::heap::free_in_malloc();
         Ledger {
-            peak: balance(peak, self.of_files.peak, self.parts[0]).settled(None),
-            end: balance(end, self.of_files.end, self.parts[1])
-                .settled(hooks::heap::free_in_malloc().map(Bytes)),
+            peak: balance(peak, self.of_files.peak, self.parts[0]).settled(self.free_at_peak(free)),
+            end: balance(end, self.of_files.end, self.parts[1]).settled(free.map(Bytes)),
         }
+    }
+
+    /// What malloc held free at the peak: what it had taken less what was allocated of it. Both are known
+    /// by what they changed until the end, where malloc was asked for what it holds free.
+    fn free_at_peak(&self, free_at_end: Option<u64>) -> Option<Bytes> {
+        let [then, now] = self.heap;
+        let [at_peak, at_end] = &self.parts;
+        let more = (then? - at_peak.native) - (now? - at_end.native);
+        Some(Bytes(free_at_end?.saturating_add_signed(more)))
     }
 }

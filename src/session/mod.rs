@@ -11,11 +11,13 @@ mod forked;
 mod ledger;
 mod poll;
 mod recording;
+mod telemetry;
 
 pub use foreign::read_pools;
 pub use recording::{
     Described, Options, Session, collection, collections, enough_collections, is_recording,
 };
+pub use telemetry::{begin_cell, end_cell, tell_to, tells};
 
 use crate::hooks::lock::{ForkLock, Guard};
 use crate::hooks::{self, Callbacks, Noted, Saved, fork};
@@ -40,6 +42,8 @@ struct Live {
     collections: Vec<Collection>,
     collection_count: u64,
     collecting_since: Option<u64>,
+    /// The largest footprint so far, and what malloc had taken from the kernel then.
+    heap_at_peak: (i64, Option<i64>),
 }
 
 static LIVE: ForkLock<Option<Live>> = ForkLock::new(None);
@@ -55,7 +59,7 @@ fn live() -> Guard<'static, Option<Live>> {
 
 /// Held across a fork, so that none is locked for ever in the child.
 const LOCKS: fork::Locks =
-    &[&LIVE, &foreign::READER, &foreign::ASK, &forked::LETTERS, &forked::ROLE];
+    &[&LIVE, &telemetry::TELLER, &foreign::READER, &foreign::ASK, &forked::LETTERS, &forked::ROLE];
 
 /// What is done when the process forks.
 const AT_FORK: fork::Handlers = fork::Handlers {
@@ -89,6 +93,15 @@ impl Live {
             collections: Vec::with_capacity(recording::ROOM_FOR_COLLECTIONS),
             collection_count: 0,
             collecting_since: None,
+            heap_at_peak: (0, hooks::heap::taken_by_malloc()),
+        }
+    }
+
+    /// To be called when the footprint may have changed.
+    fn changed(&mut self) {
+        let peak = self.recorder.peak();
+        if peak != self.heap_at_peak.0 {
+            self.heap_at_peak = (peak, hooks::heap::taken_by_malloc());
         }
     }
 
@@ -119,12 +132,15 @@ fn with_live<T>(bytes: u64, cost: Cost, change: impl FnOnce(&mut Live, u64) -> T
     } else {
         live.visits = live.visits.wrapping_add(1);
         if live.visits % TIMED != 0 {
-            return Some(change(live, live.now));
+            let result = change(live, live.now);
+            live.changed();
+            return Some(result);
         }
         u64::from(TIMED)
     };
     live.now = live.nanos(Instant::now());
     let result = change(live, live.now);
+    live.changed();
     let left = live.nanos(Instant::now());
     let visit = left - live.now + OUTSIDE;
     if visit > LONG {
@@ -313,8 +329,8 @@ const CALLBACKS: Callbacks = Callbacks {
             live.recorder.undo_free(freed, now, &mut OwnMemory);
         });
     },
-    arena: |bytes| {
-        with_live(VISIBLE, Cost::OfCounting, |live, now| live.recorder.arena(bytes, now));
+    arena: |address, bytes| {
+        with_live(VISIBLE, Cost::OfCounting, |live, now| live.recorder.arena(address, bytes, now));
     },
     mapped: |noted| {
         with_own_stack(|stack| {

@@ -8,7 +8,7 @@
 //! `os.fork`. So the thread comes back when the main thread is seen to have left that call, or, where
 //! that cannot be seen, at the first sample a little later.
 
-use super::{OWN_PEAK, children, foreign, live, with_own_stack};
+use super::{OWN_PEAK, children, foreign, live, telemetry, with_own_stack};
 use crate::hooks::{own_bytes, quiet_thread, reentrancy, residency};
 #[cfg(feature = "python")]
 use crate::interpreter::pending::Pending;
@@ -108,8 +108,10 @@ fn read() {
         live.recorder.touched(&blocks, live.now);
         foreign::tell(&mut live.recorder, regions, resident, live.now);
         live.recorder.poll(bytes.0, live.now);
+        live.changed();
         live.spent += entered.elapsed().as_nanos() as u64;
     }
+    telemetry::tell(resident);
     foreign::want_reading();
     let looked = Instant::now();
     children::look();
@@ -134,13 +136,15 @@ struct Look {
 /// Growth of the resident set that is worth a look.
 const GROWTH: u64 = 256 << 10;
 
-/// A look may take this share of the time: it waits as many times as long as the last one took.
+/// A look may take this share of the time: it waits as many times as long as the last one took. In the
+/// thread's own time: on a busy machine a look that was interrupted would else be the last.
 const PATIENCE: u32 = 200;
 
 /// How much of the large blocks and of the regions is in use, if that may have changed: the resident set
 /// is another one, or there are new blocks, which may lie in pages that are resident since before the
 /// recording. Without the lock: a block that is gone by now is passed over by the recorder.
 fn look(rss: Bytes, now: Instant) -> (Vec<(usize, u64, u64)>, Option<foreign::Found>) {
+    let began = reentrancy::thread_time();
     let mut last = unpoisoned(&LOOKED);
     let mut blocks = last.as_ref().map_or(0, |last| last.blocks);
     let partial = {
@@ -163,7 +167,8 @@ fn look(rss: Bytes, now: Instant) -> (Vec<(usize, u64, u64)>, Option<foreign::Fo
         .map(|(start, size)| (start, size, residency::resident(start, size as usize) as u64))
         .collect();
     let regions = foreign::look();
-    *last = Some(Look { at: now, cost: now.elapsed(), rss, blocks });
+    let cost = Duration::from_nanos(reentrancy::thread_time().saturating_sub(began));
+    *last = Some(Look { at: now, cost, rss, blocks });
     (found, regions)
 }
 

@@ -151,6 +151,7 @@ impl Session {
         drop(guard);
         let peak = self.mark.read();
         let end = self.rss.as_ref().and_then(RssReader::read_parts).unwrap_or_default();
+        let heap_at_end = hooks::heap::taken_by_malloc();
         let (start_rss, end_rss) = (self.start.all, end.all);
         poll::stop();
         foreign::end();
@@ -158,7 +159,8 @@ impl Session {
         let (forked, missed_forked) = forked::finish();
         let live = live().take().ok_or(Error::NotRecording)?;
         OWN_PEAK.fetch_max(own_bytes() as u64, Relaxed);
-        let Live { mut recorder, spent, mut collections, collection_count, .. } = live;
+        let Live { mut recorder, spent, mut collections, collection_count, heap_at_peak, .. } =
+            live;
         keep_longest(&mut collections);
         collections.sort_by_key(|c| c.at);
         recorder.native(counted.untold, duration.0);
@@ -186,7 +188,10 @@ impl Session {
         };
         let rss = [start_rss, peak_rss.0, end_rss];
         let ledger = self.rss.is_some().then(|| {
-            Readings { rss, of_files: totals.of_files, parts: recorded.parts, own }.ledger()
+            // A last look at blocks may have found the peak to be the end.
+            let is_end = recorded.peak.0.0 as i64 != heap_at_peak.0;
+            let heap = [if is_end { heap_at_end } else { heap_at_peak.1 }, heap_at_end];
+            Readings { rss, of_files: totals.of_files, parts: recorded.parts, own, heap }.ledger()
         });
         let mut gaps = self.gaps(coverage, peak_rss.1);
         if !saw_python {

@@ -1,5 +1,6 @@
 """A real JupyterLab on a free port of this machine, and Debian's Chromium to look at it."""
 
+import itertools
 import json
 import os
 import queue
@@ -32,6 +33,30 @@ SETTINGS = {
     "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
 }
 DISABLED = {"@jupyterlab/apputils-extension:announcements": True}
+
+
+# Each text of each picture: its box, and that of the picture, in CSS pixels of the page.
+TEXTS = """async card => {
+  const found = [];
+  for (const image of card.querySelectorAll("img")) {
+    const source = atob(image.src.split(",")[1]);
+    const bytes = Uint8Array.from(source, letter => letter.charCodeAt(0));
+    const holder = document.createElement("div");
+    holder.innerHTML = new TextDecoder().decode(bytes);
+    const svg = holder.firstElementChild;
+    svg.style.width = image.clientWidth + "px";
+    svg.style.height = image.clientHeight + "px";
+    document.body.append(holder);
+    const paper = svg.getBoundingClientRect();
+    const boxes = [...svg.querySelectorAll("text")].map(text => {
+      const box = text.getBoundingClientRect();
+      return [text.textContent, box.left - paper.left, box.top - paper.top, box.width, box.height];
+    });
+    found.push({ alt: image.alt, width: paper.width, height: paper.height, boxes });
+    holder.remove();
+  }
+  return found;
+}"""
 
 
 def free_port():
@@ -83,6 +108,8 @@ def lab(tmp_path_factory):
     port, token = free_port(), secrets.token_hex()
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     command += ["--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
+    # So that a test can ask it for another theme.
+    command += ["--expose-app-in-browser"]
     command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment
@@ -156,5 +183,35 @@ def accessible():
             for node in fault["nodes"]
         ]
         assert faults == []
+
+    return check
+
+
+def overlap(a, b):
+    """By how many pixels two boxes cover each other, at the narrower side."""
+    _, x, y, w, h = a
+    _, u, v, s, t = b
+    return min(min(x + w, u + s) - max(x, u), min(y + h, v + t) - max(y, v))
+
+
+@pytest.fixture(scope="session")
+def labels_are_readable():
+    """Measures the labels of the pictures of a card; returns the pictures."""
+
+    def check(card):
+        pictures = card.evaluate(TEXTS)
+        for picture in pictures:
+            assert picture["alt"]
+            for label in picture["boxes"]:
+                _text, x, y, width, height = label
+                assert x >= -1, label
+                assert x + width <= picture["width"] + 1, label
+                assert y >= -1, label
+                assert y + height <= picture["height"] + 1, label
+                assert height >= 9, label
+            for a, b in itertools.combinations(picture["boxes"], 2):
+                # A line's box is higher than its letters.
+                assert overlap(a, b) <= 3, (a, b)
+        return pictures
 
     return check

@@ -1,14 +1,10 @@
 """The slots of every library of a scientific environment are patched and put back."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 
-
-@pytest.mark.skipif(shutil.which("readelf") is None, reason="readelf (binutils) is not installed")
 def test_every_slot_of_every_library(capfd):
     with capfd.disabled():
         print("\n== The slots of every library of the environment", flush=True)

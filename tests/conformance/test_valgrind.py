@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +12,7 @@ import pytest
 HERE = Path(__file__).parent
 TOP = HERE.parent.parent
 
-pytestmark = [
-    pytest.mark.timeout(1200),
-    pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed"),
-]
+pytestmark = pytest.mark.timeout(1200)
 # It looks at the word before a block on purpose, to learn whether this malloc keeps a size there.
 LOOKS = "memprofile_learn_header"
 

@@ -80,7 +80,7 @@ def test_a_numpy_expression_says_how_many_temporaries_it_made():
         f"{made['temporaries']} temporaries of 32.0 MiB at once; "
         f"the line’s peak is {whole:.0f}× its result"
     )
-    assert words in profile.to_text()
+    assert words in profile.to_text(width=200)
     assert words in profile.to_html()
     # It is what the process held, too.
     assert profile.peak_footprint == pytest.approx(made["most"], rel=0.02)

@@ -254,3 +254,12 @@ def test_anonymous_mappings_count_and_reservations_do_not():
     assert 8 << 20 <= profile.peak_footprint < 14 << 20
     used.close()
     idle.close()
+
+
+def test_small_objects_from_before_are_given_back_when_they_go():
+    gc.collect()
+    texts = [str(n) * 4 for n in range(300_000)]
+    before = sum(map(sys.getsizeof, texts))
+    with memprofile.profile() as profile:
+        del texts
+    assert profile.footprint_delta < -0.8 * before

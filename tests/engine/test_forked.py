@@ -69,6 +69,24 @@ def test_every_byte_of_a_process_that_ends(tmp_path):
     )
 
 
+def test_a_library_that_allocates_around_a_fork(tmp_path):
+    # Arrow's handlers were there first, and so run while our locks are held for the fork.
+    check(
+        """
+        import pyarrow
+        pyarrow.table({"x": range(50_000)}).take([1, 2])
+        with memprofile.profile() as profile:
+            child = fork.Process(target=work)
+            child.start()
+            child.join()
+        assert child.exitcode == 0
+        block, = lines(profile, "work", "bytearray")
+        assert 3_000_000 <= block.peak_bytes < 3_001_000, block.peak_bytes
+        """,
+        tmp_path,
+    )
+
+
 def test_os_fork_and_what_is_left_at_the_end(tmp_path):
     check(
         """

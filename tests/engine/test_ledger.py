@@ -20,6 +20,9 @@ CELLS = {
     "blocks": "kept = [bytes(700 + i % 300) for i in range(150_000)]",
     "large": "kept = [bytes(50_000_000) + b'1' for _ in range(3)]",
     "library": "import decimal, email.mime.text, xml.dom.minidom, unittest.mock, asyncio",
+    # What is free between blocks when the footprint is largest.
+    "gaps": "some = [bytes(700 + i % 300) for i in range(150_000)]; kept = some[::20]; del some\n"
+    "    large = [bytes(200_000_000) + b'1']",
     "freed": "some = [bytes(700 + i % 300) for i in range(150_000)]; kept = some[::20]; del some",
 }
 
@@ -50,6 +53,13 @@ def test_what_malloc_keeps_is_told_from_what_is_held():
     assert end["blocks"] < 0.1 * peak["blocks"]
     # Every twentieth block keeps its page; the others stay with malloc.
     assert end["malloc_free"] > 0.8 * peak["blocks"]
+
+
+def test_what_malloc_keeps_at_the_peak_is_told():
+    peak, _ = balances("gaps")
+    assert peak["blocks"] == pytest.approx(200_000_000, rel=0.05)
+    # The blocks that were freed, and could not be given back.
+    assert 100 * MIB < peak["malloc_free"] < 150 * MIB
 
 
 def test_objects_are_told_from_blocks():

@@ -119,3 +119,23 @@ def test_a_front_end_without_html_shows_picture_and_text(quickstart):
     for _, data in reports(quickstart.document):
         assert {"image/png", "text/plain"} <= set(data)
         assert re.search(r"\d (B|KiB|MiB|GiB)\b|nothing was allocated", data["text/plain"])
+
+
+# The order in which VS Code looks for a form that it can show; in a folder that it does not trust
+# it renders no HTML.
+VS_CODE = ["application/json", "application/javascript", "text/html", "image/svg+xml"]
+VS_CODE += ["text/latex", "text/markdown", "image/png", "image/jpeg", "text/plain"]
+VS_CODE_RESTRICTED = [form for form in VS_CODE if form != "text/html"]
+
+
+def test_vs_code_shows_the_fragment_and_where_it_does_not_trust_the_picture(quickstart):
+    for cell in filter(is_profiled, quickstart.document.cells):
+        for output in cell.outputs:
+            data = output.get("data", {})
+            if "image/png" not in data:
+                continue
+            assert next(form for form in VS_CODE if form in data) == "text/html"
+            assert next(form for form in VS_CODE_RESTRICTED if form in data) == "image/png"
+            metadata = output.metadata
+            assert metadata["vscode_altText"] == metadata["image/png"]["alt"]
+            assert re.search(r"Peak|Nothing worth a plot|Gives back", metadata["vscode_altText"])

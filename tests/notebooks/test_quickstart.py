@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from conftest import TOP, is_profiled
 
-COMMITTED = nbformat.read(TOP / "notebooks" / "quickstart.ipynb", as_version=4)
+COMMITTED = nbformat.read(TOP / "notebooks" / "00_quickstart.ipynb", as_version=4)
 PROFILED = [cell.id for cell in COMMITTED.cells if is_profiled(cell)]
 
 

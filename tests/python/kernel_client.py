@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +55,7 @@ class Ran:
 
     reply: dict[str, Any]
     messages: list[Message] = field(default_factory=list)
+    message_id: str = ""
 
     @property
     def status(self) -> str:
@@ -99,11 +100,11 @@ def joined(messages: Iterable[Message]) -> list[Message]:
 class Kernel:
     """A kernel process and its client; a context manager."""
 
-    def __init__(self, **environment: str) -> None:
+    def __init__(self, pass_fds: Sequence[int] = (), **environment: str) -> None:
         self._manager = KernelManager(kernel_name="python3")
         env = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1", **environment}
         env.pop("PYTHONWARNINGS", None)
-        self._manager.start_kernel(env=env)
+        self._manager.start_kernel(env=env, pass_fds=pass_fds)
         self._client = self._manager.client()
         self._client.start_channels()
         self._client.wait_for_ready(timeout=TIMEOUT)
@@ -171,7 +172,7 @@ class Kernel:
             output_hook=output,
             stdin_hook=stdin,
         )
-        ran.reply = reply["content"]
+        ran.reply, ran.message_id = reply["content"], reply["parent_header"]["msg_id"]
         ran.messages = joined(ran.messages)
         return ran
 

@@ -91,7 +91,7 @@ fn a_line_that_makes_copies_says_so() {
     assert_eq!(report.verdict.advice.as_deref(), Some(&*format!("Line 2 made {words}.")));
     // In the verdict, under the line, and for whoever does not see the picture.
     assert_eq!(render::html(&report).unwrap().matches(words).count(), 3);
-    assert_eq!(render::text(&report, false).matches(words).count(), 1);
+    assert_eq!(render::text(&report, render::USUAL, false).matches(words).count(), 1);
     assert_eq!(Profile::from_json(&profile.to_json()).unwrap(), profile);
 }
 
@@ -110,6 +110,26 @@ fn a_line_of_no_file_is_refused() {
     let mut profile = fixtures::sampled_large();
     profile.sites[0].waiting = Some(LineKey { file: FileId(99), line: 1 });
     assert!(Profile::from_json(&profile.to_json()).is_err());
+}
+
+#[test]
+fn what_was_never_touched_stands_beside_what_was_asked_for() {
+    let report = report(&fixtures::reserved());
+    let html = render::html(&report).unwrap().replace('\u{A0}', " ");
+    let words = "3.73 GiB</strong><div style=\"color:#57606a\">touched 76.0 MiB</div>";
+    assert_eq!(html.matches(words).count(), 1, "{html}");
+    let text = render::text(&report, render::USUAL, false);
+    assert!(text.contains("line 2: allocated 3.73 GiB, touched 76.0 MiB"), "{text}");
+    assert!(render::page(&report).unwrap().contains("\"touched\":\"touched 76.0 MiB\""));
+    // Nothing of line 4 was left alone.
+    assert_eq!(html.matches(">touched ").count(), 2, "the line's and the sum's");
+}
+
+#[test]
+fn memory_that_was_used_again_is_explained() {
+    let html = render::html(&report(&fixtures::reserved())).unwrap();
+    assert!(html.contains("less: in memory from before the start</th>"));
+    assert!(html.contains("so it took no new memory"));
 }
 
 #[test]
@@ -153,10 +173,10 @@ fn native_threads_are_rows_by_library_and_line() {
             "native threads: 3 more",
         ]
     );
-    let text = render::text(&report(&profile), false);
+    let text = render::text(&report(&profile), render::USUAL, false);
     assert!(!text.contains("native threads of"), "8 MiB of 1.45 GiB are no line's worth: {text}");
     profile.totals.peak_footprint = Bytes(60 << 20);
-    let text = render::text(&report(&profile), false);
+    let text = render::text(&report(&profile), render::USUAL, false);
     assert!(text.contains("native threads of library8, while line 4 ran: 8.00 MiB at the peak"));
     profile.sites.remove(plain);
     let icicle = report(&profile).icicle.unwrap();

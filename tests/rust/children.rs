@@ -3,7 +3,7 @@
 use crate::fixtures::{self, MIB, child, forked, workers};
 use crate::rendering::{check, check_png};
 use crate::reports::report;
-use memprofile::profile::{Bytes, Child, ChildPoint, ForkedLine, Nanos, Profile};
+use memprofile::profile::{Bytes, Child, ChildPoint, FileKind, ForkedLine, Nanos, Profile};
 use memprofile::render;
 use proptest::prelude::*;
 
@@ -75,9 +75,10 @@ fn the_table_is_in_every_form() {
     profile.children[2].command = "sh -c <b>&\u{202E}".to_owned();
     let report = check(&profile, 20);
     check_png(&report);
-    let html = render::html(&report).unwrap();
+    let html = render::html(&report).unwrap().replace('\u{A0}', " ");
     assert!(html.contains("sh -c &lt;b&gt;&amp;"), "{html}");
-    let text = render::text(&report, false);
+    let text = render::text(&report, 120, false);
+    assert!(!render::text(&report, render::USUAL, false).contains("peak PSS"));
     for said in
         ["410 MiB", "420 MiB", "412 MiB", "200 ms to 3.50 s, signal 9", "running", "817 MiB"]
     {
@@ -94,8 +95,11 @@ fn without_children_there_is_no_word_of_them() {
             continue;
         }
         let report = report(&profile);
-        for form in [render::html(&report), render::svg(&report), Ok(render::text(&report, false))]
-        {
+        for form in [
+            render::html(&report),
+            render::svg(&report),
+            Ok(render::text(&report, render::USUAL, false)),
+        ] {
             let form = form.unwrap();
             assert!(
                 !form.contains("hild process") && !form.contains("dasharray=\"2 4\""),
@@ -133,6 +137,35 @@ fn a_line_of_several_processes_is_one_row_with_the_most_that_one_held() {
     let html = render::html(&report).expect("it renders");
     assert!(html.contains("&lt;step 7&gt;") && html.contains("1 line more with less"));
     check(&profile, 20);
+}
+
+#[test]
+fn the_life_of_a_child_is_drawn_in_the_colour_of_the_line_that_held_most_in_it() {
+    let mut profile = fixtures::forked_workers();
+    let cell = profile.recording.main_file.clone().unwrap();
+    let line = &mut profile.forked[0].lines[0];
+    (line.file, line.kind, line.line) = (cell, Some(FileKind::Cell), 2);
+    let report = report(&profile);
+    let of_line = report.table.lines().find(|line| line.key.line == 2).unwrap().hue;
+    assert!(of_line.is_some());
+    let lanes: Vec<_> = report
+        .children
+        .lanes
+        .iter()
+        .map(|lane| (lane.name.as_str(), lane.words.join(", "), lane.hue))
+        .collect();
+    // What tracks them holds next to nothing.
+    assert_eq!(
+        lanes,
+        [
+            ("101", "line 2, 200 MiB".to_owned(), of_line),
+            ("102", "helpers.py:7, 150 MiB, signal 9".to_owned(), None)
+        ]
+    );
+    let svg = render::svg(&report).unwrap();
+    assert!(svg.contains("101 · line 2 · 200 MiB") && svg.contains("Lines in forked processes"));
+    let page = render::page(&report).unwrap();
+    assert!(page.contains("\"102 · helpers.py:7 · 150 MiB · signal 9\""));
 }
 
 prop_compose! {

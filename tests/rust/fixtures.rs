@@ -420,6 +420,7 @@ pub fn all() -> Vec<(&'static str, Profile)> {
         ("kept_by_malloc", kept_by_malloc()),
         ("workers", workers()),
         ("forked_workers", forked_workers()),
+        ("reserved", reserved()),
         ("threads", threads()),
         ("long_source", long_source()),
         ("unicode", unicode()),

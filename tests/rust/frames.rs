@@ -58,18 +58,28 @@ fn check(frame: &Frame) {
     let html = render::frame_html(frame).unwrap();
     assert!(html.len() <= 60_000, "{} B of HTML", html.len());
     check_html(&html);
-    for color in [false, true] {
-        assert!(render::frame_text(frame, color).lines().count() <= 80);
+    for width in [60, 80, 200] {
+        let text = render::frame_text(frame, width, false);
+        // Lines to paste are whole, and a word that is longer than a line has one of its own.
+        let fits = |line: &str| {
+            line.starts_with("      df")
+                || line.chars().count() <= width
+                || !line.trim().contains(' ')
+        };
+        assert!(text.lines().all(fits), "{text}");
+        assert!(text.lines().count() <= 120, "{text}");
     }
     assert_eq!(render::frame_line(frame).lines().count(), 1);
-    assert!(render::frame_alt_text(frame).chars().count() <= 601);
 }
 
-fn check_png(frame: &Frame) {
-    for largest in [usize::MAX, 20_000] {
-        let png = render::frame_png(frame, largest).unwrap();
-        assert!(png.bytes.len() <= largest.min(60_000), "{} B of PNG", png.bytes.len());
-    }
+fn check_all_forms(frame: &Frame) {
+    let wanted = render::Wanted { text: Some(80), color: true, html: true, png: true };
+    let made = render::frame_bundle(frame, wanted).unwrap();
+    let (png, alt) = made.png.unwrap();
+    assert!(alt.chars().count() <= 601);
+    let html = made.html.unwrap();
+    let taken = made.text.unwrap().len() + html.len() + png.bytes.len().div_ceil(3) * 4;
+    assert!(taken <= render::OUTPUT, "{taken} B of output");
 }
 
 #[test]
@@ -80,7 +90,7 @@ fn a_view_is_said_to_be_one_in_the_first_sentence() {
     half.advice.clear();
     let mut frame = frame(vec![half]);
     frame.keeps_alive = Bytes(153 << 20);
-    check_png(&frame);
+    check_all_forms(&frame);
     let said = "sales holds a view of big: 0 of its own, keeps 153 MiB alive, in 1,000,000 rows.";
     assert_eq!(frame.sentence(), said);
     check(&frame);
@@ -105,7 +115,7 @@ fn hostile_names_and_a_thousand_columns_are_drawn() {
     let name = "<script>alert('x')</script>\u{202E}\u{0}\n数据 \u{1F43C}";
     let wide = frame((0..1000).map(|i| column(name, 1 << (i % 40), 5)).collect());
     check(&wide);
-    check_png(&wide);
+    check_all_forms(&wide);
     check(&frame(Vec::new()));
 }
 

@@ -223,3 +223,28 @@ pub fn long_source() -> Profile {
     );
     b.finish(1.4, 0)
 }
+
+/// An array of zeros of which little is ever written to, and new blocks in places that were free before.
+pub fn reserved() -> Profile {
+    let source = "import numpy as np\ncube = np.zeros((500, 1000, 1000))\ncube[:10] = 1\nrows = [bytes(900) for _ in range(50_000)]";
+    let mut b = Builder::cell("cell [24]", source, 0.12);
+    let zeros = b.stack(&[("<module>", FileId(0), 2)]);
+    let rows = b.stack(&[("<module>", FileId(0), 4)]);
+    b.site(Some(zeros), Allocator::Mmap, [76 * MIB, 76 * MIB, 3815 * MIB, 1]);
+    let site = b.profile.sites.last_mut().expect("it was just added");
+    site.untouched = Bytes(3739 * MIB);
+    site.temporary.value = 0.0;
+    b.site(Some(rows), Allocator::Malloc, [44 * MIB, 44 * MIB, 44 * MIB, 50_012]);
+    b.timeline(
+        &[2, 4],
+        &[(0.0, &[0, 0], 0), (0.06, &[76, 0], 0), (0.11, &[76, 44], 1), (0.12, &[76, 44], 1)],
+        20,
+    );
+    let mut profile = b.finish(0.11, 0);
+    let mib = |mib: i64| SignedBytes(mib * MIB as i64);
+    let peak =
+        Balance { resident: mib(88), blocks: mib(120), recorder: mib(3), ..Balance::default() };
+    let end = Balance { resident: mib(87), ..peak };
+    profile.ledger = Some(Ledger { peak: peak.settled(None), end: end.settled(Some(Bytes(0))) });
+    profile
+}

@@ -121,7 +121,7 @@ fn comparisons_add_up_whatever_is_compared() {
         }
     }
     let (before, after) = grown();
-    insta::assert_snapshot!("diff", render::diff_text(&Diff::new(&before, &after), 10));
+    insta::assert_snapshot!("diff", render::diff_text(&Diff::new(&before, &after), 10, 120));
     let html = render::diff_html(&Diff::new(&fixtures::tiny(), &fixtures::unicode()), 10);
     crate::rendering::check_html(&html);
     assert!(html.contains("(new)") && html.contains("(before only)"), "{html}");

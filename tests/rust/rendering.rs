@@ -93,8 +93,16 @@ pub fn check(profile: &Profile, top: usize) -> Report {
     check_html(&html);
     let svg = render::svg(&report).unwrap();
     resvg::usvg::Tree::from_str(&svg, &resvg::usvg::Options::default()).expect("well formed");
-    assert!(!render::text(&report, true).is_empty());
-    assert!(render::page(&report).unwrap().starts_with("<!DOCTYPE html>"));
+    for width in [60, render::USUAL, 160] {
+        for line in render::text(&report, width, false).lines() {
+            // A single word may be longer than a line.
+            assert!(line.chars().count() <= width || !line.trim().contains(' '), "{width}: {line}");
+        }
+    }
+    assert!(!render::text(&report, render::USUAL, true).is_empty());
+    let page = render::page(&Report::unfolded(profile, &Options { top })).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>"));
+    assert!(page.len() <= 1_000_000, "{} B of page", page.len());
     assert_eq!(render::line(&report).lines().count(), 1);
     assert!(render::alt_text(&report).chars().count() <= 601);
     report
@@ -112,10 +120,57 @@ pub fn check_png(report: &Report) {
     }
 }
 
+/// Holds all forms of an output against its bound, as a notebook would write them into its file.
+pub fn check_bundle(report: &Report) {
+    let wanted = render::Wanted { text: Some(render::USUAL), color: false, html: true, png: true };
+    let bundle = render::bundle(report, wanted).unwrap();
+    let (png, alt) = bundle.png.unwrap();
+    assert!(png.bytes.len() <= 60_000, "{} B of PNG", png.bytes.len());
+    let lines =
+        |text: &str| -> Vec<String> { text.split_inclusive('\n').map(str::to_owned).collect() };
+    let picture = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, png.bytes);
+    let output = serde_json::json!({
+        "data": {
+            "image/png": picture,
+            "text/html": lines(&bundle.html.unwrap()),
+            "text/plain": lines(&bundle.text.unwrap()),
+        },
+        "metadata": {
+            "image/png": { "alt": alt, "width": png.width, "height": png.height },
+            "vscode_altText": alt,
+        },
+        "output_type": "display_data",
+    });
+    let written = serde_json::to_string_pretty(&output).unwrap();
+    assert!(written.len() <= render::OUTPUT, "{} B of output", written.len());
+}
+
 #[test]
 fn every_fixture_renders_within_its_bounds() {
     for (_, profile) in fixtures::all() {
-        check_png(&check(&profile, 20));
+        let report = check(&profile, 20);
+        check_png(&report);
+        check_bundle(&report);
+    }
+}
+
+/// How many lines of a fragment have figures.
+fn lines_with_figures(html: &str) -> usize {
+    // Only these begin with a number and have no cell over all columns of figures.
+    html.split("<tr ").filter(|row| row.contains("<pre ") && !row.contains("colspan")).count()
+}
+
+#[test]
+fn whoever_asks_for_more_lines_gets_no_fewer() {
+    for (name, profile) in fixtures::all() {
+        let mut before = 0;
+        for top in [1, 3, 7, 15, 25, 40, 60] {
+            let report = Report::new(&profile, &Options { top });
+            let shown = lines_with_figures(&render::html(&report).unwrap());
+            assert!(shown >= before, "{name}: {shown} lines with --top {top}, {before} with less");
+            assert!(shown <= report.table.lines().count());
+            before = shown;
+        }
     }
 }
 
@@ -258,5 +313,10 @@ proptest! {
     #[test]
     fn any_profile_fits_into_a_small_png(profile in profile()) {
         check_png(&report(&profile));
+    }
+
+    #[test]
+    fn any_profile_fits_into_an_output(profile in profile(), top in 0..60usize) {
+        check_bundle(&Report::new(&profile, &Options { top }));
     }
 }

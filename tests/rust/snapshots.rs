@@ -30,7 +30,10 @@ fn reports_look_as_they_did() {
     settings.bind(|| {
         for (name, profile) in fixtures::all() {
             let report = report(&profile);
-            insta::assert_snapshot!(format!("{name}.text"), render::text(&report, false));
+            insta::assert_snapshot!(
+                format!("{name}.text"),
+                render::text(&report, render::USUAL, false)
+            );
             if DRAWN.contains(&name) {
                 insta::assert_snapshot!(
                     format!("{name}.html"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Container
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from memprofile.bundle import Bundle, bundle
 from memprofile.errors import MemprofileError
 from memprofile.frames.advice import Advice
 from memprofile.frames.memory import Totals
+from memprofile.terminal import USUAL_WIDTH, columns, has_colors
 
 if TYPE_CHECKING:
     import pandas
@@ -157,9 +159,9 @@ class FrameReport:
         table["best_bytes"] = [None if a is None else a.after for a in best]
         return pandas.DataFrame(table)
 
-    def to_text(self, *, color: bool = False) -> str:
-        """The table and the advice as text."""
-        return self._forms.to_text(color)
+    def to_text(self, *, color: bool = False, width: int = USUAL_WIDTH) -> str:
+        """The table and the advice as text of so many columns."""
+        return self._forms.to_text(width, color)
 
     def to_html(self) -> str:
         """The picture, the table and the advice as an HTML fragment without scripts."""
@@ -169,13 +171,19 @@ class FrameReport:
         return f"<memprofile.FrameReport {self._forms.to_line()}>"
 
     def __str__(self) -> str:
-        return self.to_text()
+        return self.to_text(color=has_colors(sys.stdout), width=columns(sys.stdout))
 
     def _repr_mimebundle_(
         self, include: Container[str] | None = None, exclude: Container[str] | None = None
     ) -> Bundle:
         """The report for a front end: HTML, PNG and text, with the PNG's metadata."""
-        return bundle(self._forms, include, exclude)
+        return self._bundle(include, exclude)
 
-    def _bundle(self, include: Container[str], color: bool) -> Bundle:
-        return bundle(self._forms, include, color=color)
+    def _bundle(
+        self,
+        include: Container[str] | None = None,
+        exclude: Container[str] | None = None,
+        color: bool = False,
+        width: int = USUAL_WIDTH,
+    ) -> Bundle:
+        return bundle(self._forms.bundle, include, exclude, color, width)

@@ -1,0 +1,56 @@
+"""What a kernel's child tells the supervisor: which cell runs, and by the engine what it holds.
+
+The supervisor gives its child a shared-memory segment: an inherited file descriptor, whose number
+is in the environment. Where there is none (any other kernel), nothing here costs anything.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from memprofile import _native, sources
+from memprofile.sources import Shell
+
+_told = False
+
+
+def begin() -> None:
+    """Takes over the segment that this process was started with, if it was."""
+    # Popped: a process that the user starts has not inherited it.
+    number = os.environ.pop(_native.TELEMETRY_FD, None)
+    if number is None:
+        return
+    try:
+        _native.tell_to(int(number))
+    except (OSError, ValueError) as problem:
+        print(
+            f"memprofile: after a crash there will be no report: {_native.TELEMETRY_FD}={number} "
+            f"is not usable ({problem}); restart the kernel",
+            file=sys.stderr,
+        )
+
+
+def message_of(shell: Shell) -> str:
+    """The msg_id of the request that the shell runs now; empty in a terminal."""
+    parent: dict[str, dict[str, str]] = getattr(shell, "get_parent", dict)() or {}
+    message: str = parent.get("header", {}).get("msg_id", "")
+    return message
+
+
+@contextmanager
+def cell(shell: Shell, cell_name: str) -> Iterator[None]:
+    """A cell runs. Cells inside of it, or beside it in a subshell, are part of it."""
+    global _told
+    if _told or not _native.tells():
+        yield
+        return
+    _told = True
+    try:
+        _native.begin_cell(message_of(shell), cell_name, sources.label(cell_name))
+        yield
+    finally:
+        _told = False
+        _native.end_cell()

@@ -1,0 +1,49 @@
+//! Telling the process that started this one how it goes.
+
+use crate::hooks::segment;
+use crate::session;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+/// From now on the segment that was inherited by this number is written to.
+#[pyfunction]
+pub(super) fn tell_to(descriptor: i32) -> PyResult<()> {
+    Ok(session::tell_to(descriptor)?)
+}
+
+/// Whether this process tells how it goes.
+#[pyfunction]
+pub(super) fn tells() -> bool {
+    session::tells()
+}
+
+/// A cell begins.
+#[pyfunction]
+pub(super) fn begin_cell(message: String, filename: String, label: String) {
+    session::begin_cell(message, filename, label);
+}
+
+/// The cell has ended.
+#[pyfunction]
+pub(super) fn end_cell() {
+    session::end_cell();
+}
+
+/// Makes a segment for a process that is to be started; its descriptor is inherited.
+#[pyfunction]
+pub(super) fn make_segment() -> PyResult<i32> {
+    #[cfg(target_os = "linux")]
+    return Ok(std::os::fd::IntoRawFd::into_raw_fd(segment::create()?));
+    #[cfg(not(target_os = "linux"))]
+    Err(std::io::Error::from(std::io::ErrorKind::Unsupported).into())
+}
+
+/// What the process wrote there last.
+#[pyfunction]
+pub(super) fn read_segment(
+    py: Python<'_>,
+    path: std::path::PathBuf,
+) -> PyResult<Option<Py<PyBytes>>> {
+    let letter = segment::Reader::new(std::fs::File::open(path)?)?.read()?;
+    Ok(letter.map(|letter| PyBytes::new(py, &letter).unbind()))
+}

@@ -1,0 +1,222 @@
+//! Telling the one who started this process how it goes (`profile::telemetry`), by memory that is there
+//! when this process is gone.
+//!
+//! Every poll writes it, so it is at most [`super::poll::PERIOD`] old; the poll needs neither the GIL nor
+//! anything else that a cell could hold. A process that was not given a segment tells nothing.
+
+use super::{Live, live};
+use crate::hooks::lock::ForkLock;
+use crate::hooks::segment;
+use crate::process::Resident;
+use crate::profile::telemetry::{
+    CellNow, HOLDERS, Holder, Limit, MOMENTS, Moment, Place, Telemetry,
+};
+use crate::profile::{Bytes, Nanos, SignedBytes};
+use crate::sampling::{Line, keep_extremes};
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+#[cfg(target_os = "linux")]
+use segment::Segment;
+
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug)]
+enum Segment {}
+
+#[cfg(not(target_os = "linux"))]
+impl Segment {
+    fn inherit(_descriptor: i32) -> io::Result<Segment> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn put(&self, _letter: &[u8]) -> bool {
+        match *self {}
+    }
+}
+
+/// Who tells, and what it has told of the cell that runs.
+#[derive(Debug)]
+pub(super) struct Teller {
+    segment: Segment,
+    /// Of a forked child it is not: that must not write.
+    process: u32,
+    cell: Option<(CellNow, Instant)>,
+    moments: Vec<Moment>,
+    limit: Option<Limit>,
+    /// What readers call the files of cells.
+    labels: HashMap<String, String>,
+    /// When a letter was last written, and what that cost.
+    told: Option<(Instant, Duration)>,
+}
+
+/// Held after the lock of the recording.
+pub(super) static TELLER: ForkLock<Option<Teller>> = ForkLock::new(None);
+
+/// Whether there is somebody to tell.
+static TELLS: AtomicBool = AtomicBool::new(false);
+
+/// Files of cells that are known by what a reader calls them. When there are more, the older ones are
+/// called by their names.
+const LABELS: usize = 1000;
+
+/// Letters may take this share of the time: the next waits as many times as long as the last one took.
+const PATIENCE: u32 = 300;
+
+/// From now on everything is told by the segment that was inherited by this number.
+///
+/// # Errors
+/// When there is none, or of another version.
+pub fn tell_to(descriptor: i32) -> io::Result<()> {
+    let segment = Segment::inherit(descriptor)?;
+    *TELLER.lock() = Some(Teller {
+        segment,
+        process: std::process::id(),
+        cell: None,
+        moments: Vec::with_capacity(2 * MOMENTS),
+        limit: None,
+        labels: HashMap::new(),
+        told: None,
+    });
+    TELLS.store(true, Relaxed);
+    Ok(())
+}
+
+/// Whether this process tells how it goes.
+pub fn tells() -> bool {
+    TELLS.load(Relaxed)
+}
+
+/// A cell begins: the `msg_id` of its request, its file, and what a reader calls it.
+pub fn begin_cell(message: String, file: String, label: String) {
+    let started_at = since_1970();
+    let resident = super::foreign::read_or_open();
+    let mut lock = TELLER.lock();
+    let Some(teller) = lock.as_mut().filter(|teller| teller.is_own()) else { return };
+    if teller.labels.len() >= LABELS {
+        teller.labels.clear();
+    }
+    teller.labels.insert(file, label.clone());
+    let start_rss = resident.all;
+    let cell = CellNow { message, label, started_at, start_rss, ..CellNow::default() };
+    teller.cell = Some((cell, Instant::now()));
+    teller.moments.clear();
+    teller.tell(None, resident);
+}
+
+/// The cell has ended.
+pub fn end_cell() {
+    let resident = super::foreign::read_or_open();
+    let now = live().as_ref().map(Now::of);
+    let mut lock = TELLER.lock();
+    let Some(teller) = lock.as_mut().filter(|teller| teller.is_own()) else { return };
+    teller.look(now.as_ref(), resident);
+    if let Some((cell, _)) = &mut teller.cell {
+        cell.ended = true;
+    }
+    teller.tell(now, resident);
+}
+
+/// Called by the poll.
+pub(super) fn tell(resident: Resident) {
+    if !tells() {
+        return;
+    }
+    let now = live().as_ref().map(Now::of);
+    let mut lock = TELLER.lock();
+    let Some(teller) = lock.as_mut().filter(|teller| teller.is_own()) else { return };
+    teller.look(now.as_ref(), resident);
+    if teller.told.is_none_or(|(at, cost)| at.elapsed() >= cost * PATIENCE) {
+        teller.tell(now, resident);
+    }
+}
+
+/// What a recording knows at a moment.
+struct Now {
+    footprint: i64,
+    peak: i64,
+    line: Option<Place>,
+    holders: Vec<Holder>,
+}
+
+impl Now {
+    fn of(live: &Live) -> Now {
+        let recorder = &live.recorder;
+        let holder = |(line, bytes)| Holder { place: place(line), bytes: Bytes::from_f64(bytes) };
+        Now {
+            footprint: recorder.bytes(),
+            peak: recorder.peak(),
+            line: recorder.running().map(place),
+            holders: recorder.holders(HOLDERS).into_iter().map(holder).collect(),
+        }
+    }
+}
+
+/// A line without its label.
+fn place(line: Line<'_>) -> Place {
+    Place {
+        file: line.file.to_owned(),
+        label: String::new(),
+        line: line.number,
+        function: line.function.to_owned(),
+    }
+}
+
+fn since_1970() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+}
+
+impl Teller {
+    fn is_own(&self) -> bool {
+        self.process == std::process::id()
+    }
+
+    /// A moment.
+    fn look(&mut self, now: Option<&Now>, resident: Resident) {
+        let Some((cell, began)) = self.cell.as_mut().filter(|(cell, _)| !cell.ended) else {
+            return;
+        };
+        cell.elapsed = Nanos(began.elapsed().as_nanos() as u64);
+        if let Some(now) = now {
+            cell.footprint = SignedBytes(now.footprint);
+            cell.peak = Bytes(now.peak.max(0) as u64);
+            cell.line.clone_from(&now.line);
+            cell.line.iter_mut().for_each(|line| label(&self.labels, line));
+        }
+        let moment = Moment { at: cell.elapsed, footprint: cell.footprint, rss: resident.all };
+        self.moments.push(moment);
+        if self.moments.len() >= MOMENTS {
+            // The newer half stays as it is; of the older one, what stands out.
+            let newer = self.moments.split_off(MOMENTS / 2);
+            let older = std::mem::take(&mut self.moments);
+            self.moments = keep_extremes(older, |moment| moment.footprint.0);
+            self.moments.extend(newer);
+        }
+    }
+
+    fn tell(&mut self, now: Option<Now>, resident: Resident) {
+        let began = Instant::now();
+        let mut holders = now.map(|now| now.holders).unwrap_or_default();
+        holders.iter_mut().for_each(|holder| label(&self.labels, &mut holder.place));
+        let told = Telemetry {
+            process: self.process,
+            written_at: since_1970(),
+            rss: resident.all,
+            anonymous: resident.anonymous(),
+            cell: self.cell.as_ref().map(|(cell, _)| cell.clone()),
+            limit: self.limit,
+            holders,
+            moments: self.moments.clone(),
+        };
+        self.segment.put(&told.into_letter(segment::ROOM));
+        self.told = Some((began, began.elapsed()));
+    }
+}
+
+/// What a reader calls the file of a line.
+fn label(labels: &HashMap<String, String>, place: &mut Place) {
+    place.label = match labels.get(&place.file) {
+        Some(label) => label.clone(),
+        None => place.file.rsplit('/').next().unwrap_or_default().to_owned(),
+    };
+}
