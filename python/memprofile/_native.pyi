@@ -1,6 +1,7 @@
 """The Rust engine. Bytes are integers, times are seconds, unless a name says otherwise."""
 
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from typing import Any, final
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "bytes_text",
     "deep_size",
     "end_cell",
+    "end_with_parent",
     "heap_census",
     "immortal_and_interned",
     "is_recording",
@@ -39,6 +41,7 @@ __all__ = [
     "name_shares",
     "read_segment",
     "retained_size",
+    "run_kernel",
     "shallow_size",
     "stack",
     "start",
@@ -553,3 +556,16 @@ class Listing:
     def to_html(self) -> str: ...
     def to_svg(self) -> str:
         """The ways alone."""
+
+def run_kernel(connection_file: str | PathLike[str], command: Sequence[str]) -> int:
+    """Runs the supervisor kernel until it is shut down; the exit code for the process.
+
+    ``command`` starts Python with a stock kernel in it; ``-f FILE`` is put after it. Raises
+    MemprofileError when the connection file cannot be used or a port cannot be bound.
+    """
+
+def end_with_parent(parent: int) -> None:
+    """Has this process be killed when ``parent``, which started it, ends.
+
+    Raises MemprofileError when another process has started it, or ``parent`` is gone.
+    """

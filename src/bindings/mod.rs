@@ -7,6 +7,7 @@ mod collector;
 mod diff;
 mod frame;
 mod heap;
+mod kernel;
 mod ledger;
 mod listing;
 mod names;
@@ -50,6 +51,8 @@ mod _native {
     use super::frame::PyFrameReport;
     #[pymodule_export]
     use super::heap::{PyHeapCensus, heap_census, ways};
+    #[pymodule_export]
+    use super::kernel::{end_with_parent, run_kernel};
     #[pymodule_export]
     use super::ledger::{PyBalance, PyLedger};
     #[pymodule_export]

@@ -14,6 +14,7 @@ mod children;
 mod columns;
 mod condense;
 mod data;
+mod death;
 mod details;
 mod diff;
 mod drawn_table;
@@ -36,6 +37,7 @@ mod theme;
 
 pub use bundle::{Bundle, OUTPUT, Wanted};
 pub use columns::USUAL;
+pub use death::{death_html, death_text};
 pub use listing::{listing_html, listing_text, ways_svg};
 pub use png::Png;
 

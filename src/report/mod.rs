@@ -5,6 +5,7 @@
 
 mod children;
 mod copies;
+mod death;
 mod diff;
 mod flame;
 mod forked;
@@ -20,6 +21,7 @@ mod timeline;
 mod verdict;
 
 pub use children::{ChildRow, Children, Lane, OtherChildren};
+pub use death::{Death, Stand};
 pub use diff::{Change, Diff, DiffRow, signed};
 pub use flame::{Kind, Node};
 pub use forked::{Forked, ForkedRow};
