@@ -1,7 +1,7 @@
 """What looking at objects costs, beside what others take for it, in one process: a row a question.
 
-Each is asked in turn, in an order drawn anew, several times; the best time counts, since whatever else
-runs only adds to it. Run by ``benches/run.py``.
+Each is asked in turn, in an order drawn anew, several times; the best time counts, since whatever
+else runs only adds to it. Run by ``benches/run.py``.
 """
 
 import gc
@@ -28,7 +28,7 @@ class Question(NamedTuple):
 
 def nested() -> dict[int, dict[str, Any]]:
     """A million objects: dicts, lists, ints and floats."""
-    return {i: {"a": [j for j in range(1000 + i, 1008 + i)], "b": float(i)} for i in range(83_000)}
+    return {i: {"a": list(range(1000 + i, 1008 + i)), "b": float(i)} for i in range(83_000)}
 
 
 def records() -> list[Any]:
