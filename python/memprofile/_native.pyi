@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import final
+from typing import Any, final
 
 __all__ = [
     "TELEMETRY_FD",
     "AllocatorFigures",
     "Balance",
+    "CellColumn",
+    "Cells",
     "Child",
     "Diff",
     "DiffLine",
     "ForkedLine",
+    "FrameReport",
     "HeapCensus",
     "Ledger",
     "Line",
@@ -25,6 +28,7 @@ __all__ = [
     "SizeTree",
     "Timeline",
     "__version__",
+    "arrow_chunks",
     "begin_black_box",
     "begin_cell",
     "bytes_text",
@@ -391,6 +395,65 @@ class Profile:
         With the PNG come the width and height to show it at, in CSS pixels, and what it shows, in
         words.
         """
+
+@final
+class CellColumn:
+    """What the cells of one object column refer to. Sizes are bytes."""
+
+    owned: int
+    """Of objects that nothing else refers to."""
+    within: int
+    """Of objects that other columns refer to as well, and nothing else."""
+    outside: int
+    """Of objects that something else refers to as well."""
+    objects: int
+    """Different objects, without those that stand for a missing value."""
+    nulls: int
+    """Cells without a value."""
+    none: int
+    """Of those, cells with None."""
+    nan: int
+    """Of those, cells with a NaN."""
+    kinds: list[tuple[type, int, int]]
+    """Each type with its cells and its different objects, the most cells first."""
+
+@final
+class Cells:
+    """The objects in the cells of columns, each once. The columns must not change meanwhile."""
+
+    def __new__(cls, nulls: list[object]) -> Cells:
+        """``nulls`` stand for a missing value besides None and NaN."""
+    def add(self, array: Any, held: int = 0) -> int:
+        """Adds a one-dimensional numpy array of objects; returns the number of its column.
+
+        ``held`` more references to each object are known to be the frame's.
+        Raises BufferError, TypeError or ValueError for anything else.
+        """
+    def finish(self) -> tuple[list[CellColumn], int, int]:
+        """The columns, and the bytes of all ``within`` and ``outside``, each object once."""
+
+def arrow_chunks(capsule: object) -> list[list[tuple[str, int, int]]]:
+    """The buffers of each chunk of an Arrow stream: what is in it, its address, and its bytes.
+
+    ``capsule`` is what ``__arrow_c_stream__()`` gives, and is used up. Raises ValueError for a stream
+    that fails or has a format that is not known.
+    """
+
+@final
+class FrameReport:
+    """What a frame holds, to draw. Raises MemprofileError when that fails."""
+
+    def __new__(cls, text: str) -> FrameReport:
+        """``text`` is ``memprofile.FrameReport.to_dict()`` as JSON."""
+    def to_text(self, width: int, color: bool) -> str: ...
+    def to_line(self) -> str:
+        """The verdict as one line of plain text."""
+    def to_html(self) -> str:
+        """The notebook's fragment: no script, at most 60 kB."""
+    def bundle(
+        self, forms: tuple[bool, bool, bool], width: int, color: bool
+    ) -> tuple[str | None, str | None, tuple[bytes, int, int, str] | None]:
+        """Text, HTML and PNG, as ``Profile.bundle`` gives them."""
 
 @final
 class SizeTree:

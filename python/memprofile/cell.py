@@ -8,6 +8,7 @@ start, stop, restore. Whatever ends the cell, the report is published before the
 from __future__ import annotations
 
 import ast
+import functools
 import linecache
 import sys
 from collections.abc import Awaitable, Callable
@@ -18,11 +19,11 @@ from IPython.core.error import UsageError
 from IPython.utils.text import DollarFormatter
 
 from memprofile import _native, api, live, sources
+from memprofile.bundle import publish
 from memprofile.errors import MemprofileError
 from memprofile.interrupts import Held
 from memprofile.options import CellOptions, OptionError, read_cell_options
 from memprofile.sources import Shell
-from memprofile.terminal import USUAL_WIDTH, columns, has_colors
 
 _MARKER = '__import__("memprofile.magic", fromlist=("magic",)).cell_marker({!r})'
 # Only a docstring may stand before `from __future__ import`; the call above would make
@@ -61,15 +62,8 @@ def show(
     shell: Shell, profile: api.Profile, top: int, display: live.LiveDisplay | None = None
 ) -> None:
     """Publishes the report in the forms that this front end can show, in place of ``display``."""
-    active = shell.display_formatter.active_types
-    terminal = list(active) == ["text/plain"]
-    color = terminal and has_colors(sys.stdout) and str(shell.colors).lower() != "nocolor"
-    width = columns(sys.stdout) if terminal else USUAL_WIDTH
-    bundle, metadata = profile._bundle(top, include=active, color=color, width=width)
-    if display is None:
-        shell.display_pub.publish(bundle, metadata)
-    else:
-        display.replace(bundle, metadata)
+    put = None if display is None else display.replace
+    publish(shell, functools.partial(profile._bundle, top), put)
 
 
 def complain(what: str, error: BaseException) -> None:

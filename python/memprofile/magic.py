@@ -18,7 +18,7 @@ from IPython.core.error import UsageError
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.magic import needs_local_scope, no_var_expand, output_can_be_silenced
 
-from memprofile import cell, looks, statement, telemetry
+from memprofile import cell, looks, memframe, statement, telemetry
 from memprofile.sources import MAGIC_LINE, Shell
 
 _FIRST_LINE = re.compile(re.escape(MAGIC_LINE) + r"(|[ \t].*)")
@@ -99,6 +99,31 @@ def _magic_for(shell: Shell) -> Callable[..., Any]:
     return memprofile
 
 
+def _memframe_for(shell: Shell) -> Callable[..., Any]:
+    @no_var_expand
+    @needs_local_scope
+    @output_can_be_silenced
+    def memframe_magic(line: str, local_ns: Any = None) -> Any:
+        """Shows what a DataFrame, Series or array really holds, and which smaller types would do.
+
+        %memframe [-o NAME] [--no-advice] EXPR
+
+          EXPR is of pandas, polars, pyarrow or numpy. Each column is told with its own bytes, what
+          it shares, and what it is a view of; advice was checked on every value.
+
+          -o NAME      keep the memprofile.FrameReport in the variable NAME
+          --no-advice  do not look for smaller types
+
+        For example:
+
+          %memframe df
+          %memframe -o before sales["price"]
+        """
+        return memframe.run(shell, line, local_ns)
+
+    return memframe_magic
+
+
 class Installation:
     """What was put into one shell; ``remove`` takes exactly that out again."""
 
@@ -126,8 +151,8 @@ class Installation:
         shell.events.register("post_run_cell", self._after)
         magics = shell.magics_manager.magics
         magics["line"]["memprofile"] = magics["cell"]["memprofile"] = self._magic
-        self._looks = looks.magics_for(shell)
-        magics["line"].update(self._looks)
+        self._lines = {"memframe": _memframe_for(shell), **looks.magics_for(shell)}
+        magics["line"].update(self._lines)
 
     def remove(self) -> None:
         """Leaves the shell as it was, but for what others have put on top since."""
@@ -145,7 +170,7 @@ class Installation:
         transformers[:] = [t for t in transformers if t is not transform]
         for kind in ("line", "cell"):
             magics = self._shell.magics_manager.magics[kind]
-            ours = {"memprofile": self._magic, **self._looks}
+            ours = {"memprofile": self._magic, **self._lines}
             for name in [name for name, magic in ours.items() if magics.get(name) is magic]:
                 del magics[name]
 

@@ -1,9 +1,11 @@
 //! The `_native` Python module: conversions only. `python/memprofile/_native.pyi` is its contract.
 
 mod breakdown;
+mod cells;
 mod child;
 mod collector;
 mod diff;
+mod frame;
 mod heap;
 mod kernel;
 mod ledger;
@@ -41,9 +43,13 @@ mod _native {
     #[pymodule_export]
     use super::breakdown::{PyAllocator, PySizeClass};
     #[pymodule_export]
+    use super::cells::{PyCellColumn, PyCells, arrow_chunks};
+    #[pymodule_export]
     use super::child::{PyChild, PyForkedLine};
     #[pymodule_export]
     use super::diff::{PyDiff, PyDiffLine};
+    #[pymodule_export]
+    use super::frame::PyFrameReport;
     #[pymodule_export]
     use super::heap::{PyHeapCensus, heap_census, ways};
     #[pymodule_export]

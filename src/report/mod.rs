@@ -9,6 +9,7 @@ mod death;
 mod diff;
 mod flame;
 mod forked;
+pub mod frames;
 mod hues;
 mod ledger;
 pub mod lines;
