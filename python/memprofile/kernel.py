@@ -10,7 +10,6 @@ from __future__ import annotations
 # Nothing is imported here that the child's first cell would not find imported in a stock kernel.
 import signal
 import sys
-from types import FrameType
 
 from memprofile import _native
 
@@ -22,10 +21,6 @@ In a terminal: jupyter console --kernel memprofile
 """
 
 
-def _not_now(signum: int, frame: FrameType | None) -> None:
-    """An interrupt where there is no cell to interrupt; "ignored" is what a child would inherit."""
-
-
 def supervise(arguments: list[str]) -> int:
     """Runs the supervisor with ``-f FILE`` and options for ipykernel; gives the exit code."""
     if arguments[:1] != ["-f"] or len(arguments) < 2:
@@ -34,7 +29,9 @@ def supervise(arguments: list[str]) -> int:
     import os
     import subprocess
 
-    signal.signal(signal.SIGINT, _not_now)
+    # An interrupt is for the child, which is in our process group and inherits this: one that
+    # starts must not die of it. ipykernel takes interrupts while a cell runs, and only then.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     child = [sys.executable, *flags, "-m", __spec__.name, _CHILD, str(os.getpid()), *arguments[2:]]
     try:
@@ -55,8 +52,6 @@ def _note_crashes(arguments: list[str]) -> None:
 
 def compute(supervisor: int, arguments: list[str]) -> None:
     """Runs a stock kernel as the child of the process ``supervisor``."""
-    # ipykernel takes interrupts over; before that one would end us.
-    signal.signal(signal.SIGINT, _not_now)
     _native.end_with_parent(supervisor)
     _note_crashes(arguments)
     # As ipykernel_launcher does: what lies in the working directory comes after what is installed.

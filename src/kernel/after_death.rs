@@ -13,8 +13,6 @@ use crate::process::OutOfMemory;
 use crate::render::{death_html, death_text};
 use crate::report::Death;
 use serde_json::{Value, json};
-use signal_hook::consts::SIGINT;
-use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 /// Children in a row that die young, until we give up and Jupyter says so.
@@ -42,19 +40,12 @@ impl Relay {
         if self.shutdown || (status.success() && self.state.ready && self.requests.is_empty()) {
             return Ok(Some(status.code().unwrap_or(1)));
         }
-        // An interrupt that met it before it could take one: nothing has failed.
-        if self.state.ready || status.signal() != Some(SIGINT) {
-            let idle = self.requests.last_count() == 0 && !self.requests.is_running();
-            let early = !self.state.ready || idle && self.state.is_young();
-            self.failures = if early { self.failures + 1 } else { 0 };
-            if self.failures == MOST_FAILURES || early && self.generation == 1 && !self.state.ready
-            {
-                eprintln!(
-                    "memprofile kernel: Python {} before it could be used",
-                    death::words(status)
-                );
-                return Ok(Some(status.code().filter(|code| *code != 0).unwrap_or(1)));
-            }
+        let idle = self.requests.last_count() == 0 && !self.requests.is_running();
+        let early = !self.state.ready || idle && self.state.is_young();
+        self.failures = if early { self.failures + 1 } else { 0 };
+        if self.failures == MOST_FAILURES || early && self.generation == 1 && !self.state.ready {
+            eprintln!("memprofile kernel: Python {} before it could be used", death::words(status));
+            return Ok(Some(status.code().filter(|code| *code != 0).unwrap_or(1)));
         }
         if self.state.ready {
             self.answer_all(status);

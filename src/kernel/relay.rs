@@ -299,9 +299,7 @@ impl Relay {
 
     /// Interrupts by a signal: the child's own control thread would wait for the interpreter.
     fn interrupt(&mut self, identities: &[Vec<u8>], asked: &[u8]) {
-        // One that still starts would die of it, and runs nothing.
-        let sent = if self.state.ready { self.child.interrupt() } else { Ok(()) };
-        let content = match sent {
+        let content = match self.child.interrupt() {
             Ok(()) => json!({ "status": "ok" }),
             Err(error) => json!({
                 "status": "error", "ename": "OSError", "evalue": error.to_string(), "traceback": [],

@@ -1,16 +1,15 @@
 //! What the relay waits for besides its sockets: signals, and the end of who started us.
 
 use rustix::process::{PidfdFlags, Signal, getppid, pidfd_open, set_parent_process_death_signal};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::SigId;
+use signal_hook::consts::{SIGHUP, SIGTERM};
 use signal_hook::low_level::{pipe, unregister};
-use signal_hook::{SigId, flag};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use zmq::{POLLIN, PollItem};
 
-/// Signals. While this lives, none of them ends the process.
+/// Signals that ask us to end. While this lives, none of them does so by itself.
 #[derive(Debug)]
 pub struct Signals {
     /// SIGTERM or SIGHUP: somebody wants us to end.
@@ -23,13 +22,8 @@ impl Signals {
     pub fn handle() -> io::Result<Signals> {
         let (end, sender) = UnixStream::pair()?;
         end.set_nonblocking(true)?;
-        let handlers = vec![
-            pipe::register(SIGTERM, sender.try_clone()?)?,
-            pipe::register(SIGHUP, sender)?,
-            // It was for the child, which is in our process group. A handler that does nothing, and
-            // not "ignored": a child would inherit that.
-            flag::register(SIGINT, Arc::default())?,
-        ];
+        let handlers =
+            vec![pipe::register(SIGTERM, sender.try_clone()?)?, pipe::register(SIGHUP, sender)?];
         Ok(Signals { end, handlers })
     }
 

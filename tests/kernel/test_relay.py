@@ -327,6 +327,7 @@ def test_the_first_cell_finds_what_a_stock_kernel_has():
     assert {name.split(".")[0] for name in extra} <= {
         "memprofile",
         "ipykernel_launcher",
+        "memprofile_self_test",
         "tracemalloc",
         "_tracemalloc",
         "gc",
