@@ -1,7 +1,7 @@
 """What looking at objects costs, beside what others take for it, in one process: a row a question.
 
-Each is asked in turn, in an order drawn anew, several times; the best time counts, since whatever else
-runs only adds to it. Run by ``benches/run.py``.
+Each is asked in turn, in an order drawn anew, several times; the best time counts, since whatever
+else runs only adds to it. Run by ``benches/run.py``.
 """
 
 import gc
@@ -28,9 +28,7 @@ class Question(NamedTuple):
 
 def nested() -> dict[int, dict[str, Any]]:
     """A million objects: dicts, lists, ints and floats."""
-    return {
-        i: {"a": [j for j in range(1000 + i, 1008 + i)], "b": float(i)} for i in range(83_000)
-    }
+    return {i: {"a": list(range(1000 + i, 1008 + i)), "b": float(i)} for i in range(83_000)}
 
 
 def records() -> list[Any]:
@@ -161,7 +159,9 @@ def table() -> list[list[str]]:
         rows.append([question.title, *cells])
         print(" | ".join(rows[-1]), flush=True)
     times = one(len(QUESTIONS))
-    rows.append(["`%memvars` in a notebook with pandas", f"{times['memprofile']:.3f} s", "", "", ""])
+    rows.append(
+        ["`%memvars` in a notebook with pandas", f"{times['memprofile']:.3f} s", "", "", ""]
+    )
     took, peak = dominators()
     title = "dominators of 10M objects"
     rows.append([title, f"{took:.2f} s, {peak / 1e6:.0f} MB", "", "", ""])

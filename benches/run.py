@@ -224,8 +224,8 @@ def main():
             "## Truth",
             markdown(truth_table()),
             "## Looks at objects",
-            "The best of three, all tools in one process in an order drawn anew; dominators with the\n"
-            "memory of the graph and the answer at its peak.",
+            "The best of three, all tools in one process in an order drawn anew; dominators with\n"
+            "the memory of the graph and the answer at its peak.",
             markdown(objects.table()),
         ]
     parts.append(machine(options.pairs))
