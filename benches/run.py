@@ -167,6 +167,23 @@ def truth_table():
     ]
 
 
+def frames_table(pairs):
+    command = [sys.executable, HERE / "frames.py", str(pairs)]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    if done.returncode:
+        sys.exit(f"the frames failed:\n{done.stdout}{done.stderr}")
+    rows = [["5,000,000 objects", "`inspect_frame`", "`memory_usage(deep=True)`", "time ratio"]]
+    for run in json.loads(done.stdout):
+
+        def said(size, seconds):
+            return f"{size / 2**20:.1f} MiB in {seconds:.3f} s"
+
+        mine = said(run["bytes"], run["seconds"])
+        theirs = said(run["pandas_bytes"], run["pandas_seconds"])
+        rows.append([run["kind"], mine, theirs, f"{run['ratio']:.3f}"])
+    return rows
+
+
 def markdown(rows):
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [" | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
@@ -228,6 +245,12 @@ def main():
             "the memory of the graph and the answer at its peak.",
             markdown(objects.table()),
         ]
+    parts += [
+        "## Frames",
+        "The bytes of an object column and the time to find them, without advice; pandas counts\n"
+        "a string once for each cell.",
+        markdown(frames_table(options.pairs)),
+    ]
     parts.append(machine(options.pairs))
     text = "\n\n".join(parts) + "\n"
     print("\n" + text)

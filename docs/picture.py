@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 
 HERE = Path(__file__).parent
-DEFAULTS = ["build/demo/00_quickstart.ipynb", "instances-cell"]
+DEFAULTS = ["build/demo/00_quickstart.ipynb", "csv-read"]
 
 
 def picture(notebook: Path, cell: str) -> bytes:

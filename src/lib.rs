@@ -26,6 +26,8 @@ pub mod render;
 pub mod report;
 
 // Floor 4: conductors.
+#[cfg(target_os = "linux")]
+pub mod kernel;
 pub mod session;
 
 // Floor 5: doors.

@@ -401,7 +401,7 @@ def _surplus() -> int:
 
 
 def _generation(obj: object) -> int | None:
-    """The collector's generation of an object. Most are in the oldest, which is not searched."""
+    """The collector's generation of an object. The oldest, where most are, is not listed."""
     if not gc.is_tracked(obj):
         return None
     for generation in range(2):

@@ -43,7 +43,7 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
 
 
 # What may be unknown, and is a whole number where it is known.
-_NULLABLE = ("exit_status", "peak_pss")
+_NULLABLE = ("exit_status", "peak_pss", "smallest", "largest")
 
 
 def frame(profile: Profile, table: str) -> pandas.DataFrame:

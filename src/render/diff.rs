@@ -2,12 +2,12 @@
 
 use super::card;
 use super::columns::{self, Column};
-use super::lettering::{clip, escape, printable};
+use super::lettering::{clip, escape, printable, unparted};
 use super::table::{self, Row};
 use crate::profile::Bytes;
 use crate::report::{Change, Diff, DiffRow, signed};
 
-const COLUMNS: [&str; 5] = ["peak before", "after", "change", "stays", "allocated"];
+const COLUMNS: [&str; 5] = ["peak before", "after", "peak change", "stays", "allocated"];
 const NOTE: &str = "~ within the sampling error";
 
 fn size(bytes: f64) -> String {
@@ -67,7 +67,10 @@ pub fn text(diff: &Diff, top: usize, width: usize) -> String {
             [name].into_iter().chain(numbers(row)).chain([source]).collect()
         })
         .collect();
-    let wrap = |text: &str| columns::wrap(text, width);
+    let wrap = |text: &str| -> Vec<String> {
+        let lines = columns::wrap(&unparted(text), width);
+        lines.iter().map(|line| line.replace('\u{A0}', " ")).collect()
+    };
     let mut out = wrap(&printable(&diff.sentence()));
     out.extend(wrap(&facts(diff)));
     out.push(String::new());

@@ -314,7 +314,10 @@
     const tell = (node) => { said.textContent = describe(node); };
 
     const draw = (focus = false) => {
-      const width = graph.clientWidth, share = width / Math.max(zoomed.bytes, 1);
+      const width = graph.clientWidth;
+      // Without a width, as in a hidden page, there is nothing to draw.
+      if (width < 2) return;
+      const share = width / Math.max(zoomed.bytes, 1);
       boxes = new Map();
       let deepest = 0;
       const visit = (node) => {

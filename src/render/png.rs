@@ -8,6 +8,7 @@ use super::svg::{self, Parts};
 use super::{chart, theme};
 use crate::error::{Error, Result};
 use crate::report::Report;
+use png::Compression;
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree, fontdb};
 use std::collections::HashMap;
@@ -27,9 +28,13 @@ pub struct Png {
 /// A notebook carries this in every output.
 const LARGEST: usize = 60_000;
 
-/// Pixels of the picture in a CSS pixel.
-const TWICE: f32 = super::canvas::UNITS as f32;
-const ONCE: f32 = 1.0;
+/// What is left of a picture by the compression that takes seven times as long.
+const PACKED: f64 = 0.94;
+
+/// Two pixels of the picture in a CSS pixel.
+pub(super) const TWICE: f32 = super::canvas::UNITS as f32;
+/// One.
+pub(super) const ONCE: f32 = 1.0;
 
 static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
     let mut fonts = fontdb::Database::new();
@@ -42,36 +47,48 @@ static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
 });
 
 pub(super) fn png(report: &Report, largest: usize) -> Result<Png> {
-    let largest = largest.min(LARGEST);
     let whole = Parts { letters: Letters::Embedded, ..svg::WHOLE };
     let shallow = Parts { levels: 4, children: 2, ..whole };
     let flat = Parts { levels: 2, children: 1, ..whole };
     let coarse = Parts { levels: 0, lines: false, detail: chart::COARSE, children: 0, ..whole };
-    // Each attempt needs less than the one before; the last is a chart and a few words. The
-    // factor is how much of the first attempt's size is about left: what cannot fit is not tried.
     let attempts = [
         (whole, TWICE, 256, 1.0),
         (whole, TWICE, 32, 0.75),
         (whole, TWICE, 20, 0.62),
-        (shallow, TWICE, 20, 0.55),
-        (flat, TWICE, 16, 0.45),
+        (shallow, TWICE, 20, 0.6),
+        (flat, TWICE, 16, 0.5),
         (whole, ONCE, 32, 0.35),
         (shallow, ONCE, 16, 0.0),
         (coarse, ONCE, 8, 0.0),
     ];
+    fitted(largest, &attempts, |parts| svg::picture(report, parts))
+}
+
+/// The first of some attempts that needs at most `largest` bytes, or the last: what is in the picture,
+/// pixels in a CSS pixel, colours, and how much of the first attempt's size is about left. Each needs less
+/// than the one before, and what cannot fit is not tried.
+pub(super) fn fitted<P: Copy + PartialEq>(
+    largest: usize,
+    attempts: &[(P, f32, usize, f64)],
+    picture: impl Fn(P) -> Result<(String, (f64, f64))>,
+) -> Result<Png> {
+    let largest = largest.min(LARGEST);
     let mut first = 0.0;
-    let mut drawn: Option<(Parts, f32, Pixmap, (f64, f64))> = None;
+    let mut drawn: Option<(P, f32, Pixmap, (f64, f64))> = None;
     let mut png = Png { bytes: Vec::new(), width: 0, height: 0 };
-    for (parts, scale, colours, factor) in attempts {
+    for &(parts, scale, colours, factor) in attempts {
         if first * factor > largest as f64 {
             continue;
         }
         if drawn.as_ref().is_none_or(|&(last, size, ..)| (last, size) != (parts, scale)) {
-            let (svg, size) = svg::picture(report, parts)?;
+            let (svg, size) = picture(parts)?;
             drawn = Some((parts, scale, raster(&svg, scale)?, size));
         }
         let Some((_, _, pixels, size)) = &drawn else { continue };
-        png.bytes = encode(pixels, colours)?;
+        png.bytes = encode(pixels, colours, Compression::Balanced)?;
+        if png.bytes.len() > largest && png.bytes.len() as f64 * PACKED <= largest as f64 {
+            png.bytes = encode(pixels, colours, Compression::High)?;
+        }
         (png.width, png.height) = (size.0.round() as u32, size.1.round() as u32);
         if png.bytes.len() <= largest {
             break;
@@ -105,14 +122,14 @@ fn raster(svg: &str, scale: f32) -> Result<Pixmap> {
 }
 
 /// A PNG of at most `colours` colours.
-fn encode(pixels: &Pixmap, colours: usize) -> Result<Vec<u8>> {
+fn encode(pixels: &Pixmap, colours: usize, compression: Compression) -> Result<Vec<u8>> {
     let rgb: Vec<[u8; 3]> = pixels.data().chunks_exact(4).map(|p| [p[0], p[1], p[2]]).collect();
     let (palette, indices) = quantise(&rgb, colours);
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, pixels.width(), pixels.height());
     encoder.set_color(png::ColorType::Indexed);
     encoder.set_palette(palette.concat());
-    encoder.set_compression(png::Compression::High);
+    encoder.set_compression(compression);
     encoder.set_filter(png::Filter::NoFilter);
     let packed;
     let data: &[u8] = if palette.len() <= 16 {

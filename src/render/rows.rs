@@ -94,12 +94,12 @@ impl Cells<'_> {
     }
 }
 
-/// Less than this of a line's large blocks is no matter.
-const WORTH_SAYING: f64 = 1024.0 * 1024.0;
+/// What was never in use is worth a word from so many bytes on, and so large a part of what was asked for.
+const WORTH_SAYING: (f64, f64) = (1024.0 * 1024.0, 0.25);
 
 /// What of the bytes that were asked for was ever in use, where that is another figure.
 pub(super) fn touched(figures: &Figures) -> String {
-    if figures.untouched < WORTH_SAYING.max(0.05 * figures.allocated.value) {
+    if figures.untouched < WORTH_SAYING.0.max(WORTH_SAYING.1 * figures.allocated.value) {
         return String::new();
     }
     format!("touched {}", Bytes::from_f64(figures.touched()))

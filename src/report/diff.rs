@@ -162,7 +162,7 @@ impl Diff {
             rest
         };
         let rest = DiffRow {
-            name: "libraries, native threads and allocator slack".to_owned(),
+            name: "libraries, threads, slack".to_owned(),
             source: String::new(),
             peak: left(|row| row.peak),
             surviving: left(|row| row.surviving),

@@ -210,18 +210,34 @@ def test_pandas(measured: Profile) -> None:
     lines = measured.to_pandas()
     assert list(lines.columns[:3]) == ["filename", "lineno", "function"]
     assert lines.peak_bytes.max() >= BIG
+    assert (lines.touched_bytes <= lines.allocated_bytes).all()
     assert len(measured.to_pandas("sites")) == len(measured.sites)
     timeline = measured.to_pandas("timeline")
     assert list(timeline.columns) == ["seconds", "footprint", "rss"]
     sizes = measured.to_pandas("sizes")
     assert sizes.allocated_bytes.sum() == pytest.approx(measured.total_allocated, abs=len(sizes))
     assert list(sizes.label)[-1] == "32 MiB to 64 MiB"
+    assert (str(sizes.smallest.dtype), str(sizes.largest.dtype)) == ("Int64", "Int64")
     allocators = measured.to_pandas("allocators")
     assert list(allocators.columns[:2]) == ["allocator", "peak_bytes"]
     assert allocators.peak_bytes.max() >= BIG
     known = "'lines', 'sites', 'timeline', 'allocators', 'sizes', 'children'"
     with pytest.raises(MemprofileError, match=known):
         measured.to_pandas("rows")  # type: ignore[arg-type]
+
+
+def test_a_profile_is_compared_with_a_profile_alone(measured: Profile) -> None:
+    with pytest.raises(MemprofileError, match=r"not 3; for example: before\.diff\(after\)"):
+        measured.diff(3)  # type: ignore[arg-type]
+    with pytest.raises(MemprofileError, match="not finished"):
+        measured.diff(Profile())
+
+
+def test_text_fits_where_it_is_shown(measured: Profile) -> None:
+    for width in (60, 80, 140):
+        assert max(map(len, measured.to_text(width=width).splitlines())) <= width
+    assert "temporary" in measured.to_text(width=140)
+    assert measured.to_text() == measured.to_text(width=80)
 
 
 def test_the_bundle(measured: Profile) -> None:
@@ -264,7 +280,7 @@ def test_the_bundle_of_a_busy_cell_is_bounded(tmp_path: Path) -> None:
 def test_texts(measured: Profile) -> None:
     assert "\n" not in measured.to_line()
     assert "47.7 MiB" in measured.to_line()
-    assert str(measured) == measured.to_text()
+    assert str(measured) == measured.to_text().rstrip("\n")
     assert "\x1b[" not in measured.to_text()
     assert "\x1b[" in measured.to_text(color=True)
     assert repr(measured).startswith("<memprofile.Profile a block: ")
@@ -293,7 +309,7 @@ def test_importing_does_not_import_ipython() -> None:
 def test_public_names() -> None:
     assert set(memprofile.__all__) == {
         *("Diff", "MemprofileError", "Profile", "profile", "__version__"),
-        *("heap", "retained", "sizeof", "why_alive"),
+        *("FrameReport", "heap", "inspect_frame", "retained", "sizeof", "why_alive"),
     }
     for name in memprofile.__all__:
         assert getattr(memprofile, name).__doc__
