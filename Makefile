@@ -1,5 +1,5 @@
 # Every target does all of its own set-up, in this folder, on a machine that has a Rust toolchain,
-# a C compiler and CPython 3.11 or later with its headers. PYTHON=... chooses the CPython.
+# a C and a C++ compiler and CPython 3.11 or later with its headers. PYTHON=... chooses the CPython.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -10,9 +10,9 @@ SHELL := /bin/bash
 
 VENV := .venv
 PY := $(VENV)/bin/python
-SUITES = $(wildcard tests/python tests/engine tests/objects tests/notebooks tests/browser tests/docs \
+SUITES = $(wildcard tests/python tests/engine tests/objects tests/notebooks tests/kernel tests/browser tests/docs \
            tests/conformance/test_cpython.py)
-SOURCES := $(shell find src python build.rs Cargo.toml Cargo.lock pyproject.toml README.md \
+SOURCES := $(shell find src python kernel-spec build.rs Cargo.toml Cargo.lock pyproject.toml README.md \
              -type f -not -name '*.pyc')
 
 # The first CPython that can build us and make an environment.
@@ -43,7 +43,7 @@ demo: $(VENV)/.memprofile
 	@$(PY) notebooks/run.py notebooks/00_quickstart.ipynb build/demo
 
 lab: $(VENV)/.memprofile
-	@mkdir -p build/lab && cp -u notebooks/[0-9]*.ipynb notebooks/checks.py notebooks/README.md build/lab/
+	@$(PY) notebooks/course.py handout build/lab
 	@$(PY) -m jupyterlab $$([ $$(id -u) -ne 0 ] || echo --allow-root) build/lab/00_quickstart.ipynb
 
 course: $(VENV)/.dev $(VENV)/.memprofile
@@ -121,6 +121,8 @@ build/fuzz/bin/cargo-fuzz:
 
 bench: $(VENV)/.bench $(VENV)/.memprofile
 	@$(PY) benches/run.py $(BENCH)
+	$(call say,'Round trips through the kernels')
+	@$(PY) benches/roundtrip.py
 
 # The wheel is built and installed as a user's is: the tests see what a user gets.
 $(VENV)/.memprofile: $(VENV)/.demo $(SOURCES)

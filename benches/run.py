@@ -22,6 +22,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+import objects  # noqa: E402
 from cells import CELLS, TRUTH  # noqa: E402
 from one import TOOLS  # noqa: E402
 
@@ -31,7 +32,10 @@ LABELS = {
     "memray-python": "memray, Python allocators",
     "tracemalloc": "tracemalloc(1)",
 }
-PACKAGES = ("ipython", "memray", "numpy", "pandas", "polars", "pyarrow", "scikit-learn")
+PACKAGES = (
+    *("guppy3", "ipython", "memray", "numpy", "pandas", "polars", "pyarrow", "pympler"),
+    "scikit-learn",
+)
 # One thread where a library would take all: the ratio must not depend on the scheduler.
 ENVIRONMENT = os.environ | {
     "OMP_NUM_THREADS": "1",
@@ -163,6 +167,23 @@ def truth_table():
     ]
 
 
+def frames_table(pairs):
+    command = [sys.executable, HERE / "frames.py", str(pairs)]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    if done.returncode:
+        sys.exit(f"the frames failed:\n{done.stdout}{done.stderr}")
+    rows = [["5,000,000 objects", "`inspect_frame`", "`memory_usage(deep=True)`", "time ratio"]]
+    for run in json.loads(done.stdout):
+
+        def said(size, seconds):
+            return f"{size / 2**20:.1f} MiB in {seconds:.3f} s"
+
+        mine = said(run["bytes"], run["seconds"])
+        theirs = said(run["pandas_bytes"], run["pandas_seconds"])
+        rows.append([run["kind"], mine, theirs, f"{run['ratio']:.3f}"])
+    return rows
+
+
 def markdown(rows):
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [" | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
@@ -190,6 +211,7 @@ def main():
     parser.add_argument("--pairs", type=int, default=5, help="how often each is run (%(default)s)")
     parser.add_argument("--cells", default=",".join(CELLS), help="of: %(default)s")
     parser.add_argument("--tools", default=",".join(LABELS), help="of: %(default)s")
+    parser.add_argument("--objects", action="store_true", help="of the looks at objects alone")
     parser.add_argument("--output", type=Path, default=HERE / "RESULTS.md")
     options = parser.parse_args()
     cells, tools = options.cells.split(","), options.tools.split(",")
@@ -197,6 +219,9 @@ def main():
         if unknown := set(given) - set(known):
             parser.error(f"{', '.join(unknown)} is none of {', '.join(known)}")
 
+    if options.objects:
+        print("\n" + markdown(objects.table()) + "\n\n" + machine(options.pairs))
+        return
     answers = measure(cells, tools, options.pairs)
     parts = [
         "## Overhead",
@@ -215,7 +240,17 @@ def main():
             markdown(report_table()),
             "## Truth",
             markdown(truth_table()),
+            "## Looks at objects",
+            "The best of three, all tools in one process in an order drawn anew; dominators with\n"
+            "the memory of the graph and the answer at its peak.",
+            markdown(objects.table()),
         ]
+    parts += [
+        "## Frames",
+        "The bytes of an object column and the time to find them, without advice; pandas counts\n"
+        "a string once for each cell.",
+        markdown(frames_table(options.pairs)),
+    ]
     parts.append(machine(options.pairs))
     text = "\n\n".join(parts) + "\n"
     print("\n" + text)

@@ -58,6 +58,9 @@ def main(folder):
         points = data["timeline"]["points"]
         data["timeline"]["points"] = points[:: len(points) // 10 + 1]
         (folder / f"{block.__name__}.json").write_text(json.dumps(data))
+    header = {"msg_id": "a_1", "msg_type": "execute_request", "session": "a", "subshell_id": None}
+    frames = [b"client", b"D", b"00", json.dumps(header).encode(), b"{}", b"{}", b"{}", b"buffer"]
+    (folder / "message").write_bytes(b"\xff".join(frames))
 
 
 BLOCKS = [nothing, lists_and_strings, large_blocks, collected, library, deep, failing, sampled]

@@ -2,7 +2,7 @@
 
 python notebooks/course.py run [LESSON ...]            executes lessons and writes them with outputs
 python notebooks/course.py grade LESSON ANSWERED ...   a line of CSV for each answered notebook
-python notebooks/course.py handout FOLDER              lessons without outputs and solutions
+python notebooks/course.py handout FOLDER              copies without outputs and solutions
 """
 
 import csv
@@ -87,10 +87,8 @@ def normalised(document: NotebookNode) -> NotebookNode:
         "language_info": {"name": "python"},
     }
     for cell in document.cells:
-        cell.metadata.pop("execution", None)
-        if cell.cell_type == "code" and "reveal" in tags(cell):
-            # JupyterLab folds the answer until the reader runs the cell.
-            cell.metadata["jupyter"] = {"outputs_hidden": True}
+        for name in ("execution", "collapsed", "scrolled"):
+            cell.metadata.pop(name, None)
     return document
 
 
@@ -133,9 +131,16 @@ def grade(lesson: Path, given: Iterable[Path]) -> None:
 
 
 def handout(folder: Path) -> None:
-    """Writes what learners get: no outputs, which would tell the answers, and no solutions."""
+    """Writes what learners get: no outputs, which would tell the answers, and no solutions.
+
+    A lesson that is in the folder already may have answers in it, and stays as it is.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for path in sorted(FOLDER.glob("[0-9][0-9]_*.ipynb")):
+    paths = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
+    there = [path.name for path in paths if (folder / path.name).exists()]
+    if there:
+        print(f"In {folder} are already, and stay as they are: {', '.join(there)}")
+    for path in (path for path in paths if path.name not in there):
         document = read(path)
         for cell in document.cells:
             if cell.cell_type == "code":

@@ -39,6 +39,20 @@ pub enum Error {
         /// What the drawing library said.
         reason: String,
     },
+    /// A kernel was given a connection file that it cannot use.
+    ConnectionFile {
+        /// Where it is.
+        path: String,
+        /// What is wrong with it, with the next step where there is one.
+        reason: String,
+    },
+    /// The memprofile kernel could not do its part.
+    Kernel {
+        /// What it could not do, as "start Python".
+        what: String,
+        /// What the system said.
+        reason: String,
+    },
 }
 
 /// A result with our [`Error`].
@@ -80,6 +94,14 @@ impl std::fmt::Display for Error {
             Error::Drawing { reason } => write!(
                 f,
                 "the picture could not be drawn ({reason}); print(profile) shows the same figures as text"
+            ),
+            Error::ConnectionFile { path, reason } => write!(
+                f,
+                "the connection file {path} cannot be used: {reason}. Jupyter writes one when it starts a kernel: choose \"Python 3 (memprofile)\", or jupyter console --kernel memprofile"
+            ),
+            Error::Kernel { what, reason } => write!(
+                f,
+                "the memprofile kernel could not {what} ({reason}); start the kernel again, or choose the kernel \"Python 3 (ipykernel)\", in which %load_ext memprofile works too"
             ),
         }
     }

@@ -15,7 +15,7 @@ pub mod profile;
 pub mod graph;
 #[expect(unsafe_code, reason = "runs inside of malloc and writes other libraries' tables")]
 pub mod hooks;
-#[cfg(feature = "python")]
+#[cfg(any(feature = "python", test))]
 #[expect(unsafe_code, reason = "reads CPython's frames and objects")]
 pub mod interpreter;
 pub mod process;
@@ -26,6 +26,8 @@ pub mod render;
 pub mod report;
 
 // Floor 4: conductors.
+#[cfg(target_os = "linux")]
+pub mod kernel;
 pub mod session;
 
 // Floor 5: doors.

@@ -6,6 +6,7 @@ In a notebook or an IPython terminal::
 
 and from then on ``%%memprofile`` as the first line of a cell, or ``%memprofile STATEMENT``.
 In any Python program: ``with memprofile.profile() as p:`` or ``@memprofile.profile``. What
+``%memframe df``, or ``memprofile.inspect_frame(df)``, tells what a DataFrame really holds. What
 goes wrong on the way raises ``MemprofileError``, whose message says what to do next.
 
 >>> import memprofile
@@ -28,6 +29,7 @@ from memprofile._native import __version__
 from memprofile.api import Profile, profile
 from memprofile.comparison import Diff
 from memprofile.errors import MemprofileError
+from memprofile.frames import FrameReport, inspect_frame
 from memprofile.objects import heap, retained, sizeof, why_alive
 
 if TYPE_CHECKING:
@@ -35,10 +37,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Diff",
+    "FrameReport",
     "MemprofileError",
     "Profile",
     "__version__",
     "heap",
+    "inspect_frame",
     "profile",
     "retained",
     "sizeof",
@@ -47,7 +51,9 @@ __all__ = [
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """Adds ``%%memprofile`` and ``%memprofile`` to a shell; called by ``%load_ext memprofile``."""
+    """Adds ``%%memprofile``, ``%memprofile`` and ``%memframe`` to a shell; called by ``%load_ext
+    memprofile``.
+    """
     # IPython is imported here only, so that scripts without it can use profile().
     from memprofile import magic, telemetry
 

@@ -1,16 +1,20 @@
 """The Rust engine. Bytes are integers, times are seconds, unless a name says otherwise."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import final
+from os import PathLike
+from typing import Any, final
 
 __all__ = [
     "TELEMETRY_FD",
     "AllocatorFigures",
     "Balance",
+    "CellColumn",
+    "Cells",
     "Child",
     "Diff",
     "DiffLine",
     "ForkedLine",
+    "FrameReport",
     "HeapCensus",
     "Ledger",
     "Line",
@@ -24,18 +28,24 @@ __all__ = [
     "SizeTree",
     "Timeline",
     "__version__",
+    "arrow_chunks",
+    "begin_black_box",
     "begin_cell",
     "bytes_text",
     "deep_size",
     "end_cell",
+    "end_with_parent",
     "heap_census",
     "immortal_and_interned",
     "is_recording",
+    "live",
     "make_segment",
     "name_shares",
     "read_segment",
     "retained_size",
+    "run_kernel",
     "shallow_size",
+    "size_tree",
     "stack",
     "start",
     "tell_to",
@@ -74,6 +84,12 @@ def stack() -> list[tuple[str, str, int]]:
 def is_recording() -> bool:
     """Whether a recording is running in this process."""
 
+def live(title: str, place: str | None = None, source: str | None = None) -> tuple[str, str] | None:
+    """How the recording that is on goes, as HTML and as text; None when none is on.
+
+    ``title`` is what runs, ``place`` the line that runs now and ``source`` its text.
+    """
+
 TELEMETRY_FD: str
 """The environment variable by which a process learns the descriptor of its telemetry segment."""
 
@@ -97,6 +113,12 @@ def tell_to(descriptor: int) -> None:
 
 def tells() -> bool:
     """Whether this process tells how it goes."""
+
+def begin_black_box(library_paths: Sequence[str], machinery_paths: Sequence[str]) -> None:
+    """Begins a light recording that goes on until another one starts, unless something is recorded.
+
+    It is told by the telemetry segment alone.
+    """
 
 def begin_cell(message: str, filename: str, label: str) -> None:
     """A cell begins, by the request ``message``: that is told, where there is a segment."""
@@ -375,6 +397,65 @@ class Profile:
         """
 
 @final
+class CellColumn:
+    """What the cells of one object column refer to. Sizes are bytes."""
+
+    owned: int
+    """Of objects that nothing else refers to."""
+    within: int
+    """Of objects that other columns refer to as well, and nothing else."""
+    outside: int
+    """Of objects that something else refers to as well."""
+    objects: int
+    """Different objects, without those that stand for a missing value."""
+    nulls: int
+    """Cells without a value."""
+    none: int
+    """Of those, cells with None."""
+    nan: int
+    """Of those, cells with a NaN."""
+    kinds: list[tuple[type, int, int]]
+    """Each type with its cells and its different objects, the most cells first."""
+
+@final
+class Cells:
+    """The objects in the cells of columns, each once. The columns must not change meanwhile."""
+
+    def __new__(cls, nulls: list[object]) -> Cells:
+        """``nulls`` stand for a missing value besides None and NaN."""
+    def add(self, array: Any, held: int = 0) -> int:
+        """Adds a one-dimensional numpy array of objects; returns the number of its column.
+
+        ``held`` more references to each object are known to be the frame's.
+        Raises BufferError, TypeError or ValueError for anything else.
+        """
+    def finish(self) -> tuple[list[CellColumn], int, int]:
+        """The columns, and the bytes of all ``within`` and ``outside``, each object once."""
+
+def arrow_chunks(capsule: object) -> list[list[tuple[str, int, int]]]:
+    """The buffers of each chunk of an Arrow stream: what is in it, its address, and its bytes.
+
+    ``capsule`` is what ``__arrow_c_stream__()`` gives, and is used up. Raises ValueError for a stream
+    that fails or has a format that is not known.
+    """
+
+@final
+class FrameReport:
+    """What a frame holds, to draw. Raises MemprofileError when that fails."""
+
+    def __new__(cls, text: str) -> FrameReport:
+        """``text`` is ``memprofile.FrameReport.to_dict()`` as JSON."""
+    def to_text(self, width: int, color: bool) -> str: ...
+    def to_line(self) -> str:
+        """The verdict as one line of plain text."""
+    def to_html(self) -> str:
+        """The notebook's fragment: no script, at most 60 kB."""
+    def bundle(
+        self, forms: tuple[bool, bool, bool], width: int, color: bool
+    ) -> tuple[str | None, str | None, tuple[bytes, int, int, str] | None]:
+        """Text, HTML and PNG, as ``Profile.bundle`` gives them."""
+
+@final
 class SizeTree:
     """An object with what it reaches."""
 
@@ -398,7 +479,13 @@ def shallow_size(obj: object) -> int:
     Its header, a dict's table, a list's items, an array's data. Nothing of the object is called.
     """
 
-def deep_size(
+def deep_size(obj: object, exclude: Sequence[object], code: bool) -> int:
+    """The deep size of an object in bytes.
+
+    Raises MemprofileError when the memory that is left is too little.
+    """
+
+def size_tree(
     obj: object, detail: int, exclude: Sequence[object], code: bool, limit: int | None
 ) -> SizeTree:
     """The deep size of an object, with its parts down to ``detail`` levels.
@@ -435,10 +522,12 @@ def heap_census() -> HeapCensus:
 
 def ways(
     obj: object, namespace: object | None, most: int
-) -> list[list[tuple[str, str, str | None]]]:
-    """The shortest ways to an object: (how it is reached, its type, what it says of itself).
+) -> tuple[int, list[list[tuple[str, str, str | None]]]] | None:
+    """The bytes that are free once an object is gone, and the shortest ways to it.
 
-    The first step is ``names`` (the namespace), ``modules`` (``sys.modules``) or ``held``.
+    A way is a list of (how it is reached, its type, what it says of itself). The first step is ``names``
+    (the namespace), ``modules`` (``sys.modules``) or ``held``. None where no object that the collector
+    knows refers to it.
 
     Raises MemprofileError when the memory that is left is too little.
     """
@@ -490,3 +579,16 @@ class Listing:
     def to_html(self) -> str: ...
     def to_svg(self) -> str:
         """The ways alone."""
+
+def run_kernel(connection_file: str | PathLike[str], command: Sequence[str]) -> int:
+    """Runs the supervisor kernel until it is shut down; the exit code for the process.
+
+    ``command`` starts Python with a stock kernel in it; ``-f FILE`` is put after it. Raises
+    MemprofileError when the connection file cannot be used or a port cannot be bound.
+    """
+
+def end_with_parent(parent: int) -> None:
+    """Has this process be killed when ``parent``, which started it, ends.
+
+    Raises MemprofileError when another process has started it, or ``parent`` is gone.
+    """

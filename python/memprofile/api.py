@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, cast, overload
 
 from memprofile import _native, sources, tables
+from memprofile.bundle import Bundle, bundle
 from memprofile.comparison import Diff
 from memprofile.errors import MemprofileError
 from memprofile.options import DEFAULT_TOP, FORMATS, OptionError, checked_path, format_of
@@ -412,7 +413,7 @@ class Profile:
 
     def _repr_mimebundle_(
         self, include: Container[str] | None = None, exclude: Container[str] | None = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+    ) -> Bundle:
         """The report for a front end: HTML, PNG and text, with the PNG's metadata."""
         if self._finished is None:
             return {"text/plain": repr(self)}, {}
@@ -425,31 +426,9 @@ class Profile:
         exclude: Container[str] | None = None,
         color: bool = False,
         width: int = USUAL_WIDTH,
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        def wanted(mime: str) -> bool:
-            return (include is None or mime in include) and (exclude is None or mime not in exclude)
-
-        forms = (wanted("text/plain"), wanted("text/html"), wanted("image/png"))
-        text, html, picture = self._data.bundle(top, forms, width, color)
-        bundle: dict[str, Any] = {}
-        metadata: dict[str, Any] = {}
-        if text is not None:
-            bundle["text/plain"] = text
-        if html is not None:
-            bundle["text/html"] = html
-        if picture is not None:
-            # Bytes: IPython and the kernel encode them as base64 for the message.
-            bundle["image/png"], wide, high, alt = picture
-            metadata = {
-                "image/png": {
-                    "alt": alt,
-                    "width": wide,
-                    "height": high,
-                    "needs_background": "light",
-                },
-                "vscode_altText": alt,
-            }
-        return bundle, metadata
+    ) -> Bundle:
+        draw = functools.partial(self._data.bundle, top)
+        return bundle(draw, include, exclude, color, width)
 
 
 def _from_json(text: str) -> Profile:

@@ -8,6 +8,7 @@ start, stop, restore. Whatever ends the cell, the report is published before the
 from __future__ import annotations
 
 import ast
+import functools
 import linecache
 import sys
 from collections.abc import Awaitable, Callable
@@ -17,12 +18,12 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.utils.text import DollarFormatter
 
-from memprofile import _native, api, sources
+from memprofile import _native, api, live, sources
+from memprofile.bundle import publish
 from memprofile.errors import MemprofileError
 from memprofile.interrupts import Held
 from memprofile.options import CellOptions, OptionError, read_cell_options
 from memprofile.sources import Shell
-from memprofile.terminal import USUAL_WIDTH, columns, has_colors
 
 _MARKER = '__import__("memprofile.magic", fromlist=("magic",)).cell_marker({!r})'
 # Only a docstring may stand before `from __future__ import`; the call above would make
@@ -57,14 +58,12 @@ def marked(nodes: list[ast.stmt]) -> str | None:
     return None
 
 
-def show(shell: Shell, profile: api.Profile, top: int) -> None:
-    """Publishes the report in the forms that this front end can show."""
-    active = shell.display_formatter.active_types
-    terminal = list(active) == ["text/plain"]
-    color = terminal and has_colors(sys.stdout) and str(shell.colors).lower() != "nocolor"
-    width = columns(sys.stdout) if terminal else USUAL_WIDTH
-    bundle, metadata = profile._bundle(top, include=active, color=color, width=width)
-    shell.display_pub.publish(bundle, metadata)
+def show(
+    shell: Shell, profile: api.Profile, top: int, display: live.LiveDisplay | None = None
+) -> None:
+    """Publishes the report in the forms that this front end can show, in place of ``display``."""
+    put = None if display is None else display.replace
+    publish(shell, functools.partial(profile._bundle, top), put)
 
 
 def complain(what: str, error: BaseException) -> None:
@@ -83,6 +82,9 @@ class RecordedCell:
         self._recording: _native.Recording | None = None
         self._shadow: Callable[..., None] | None = None
         self._shadowed: tuple[Any, ...] = ()
+        self._display: live.LiveDisplay | None = None
+        if options.live and live.is_possible(shell):
+            self._display = live.LiveDisplay(shell, cell_name, sources.label(cell_name))
 
     def begin(self, recording: _native.Recording) -> None:
         """Takes over a recording that has just been started."""
@@ -101,6 +103,8 @@ class RecordedCell:
 
         self._shadow = showtraceback
         own["showtraceback"] = showtraceback
+        if self._display is not None:
+            self._display.begin()
 
     def _error(self) -> BaseException | None:
         result = self._result
@@ -121,20 +125,25 @@ class RecordedCell:
         if recording is None:
             return
         error = self._error()
+        display, self._display = self._display, None
+        if display is not None and not display.end():
+            display = None
         try:
             finished = recording.stop(sources.describe, type(error).__name__ if error else None)
         except Exception as problem:
             complain("the recording could not be read", problem)
             return
-        self._deliver(api.Profile._of(finished))
+        self._deliver(api.Profile._of(finished), display)
 
-    def _deliver(self, profile: api.Profile) -> None:
+    def _deliver(self, profile: api.Profile, display: live.LiveDisplay | None) -> None:
         options = self._options
         if options.name is not None:
             self._shell.push({options.name: profile})
+        if options.quiet and display is not None:
+            display.replace({"text/plain": profile.to_line()}, {})
         if not options.quiet:
             try:
-                show(self._shell, profile, options.top)
+                show(self._shell, profile, options.top, display)
             except Exception as problem:
                 complain("the report could not be shown", problem)
         if options.save is not None:

@@ -18,7 +18,7 @@ from IPython.core.error import UsageError
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.magic import needs_local_scope, no_var_expand, output_can_be_silenced
 
-from memprofile import cell, looks, statement, telemetry
+from memprofile import cell, looks, memframe, statement, telemetry
 from memprofile.sources import MAGIC_LINE, Shell
 
 _FIRST_LINE = re.compile(re.escape(MAGIC_LINE) + r"(|[ \t].*)")
@@ -64,7 +64,7 @@ def _magic_for(shell: Shell) -> Callable[..., Any]:
     def memprofile(line: str, cell: str | None = None, local_ns: Any = None) -> Any:
         """Shows what a cell, or one statement, costs in memory.
 
-        Cell: %%memprofile [-o NAME] [-q] [--save FILE] [--exact] [--top N]
+        Cell: %%memprofile [-o NAME] [-q] [--save FILE] [--exact] [--top N] [--live]
 
           as the first line of a cell. The cell runs once, exactly as without it; the report
           comes below its output.
@@ -75,6 +75,8 @@ def _magic_for(shell: Shell) -> Callable[..., Any]:
                        .json, .speedscope.json, .collapsed
           --exact      record every allocation, however many there are
           --top N      show N lines (10), the rest as one row
+          --live       show how it goes while the cell runs (not in a terminal); the report takes
+                       its place above the cell's other outputs
 
         Line: %memprofile [-o NAME] [-r N] [--exact] STATEMENT
 
@@ -95,6 +97,31 @@ def _magic_for(shell: Shell) -> Callable[..., Any]:
         return statement.run(shell, line, local_ns)
 
     return memprofile
+
+
+def _memframe_for(shell: Shell) -> Callable[..., Any]:
+    @no_var_expand
+    @needs_local_scope
+    @output_can_be_silenced
+    def memframe_magic(line: str, local_ns: Any = None) -> Any:
+        """Shows what a DataFrame, Series or array really holds, and which smaller types would do.
+
+        %memframe [-o NAME] [--no-advice] EXPR
+
+          EXPR is of pandas, polars, pyarrow or numpy. Each column is told with its own bytes, what
+          it shares, and what it is a view of; advice was checked on every value.
+
+          -o NAME      keep the memprofile.FrameReport in the variable NAME
+          --no-advice  do not look for smaller types
+
+        For example:
+
+          %memframe df
+          %memframe -o before sales["price"]
+        """
+        return memframe.run(shell, line, local_ns)
+
+    return memframe_magic
 
 
 class Installation:
@@ -124,8 +151,8 @@ class Installation:
         shell.events.register("post_run_cell", self._after)
         magics = shell.magics_manager.magics
         magics["line"]["memprofile"] = magics["cell"]["memprofile"] = self._magic
-        self._looks = looks.magics_for(shell)
-        magics["line"].update(self._looks)
+        self._lines = {"memframe": _memframe_for(shell), **looks.magics_for(shell)}
+        magics["line"].update(self._lines)
 
     def remove(self) -> None:
         """Leaves the shell as it was, but for what others have put on top since."""
@@ -143,7 +170,7 @@ class Installation:
         transformers[:] = [t for t in transformers if t is not transform]
         for kind in ("line", "cell"):
             magics = self._shell.magics_manager.magics[kind]
-            ours = {"memprofile": self._magic, **self._looks}
+            ours = {"memprofile": self._magic, **self._lines}
             for name in [name for name, magic in ours.items() if magics.get(name) is magic]:
                 del magics[name]
 

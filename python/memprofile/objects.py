@@ -149,7 +149,9 @@ def sizeof(
         raise MemprofileError(
             "exclude is a list of types and objects; for example: sizeof(data, exclude=[list])"
         )
-    tree = _native.deep_size(obj, detail, list(exclude), code, limit)
+    if not detail and limit is None:
+        return _native.deep_size(obj, list(exclude), code)
+    tree = _native.size_tree(obj, detail, list(exclude), code, limit)
     return Size(tree) if detail else tree.size
 
 
@@ -398,6 +400,16 @@ def _surplus() -> int:
     return asked(kept[0]) - 1
 
 
+def _generation(obj: object) -> int | None:
+    """The collector's generation of an object. The oldest, where most are, is not listed."""
+    if not gc.is_tracked(obj):
+        return None
+    for generation in range(2):
+        if any(other is obj for other in gc.get_objects(generation=generation)):
+            return generation
+    return 2
+
+
 def why_alive(obj: object, *, namespace: dict[str, object] | None = None, most: int = 5) -> Alive:
     """The shortest ways by which an object is kept, ``most`` at most, in words and as a picture.
 
@@ -419,17 +431,17 @@ def why_alive(obj: object, *, namespace: dict[str, object] | None = None, most: 
     alive.refcount = _references(obj) - _surplus()
     alive.immortal, alive.interned = _native.immortal_and_interned(obj)
     alive.shallow = _native.shallow_size(obj)
-    alive.retained = _native.retained_size(obj)
-    for generation in range(3):
-        if any(other is obj for other in gc.get_objects(generation=generation)):
-            alive.generation = generation
-            break
+    alive.generation = _generation(obj)
     alive.type = type(obj).__name__
     if tracemalloc.is_tracing():
         trace = tracemalloc.get_object_traceback(obj)
         alive.allocated_at = [] if trace is None else [str(frame) for frame in reversed(trace)]
     found = _native.ways(obj, namespace, most)
-    alive.ways = [_in_words(way) for way in found]
+    if found is None:
+        alive.retained = _native.retained_size(obj)
+    else:
+        alive.retained, ways = found
+        alive.ways = [_in_words(way) for way in ways]
     return alive
 
 

@@ -50,6 +50,7 @@ class CellOptions:
     save: Path | None = None
     exact: bool = False
     top: int = DEFAULT_TOP
+    live: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,15 @@ class StatementOptions:
     name: str | None = None
     repeat: int | None = None
     exact: bool = False
+
+
+@dataclass(frozen=True)
+class FrameOptions:
+    """What stands between ``%memframe`` and the expression, and the expression."""
+
+    expression: str
+    name: str | None = None
+    advice: bool = True
 
 
 def _name(value: str) -> str:
@@ -100,15 +110,19 @@ def checked_path(
     return path
 
 
-_CELL: dict[str, tuple[str, Callable[[str], object] | None]] = {
+_Table = dict[str, tuple[str, Callable[[str], object] | None]]
+"""By flag: the field that it sets, and what reads its value; None where it has none."""
+
+_CELL: _Table = {
     "-o": ("name", _name),
     "-q": ("quiet", None),
     "--save": ("save", _file),
     "--exact": ("exact", None),
     "--top": ("top", _positive("--top", "for example: --top 20")),
+    "--live": ("live", None),
 }
 
-_STATEMENT: dict[str, tuple[str, Callable[[str], object] | None]] = {
+_STATEMENT: _Table = {
     "-o": ("name", _name),
     "-r": ("repeat", _positive("-r", "for example: %memprofile -r 3 f(x)")),
     "--exact": ("exact", None),
@@ -118,9 +132,6 @@ _STATEMENT: dict[str, tuple[str, Callable[[str], object] | None]] = {
 def _unknown(word: str, table: dict[str, object], example: str) -> OptionError:
     known = ", ".join(table)
     return OptionError(f"unknown option {word!r} (there are {known}); for example: {example}")
-
-
-_Table = dict[str, tuple[str, Callable[[str], object] | None]]
 
 
 def _read_words(line: str, table: _Table, magic: str, example: str) -> dict[str, object]:
@@ -153,6 +164,12 @@ def read_cell_options(line: str) -> CellOptions:
     """Reads what follows ``%%memprofile``. Raises OptionError."""
     found = _read_words(line, _CELL, "%%memprofile", "-o usage --save 'my report.html'")
     return CellOptions(**found)  # type: ignore[arg-type]  # each reader returns its field's type
+
+
+_FRAME: _Table = {
+    "-o": ("name", _name),
+    "--no-advice": ("advice", None),
+}
 
 
 @dataclass(frozen=True)
@@ -222,8 +239,8 @@ def read_heap_options(line: str) -> HeapOptions:
     return HeapOptions(**found)  # type: ignore[arg-type]
 
 
-def read_statement_options(line: str) -> StatementOptions:
-    """Reads what follows ``%memprofile``; the statement stays as typed. Raises OptionError."""
+def _options_before(line: str, table: _Table, example: str) -> tuple[dict[str, object], str]:
+    """The options at the beginning of a line, and the rest of it as typed. Raises OptionError."""
     found: dict[str, object] = {}
     rest = line.strip()
     while rest.startswith("-"):
@@ -231,21 +248,35 @@ def read_statement_options(line: str) -> StatementOptions:
         rest = rest.lstrip()
         if word == "--":
             break
-        if word not in _STATEMENT:
-            example = (
-                "%memprofile -r 3 f(x), or %memprofile -- -x for an expression that begins with -"
-            )
-            raise _unknown(word, dict(_STATEMENT), example)
-        field, read = _STATEMENT[word]
+        if word not in table:
+            raise _unknown(word, dict(table), example)
+        field, read = table[word]
         if read is None:
             found[field] = True
         else:
             value, _, rest = rest.partition(" ")
             found[field] = read(value)
             rest = rest.lstrip()
+    return found, rest
+
+
+def read_statement_options(line: str) -> StatementOptions:
+    """Reads what follows ``%memprofile``; the statement stays as typed. Raises OptionError."""
+    example = "%memprofile -r 3 f(x), or %memprofile -- -x for an expression that begins with -"
+    found, rest = _options_before(line, _STATEMENT, example)
     if not rest:
         raise OptionError(
             "%memprofile needs a statement, for example: %memprofile sorted(values); "
             "to profile a whole cell, make %%memprofile its first line"
         )
     return StatementOptions(statement=rest, **found)  # type: ignore[arg-type]
+
+
+def read_frame_options(line: str) -> FrameOptions:
+    """Reads what follows ``%memframe``. Raises OptionError."""
+    found, rest = _options_before(line, _FRAME, "%memframe -o report df")
+    if "advice" in found:
+        found["advice"] = False
+    if not rest:
+        raise OptionError("it needs a frame to look at, for example: %memframe df")
+    return FrameOptions(expression=rest, **found)  # type: ignore[arg-type]

@@ -49,6 +49,7 @@ def cell(shell: Shell, cell_name: str) -> Iterator[None]:
         return
     _told = True
     try:
+        _native.begin_black_box(**sources.paths())
         _native.begin_cell(message_of(shell), cell_name, sources.label(cell_name))
         yield
     finally:

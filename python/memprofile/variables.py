@@ -139,6 +139,11 @@ def _look(shell: Shell) -> Found:
     return Found(shares[:own], shares[own:], lost, lost_bytes)
 
 
+def counted(number: int, what: str) -> str:
+    """``1 name``, ``2 names``."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def shape(value: object) -> str:
     """The length or shape of an object whose type tells it without running the user's code."""
     kind = type(value)
@@ -228,12 +233,15 @@ def listing(shell: Shell, memory: Memory, top: int) -> _native.Listing:
     table = _own_table(shell, memory, data, top)
     freed = sum(share.retained for share in own)
     hidden = sum(size for _, size, _ in worth)
-    headline = f"{len(data)} names keep {bytes_text(freed)}"
-    headline += f"; {bytes_text(hidden)} more are kept without one." if worth else "."
+    headline = "No name of the notebook keeps anything"
+    if data:
+        headline = f"{counted(len(data), 'name')} keep{'s' * (len(data) == 1)} {bytes_text(freed)}"
+    more = f"{bytes_text(hidden)} {'more are' if data else 'are'} kept without one"
+    headline += f"; {more}." if worth else "."
     note = "deep: all that it reaches; freed by del: what nothing else reaches"
     if functions:
         note += f"; {functions} modules, types and functions are left out"
-    sections = [(*table[:4], note)]
+    sections = [(*table[:4], note)] if data else []
     if worth:
         rows = [[what, line, bytes_text(size)] for what, size, line in worth]
         columns = ["what hides", "the line that frees it", "bytes"]
@@ -294,7 +302,7 @@ def free(shell: Shell, what: str, say: Callable[[str], None]) -> None:
     """Says what will be dropped, and drops it."""
     size = _kept(shell, what)
     names = {
-        "history": f"{len(shell.user_ns['_oh'])} results (Out[n], _n, _, __, ___)",
+        "history": f"{counted(len(shell.user_ns['_oh']), 'result')} (Out[n], _n, _, __, ___)",
         "traceback": "the last exception with its frames (%debug has nothing to look at then)",
         "cycles": "cycles that nobody refers to",
     }

@@ -109,17 +109,20 @@ fn by_size(graph: &ObjectGraph) -> Vec<Group> {
 /// One object on a way: how it is reached, its type, what it says of itself.
 type Step = (String, String, Option<String>);
 
-/// What keeps an object: the ways to it, `most` of them at most.
+/// The bytes that are free once an object is gone, and what keeps it: the ways to it, `most` of them at most.
+/// Nothing where no object that the collector knows refers to it.
 #[pyfunction]
 pub(super) fn ways(
     py: Python<'_>,
     obj: &Bound<'_, PyAny>,
     namespace: Option<&Bound<'_, PyAny>>,
     most: usize,
-) -> PyResult<Vec<Vec<Step>>> {
+) -> PyResult<Option<(u64, Vec<Vec<Step>>)>> {
     let gathered = Gathered::whole_heap(py, &[], &Scope::everything(room()))?;
     let graph = &gathered.graph;
-    let Some(target) = gathered.row(obj) else { return Ok(Vec::new()) };
+    let Some(target) = gathered.row(obj) else { return Ok(None) };
+    let mut retained = 0;
+    graph::retained_of_many(graph, target, |row| retained += graph.bytes[row as usize]);
     let names = namespace.and_then(|namespace| gathered.row(namespace));
     let modules = py.import("sys")?.getattr("modules")?;
     let modules = gathered.row(&modules);
@@ -142,5 +145,6 @@ pub(super) fn ways(
         let kind = graph.kinds[graph.kind[row as usize] as usize].name.clone();
         (label, kind, gathered.word(row))
     };
-    Ok(found.iter().map(|way| (0..way.len()).map(|at| step(way, at)).collect()).collect())
+    let ways = found.iter().map(|way| (0..way.len()).map(|at| step(way, at)).collect()).collect();
+    Ok(Some((retained, ways)))
 }

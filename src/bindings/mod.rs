@@ -1,12 +1,16 @@
 //! The `_native` Python module: conversions only. `python/memprofile/_native.pyi` is its contract.
 
 mod breakdown;
+mod cells;
 mod child;
 mod collector;
 mod diff;
+mod frame;
 mod heap;
+mod kernel;
 mod ledger;
 mod listing;
+mod live;
 mod names;
 mod objects;
 mod pools;
@@ -39,20 +43,29 @@ mod _native {
     #[pymodule_export]
     use super::breakdown::{PyAllocator, PySizeClass};
     #[pymodule_export]
+    use super::cells::{PyCellColumn, PyCells, arrow_chunks};
+    #[pymodule_export]
     use super::child::{PyChild, PyForkedLine};
     #[pymodule_export]
     use super::diff::{PyDiff, PyDiffLine};
     #[pymodule_export]
+    use super::frame::PyFrameReport;
+    #[pymodule_export]
     use super::heap::{PyHeapCensus, heap_census, ways};
+    #[pymodule_export]
+    use super::kernel::{end_with_parent, run_kernel};
     #[pymodule_export]
     use super::ledger::{PyBalance, PyLedger};
     #[pymodule_export]
     use super::listing::PyListing;
     #[pymodule_export]
+    use super::live::live;
+    #[pymodule_export]
     use super::names::{PyNameShare, name_shares};
     #[pymodule_export]
     use super::objects::{
         PySizeTree, bytes_text, deep_size, immortal_and_interned, retained_size, shallow_size,
+        size_tree,
     };
     #[pymodule_export]
     use super::profile::{PyLine, PyProfile, PySite, PyTimeline};
@@ -61,7 +74,9 @@ mod _native {
     #[pymodule_export]
     use super::self_test::stack;
     #[pymodule_export]
-    use super::telemetry::{begin_cell, end_cell, make_segment, read_segment, tell_to, tells};
+    use super::telemetry::{
+        begin_black_box, begin_cell, end_cell, make_segment, read_segment, tell_to, tells,
+    };
 
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "the name in Python")]

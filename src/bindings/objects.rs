@@ -38,10 +38,28 @@ pub(super) struct PySizeTree {
     parts: Vec<Py<PySizeTree>>,
 }
 
+fn data_scope(obj: &Bound<'_, PyAny>, exclude: &[Bound<'_, PyAny>], code: bool) -> Scope {
+    let mut scope = Scope::of_data(obj.py(), room()).into_object(obj);
+    if !code {
+        scope = scope.without_program();
+    }
+    exclude.iter().fold(scope, Scope::without)
+}
+
+/// The deep size of an object, in bytes.
+#[pyfunction]
+pub(super) fn deep_size(
+    obj: &Bound<'_, PyAny>,
+    exclude: Vec<Bound<'_, PyAny>>,
+    code: bool,
+) -> Result<u64, Error> {
+    Ok(objects::deep_bytes(obj, &data_scope(obj, &exclude, code))?.0)
+}
+
 /// The deep size of an object, with its parts down to `detail` levels.
 #[pyfunction]
 #[pyo3(signature = (obj, detail, exclude, code, limit))]
-pub(super) fn deep_size(
+pub(super) fn size_tree(
     py: Python<'_>,
     obj: &Bound<'_, PyAny>,
     detail: u32,
@@ -49,12 +67,7 @@ pub(super) fn deep_size(
     code: bool,
     limit: Option<u32>,
 ) -> PyResult<PySizeTree> {
-    let mut scope = Scope::of_data(py, room()).into_object(obj);
-    if !code {
-        scope = scope.without_program();
-    }
-    let scope = exclude.iter().fold(scope, Scope::without);
-    let gathered = Gathered::from_object(obj, &scope)?;
+    let gathered = Gathered::from_object(obj, &data_scope(obj, &exclude, code))?;
     let whole = graph::parts(&gathered.graph, 0, detail.min(DEEPEST), limit);
     tree(py, &gathered, None, &whole)
 }

@@ -259,14 +259,25 @@ impl PyProfile {
         forms: (bool, bool, bool),
         width: usize,
         color: bool,
-    ) -> PyResult<(Option<String>, Option<String>, Option<PyPicture<'py>>)> {
-        let (text, html, png) = forms;
-        let wanted = render::Wanted { text: text.then_some(width), color, html, png };
-        let made = self.draw(py, top, |report| render::bundle(report, wanted))?;
-        let picture =
-            made.png.map(|(png, alt)| (PyBytes::new(py, &png.bytes), png.width, png.height, alt));
-        Ok((made.text, made.html, picture))
+    ) -> PyResult<PyBundle<'py>> {
+        let wanted = wanted(forms, width, color);
+        Ok(py_bundle(py, self.draw(py, top, |report| render::bundle(report, wanted))?))
     }
+}
+
+/// Text, HTML and picture, as far as they were wanted.
+pub(super) type PyBundle<'py> = (Option<String>, Option<String>, Option<PyPicture<'py>>);
+
+/// `forms` says which of text, HTML and picture are wanted.
+pub(super) fn wanted(forms: (bool, bool, bool), width: usize, color: bool) -> render::Wanted {
+    let (text, html, png) = forms;
+    render::Wanted { text: text.then_some(width), color, html, png }
+}
+
+pub(super) fn py_bundle(py: Python<'_>, made: render::Bundle) -> PyBundle<'_> {
+    let picture =
+        made.png.map(|(png, alt)| (PyBytes::new(py, &png.bytes), png.width, png.height, alt));
+    (made.text, made.html, picture)
 }
 
 /// What one line of the user's own code allocated.

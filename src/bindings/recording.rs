@@ -2,7 +2,7 @@
 
 use super::collector::Collector;
 use super::profile::PyProfile;
-use super::{pools, self_test};
+use super::{live, pools, self_test};
 use crate::error::Error;
 use crate::interpreter::frames;
 use crate::profile::FileKind;
@@ -34,6 +34,7 @@ pub(super) fn start(
     if session::is_recording() {
         return Err(Error::AlreadyRecording.into());
     }
+    session::when_returned_from_fork(live::returned_from_fork);
     let no_stacks = self_test::mismatch(py);
     let version = py.version_info();
     let interpreter = format!("CPython {}.{}.{}", version.major, version.minor, version.patch);

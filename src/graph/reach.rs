@@ -65,6 +65,21 @@ pub fn retained(graph: &ObjectGraph, of: u32, marks: &mut Marks, mut note: impl 
     unheld(graph, marks, note);
 }
 
+/// The same in a graph that holds more than what the row reaches, of which other rows may be garbage already.
+pub fn retained_of_many(graph: &ObjectGraph, of: u32, mut note: impl FnMut(u32)) {
+    let (mut reached, mut kept) = (Marks::new(graph), Marks::new(graph));
+    reached.begin();
+    reached.push(of);
+    while let Some(row) = reached.stack.pop() {
+        graph.of(row).iter().for_each(|&to| reached.push(to));
+    }
+    retained(graph, of, &mut kept, |row| {
+        if reached.has(row) {
+            note(row);
+        }
+    });
+}
+
 /// Calls `note` with every object that nothing held reaches: cycles that nobody has, and what hangs on them.
 pub fn garbage(graph: &ObjectGraph, note: impl FnMut(u32)) {
     let mut marks = Marks::new(graph);

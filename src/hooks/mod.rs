@@ -282,11 +282,20 @@ fn next_number() -> u32 {
     NUMBER.fetch_add(1, Relaxed) % (u32::MAX - 1) + 1
 }
 
-/// Installs every hook that this platform has and begins to call `callbacks`.
+/// Which hooks are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// All that there are.
+    Everything,
+    /// All but those of Python's small objects: of these the arenas are seen.
+    WithoutObjects,
+}
+
+/// Installs the hooks that this platform has and begins to call `callbacks`.
 ///
 /// With the `python` feature the caller holds the GIL. Only one guard lives at a time; the
 /// caller sees to that. `callbacks` of the first call serve for the life of the process.
-pub fn install(callbacks: Callbacks) -> HookGuard {
+pub fn install(callbacks: Callbacks, extent: Extent) -> HookGuard {
     CALLBACKS.get_or_init(|| callbacks);
     PANICKED.store(false, Relaxed);
     filter::clear();
@@ -296,9 +305,12 @@ pub fn install(callbacks: Callbacks) -> HookGuard {
     let native_slots = None;
     RECORDING.store(next_number(), Relaxed);
     #[cfg(feature = "python")]
-    let python = pymem::install();
+    let python = pymem::install(extent == Extent::Everything);
     #[cfg(not(feature = "python"))]
-    let python = false;
+    let python = {
+        let _ = extent;
+        false
+    };
     HookGuard { what: Coverage { python, native_slots } }
 }
 

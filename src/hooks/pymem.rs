@@ -247,12 +247,21 @@ fn serves_small_requests_itself() -> bool {
     }
 }
 
-/// Wraps the domains. Returns whether small objects are seen. The caller holds the GIL.
-pub(super) fn install() -> bool {
+/// Wraps the domains, or the arenas alone. Returns whether small objects are seen. The caller holds the
+/// GIL.
+pub(super) fn install(objects: bool) -> bool {
     if !serves_small_requests_itself() {
         return false;
     }
-    switch_on();
+    if objects {
+        switch_on();
+        wrap_domains();
+    }
+    wrap_arenas();
+    objects
+}
+
+fn wrap_domains() {
     for (index, domain) in DOMAINS.into_iter().enumerate() {
         let saved = ORIGINALS[index].0.get();
         if sees(domain) {
@@ -272,11 +281,15 @@ pub(super) fn install() -> bool {
             ffi::PyMem_SetAllocator(domain, &raw mut ours);
         }
     }
+}
+
+fn wrap_arenas() {
     let saved = ORIGINAL_ARENAS.0.get();
     if arenas_are_ours(saved) {
-        return true;
+        return;
     }
-    // SAFETY: as above; nobody wraps the arena allocator around ours and keeps it.
+    // SAFETY: under the GIL; the original is complete before ours is published; nobody wraps the arena
+    // allocator around ours and keeps it.
     unsafe {
         ffi::PyObject_GetArenaAllocator(saved);
         let mut ours = ffi::PyObjectArenaAllocator {
@@ -286,7 +299,6 @@ pub(super) fn install() -> bool {
         };
         ffi::PyObject_SetArenaAllocator(&raw mut ours);
     }
-    true
 }
 
 /// Whether our wrap is in place and nobody's is around it.

@@ -1,7 +1,22 @@
 //! Looking into a running CPython without calling it, and having it call us.
 
+#[cfg(feature = "python")]
+pub mod arrow;
+#[cfg(feature = "python")]
+pub mod cells;
 pub mod frames;
 #[cfg(feature = "python")]
 pub mod objects;
 #[cfg(feature = "python")]
 pub mod pending;
+
+// What knows no Python is tested without one.
+#[cfg(all(test, not(feature = "python")))]
+#[path = "objects/blocks.rs"]
+mod blocks;
+#[cfg(all(test, not(feature = "python")))]
+#[path = "frames/line_table.rs"]
+mod line_table;
+#[cfg(all(test, not(feature = "python")))]
+#[path = "objects/pages.rs"]
+mod pages;

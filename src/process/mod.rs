@@ -3,6 +3,7 @@
 mod children;
 mod command;
 mod followed;
+mod killed;
 mod memory_left;
 mod proc_files;
 
@@ -17,6 +18,7 @@ mod other;
 use other as platform;
 
 pub use children::{Children, Ended};
+pub use killed::{OutOfMemory, Whose, resident};
 pub use memory_left::memory_left;
 
 use crate::profile::Bytes;

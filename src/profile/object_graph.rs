@@ -37,7 +37,7 @@ pub struct ObjectGraph {
     /// beyond the border; or it lives for ever.
     pub held: Vec<bool>,
     /// Where the referents of each object begin, and one more for the end.
-    pub starts: Vec<u64>,
+    pub starts: Vec<u32>,
     /// The referents, by row.
     pub referents: Vec<u32>,
 }

@@ -19,9 +19,12 @@ const LISTED: usize = 4;
 /// What the star says.
 const NOTE: &str = "* in no other process, when the children together held most";
 
-fn cells(row: &ChildRow) -> Row<3> {
+/// Letters of a command in a table, and in a line of text.
+const COMMAND: [usize; 2] = [60, 21];
+
+fn cells(row: &ChildRow, letters: usize) -> Row<3> {
     Row {
-        name: format!("{} ({})", clip(&printable(&row.command), 60), row.pid),
+        name: format!("{} ({})", clip(&printable(&row.command), letters), row.pid),
         quiet: format!("{}, {}", row.lifetime, row.ending),
         numbers: [
             row.peak_rss.to_string(),
@@ -34,7 +37,7 @@ fn cells(row: &ChildRow) -> Row<3> {
 
 /// At most so many children, then the others in one row; the last row, where there are several, is
 /// their sum.
-fn rows(report: &Report, most: usize) -> Vec<Row<3>> {
+fn rows(report: &Report, most: usize, letters: usize) -> Vec<Row<3>> {
     let children = &report.children;
     let listed = &children.rows[..children.rows.len().min(most)];
     let merged = &children.rows[listed.len()..];
@@ -42,7 +45,7 @@ fn rows(report: &Report, most: usize) -> Vec<Row<3>> {
     for row in merged {
         others = (others.0 + 1, others.1.saturating_add(row.at_peak.0));
     }
-    let mut rows: Vec<Row<3>> = listed.iter().map(cells).collect();
+    let mut rows: Vec<Row<3>> = listed.iter().map(|row| cells(row, letters)).collect();
     let sum = |name: String, bytes: Bytes, strong| Row {
         name,
         quiet: String::new(),
@@ -62,7 +65,7 @@ fn rows(report: &Report, most: usize) -> Vec<Row<3>> {
 
 /// Appends the table, where there are children.
 pub fn html(out: &mut String, report: &Report) {
-    let rows = rows(report, usize::MAX);
+    let rows = rows(report, usize::MAX, COMMAND[0]);
     if rows.is_empty() {
         return;
     }
@@ -71,13 +74,13 @@ pub fn html(out: &mut String, report: &Report) {
 
 /// The table as lines of text; empty without children.
 pub fn text(report: &Report, width: usize) -> Vec<String> {
-    let rows = rows(report, LISTED);
+    let rows = rows(report, LISTED, COMMAND[1]);
     if rows.is_empty() {
         return Vec::new();
     }
     let [rss, pss, private] = COLUMNS;
     let columns = [
-        Column::words(TITLE, 40),
+        Column::words(TITLE, 30),
         Column::figures(rss),
         Column::optional(pss, 1),
         Column::figures(private),
@@ -94,7 +97,7 @@ pub fn text(report: &Report, width: usize) -> Vec<String> {
 
 /// The table of `most` children for the picture; `None` without any.
 pub fn drawn(report: &Report, most: usize) -> Option<DrawnTable<'static>> {
-    let rows = rows(report, most);
+    let rows = rows(report, most, COMMAND[0]);
     let note = vec![NOTE.to_owned()];
     (most > 0 && !rows.is_empty()).then_some(DrawnTable {
         title: TITLE,

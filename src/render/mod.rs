@@ -14,15 +14,19 @@ mod children;
 mod columns;
 mod condense;
 mod data;
+mod death;
 mod details;
 mod diff;
 mod drawn_table;
 mod forked;
 mod fragment;
+mod frame;
+mod frame_picture;
 mod icicle;
 mod ledger;
 mod lettering;
 mod listing;
+mod live;
 mod page;
 mod png;
 mod rows;
@@ -34,11 +38,14 @@ mod theme;
 
 pub use bundle::{Bundle, OUTPUT, Wanted};
 pub use columns::USUAL;
+pub use death::{death_html, death_text};
 pub use listing::{listing_html, listing_text, ways_svg};
+pub use live::{live_html, live_text};
 pub use png::Png;
 
 use crate::error::Result;
 use crate::profile::Profile;
+use crate::report::frames::Frame;
 use crate::report::{Diff, Report};
 
 /// Plain text of 10 to 20 lines of at most `width` letters, but never less than 60; with `color`, ANSI
@@ -99,6 +106,32 @@ pub fn svg(report: &Report) -> Result<String> {
 /// [`crate::error::Error::Drawing`] when it could not be drawn.
 pub fn png(report: &Report, largest: usize) -> Result<Png> {
     png::png(report, largest)
+}
+
+/// What a frame holds, as plain text of `width` columns; with `color`, ANSI escapes mark what matters.
+pub fn frame_text(frame: &Frame, width: usize, color: bool) -> String {
+    frame::text(frame, width, color)
+}
+
+/// What a frame holds, as one line.
+pub fn frame_line(frame: &Frame) -> String {
+    frame::line(frame)
+}
+
+/// What a frame holds, as an HTML fragment of at most 60 kB, as [`html`] makes it of a profile.
+///
+/// # Errors
+/// [`crate::error::Error::Drawing`] when the picture could not be drawn.
+pub fn frame_html(frame: &Frame) -> Result<String> {
+    frame::html(frame)
+}
+
+/// What a frame holds in all the forms that are wanted, together of at most [`OUTPUT`] bytes.
+///
+/// # Errors
+/// [`crate::error::Error::Drawing`] when a picture could not be drawn.
+pub fn frame_bundle(frame: &Frame, wanted: Wanted) -> Result<Bundle> {
+    bundle::bundle(frame, wanted)
 }
 
 /// A comparison as text of `width` columns: the `top` lines that changed most, the rest as one row.

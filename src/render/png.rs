@@ -31,9 +31,10 @@ const LARGEST: usize = 60_000;
 /// What is left of a picture by the compression that takes seven times as long.
 const PACKED: f64 = 0.94;
 
-/// Pixels of the picture in a CSS pixel.
-const TWICE: f32 = super::canvas::UNITS as f32;
-const ONCE: f32 = 1.0;
+/// Two pixels of the picture in a CSS pixel.
+pub(super) const TWICE: f32 = super::canvas::UNITS as f32;
+/// One.
+pub(super) const ONCE: f32 = 1.0;
 
 static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
     let mut fonts = fontdb::Database::new();
@@ -46,13 +47,10 @@ static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
 });
 
 pub(super) fn png(report: &Report, largest: usize) -> Result<Png> {
-    let largest = largest.min(LARGEST);
     let whole = Parts { letters: Letters::Embedded, ..svg::WHOLE };
     let shallow = Parts { levels: 4, children: 2, ..whole };
     let flat = Parts { levels: 2, children: 1, ..whole };
     let coarse = Parts { levels: 0, lines: false, detail: chart::COARSE, children: 0, ..whole };
-    // Each attempt needs less than the one before; the last is a chart and a few words. The
-    // factor is how much of the first attempt's size is about left: what cannot fit is not tried.
     let attempts = [
         (whole, TWICE, 256, 1.0),
         (whole, TWICE, 32, 0.75),
@@ -63,15 +61,27 @@ pub(super) fn png(report: &Report, largest: usize) -> Result<Png> {
         (shallow, ONCE, 16, 0.0),
         (coarse, ONCE, 8, 0.0),
     ];
+    fitted(largest, &attempts, |parts| svg::picture(report, parts))
+}
+
+/// The first of some attempts that needs at most `largest` bytes, or the last: what is in the picture,
+/// pixels in a CSS pixel, colours, and how much of the first attempt's size is about left. Each needs less
+/// than the one before, and what cannot fit is not tried.
+pub(super) fn fitted<P: Copy + PartialEq>(
+    largest: usize,
+    attempts: &[(P, f32, usize, f64)],
+    picture: impl Fn(P) -> Result<(String, (f64, f64))>,
+) -> Result<Png> {
+    let largest = largest.min(LARGEST);
     let mut first = 0.0;
-    let mut drawn: Option<(Parts, f32, Pixmap, (f64, f64))> = None;
+    let mut drawn: Option<(P, f32, Pixmap, (f64, f64))> = None;
     let mut png = Png { bytes: Vec::new(), width: 0, height: 0 };
-    for (parts, scale, colours, factor) in attempts {
+    for &(parts, scale, colours, factor) in attempts {
         if first * factor > largest as f64 {
             continue;
         }
         if drawn.as_ref().is_none_or(|&(last, size, ..)| (last, size) != (parts, scale)) {
-            let (svg, size) = svg::picture(report, parts)?;
+            let (svg, size) = picture(parts)?;
             drawn = Some((parts, scale, raster(&svg, scale)?, size));
         }
         let Some((_, _, pixels, size)) = &drawn else { continue };

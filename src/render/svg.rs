@@ -12,7 +12,8 @@ use crate::report::{Line, Report};
 
 /// The width of a picture in CSS pixels.
 pub const WIDTH: f64 = 720.0;
-const MARGIN: f64 = 14.0;
+/// Around a picture that stands alone.
+pub const MARGIN: f64 = 14.0;
 
 /// The timeline alone, as SVG.
 pub(super) fn timeline(report: &Report, detail: Detail) -> Result<String> {

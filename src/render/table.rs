@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 
 const CELL: &str = "border:none;padding:2px 0 2px 10px";
 
+/// Letters of a word that is never broken.
+const LONGEST_WORD: usize = 24;
+
 /// A row of it; names are not escaped.
 pub struct Row<const N: usize> {
     /// The first column.
@@ -42,7 +45,7 @@ pub fn write<const N: usize>(
 pub struct Table {
     /// How many hold words: the first the name, the others in a quiet colour.
     pub words: usize,
-    /// Whether each of these may break anywhere and no figure's head at all, and not the names alone.
+    /// Whether any of these breaks where it is too long, and no figure's head at all; not the names alone.
     pub wraps: bool,
     /// Whether it is as wide as what it holds, and not as the page: so that few columns stay together.
     pub fits: bool,
@@ -60,7 +63,7 @@ impl Table {
         );
         for (at, column) in columns.into_iter().enumerate() {
             let side = match (self.wraps, at < self.words) {
-                (true, _) => self.side(at),
+                (true, _) => self.side(at, column),
                 (false, true) => "left",
                 (false, false) => "right",
             };
@@ -86,7 +89,7 @@ impl Table {
         let quiet_words = format!(";color:{}", theme::QUIET.hex());
         let _ = write!(out, "<tr style=\"background:{}\">", theme::CARD.hex());
         for (at, text) in cells.into_iter().enumerate() {
-            let side = self.side(at);
+            let side = self.side(at, text);
             let colour = if at > 0 && at < self.words { &quiet_words } else { "" };
             let (open, close) = if at == 0 { ("th scope=\"row\"", "th") } else { ("td", "td") };
             let _ = write!(
@@ -97,12 +100,14 @@ impl Table {
         out.push_str("</tr>");
     }
 
-    fn side(&self, at: usize) -> &'static str {
-        match at {
-            0 if self.words > 0 => "left;overflow-wrap:anywhere",
-            _ if at >= self.words => "right;white-space:nowrap",
-            _ if self.wraps => "left;overflow-wrap:anywhere",
-            _ => "left",
+    fn side(&self, at: usize, text: &str) -> &'static str {
+        // A cell that may break anywhere is squeezed to a letter's width before the others wrap.
+        let breaks = (at == 0 || self.wraps)
+            && text.split(' ').any(|word| word.chars().count() > LONGEST_WORD);
+        match (at < self.words, breaks) {
+            (true, true) => "left;overflow-wrap:anywhere",
+            (true, false) => "left",
+            (false, _) => "right;white-space:nowrap",
         }
     }
 

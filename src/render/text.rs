@@ -293,15 +293,7 @@ pub(super) fn count(value: f64) -> String {
     if value >= 1e12 {
         return format!("{value:.2e}");
     }
-    let digits = format!("{:.0}", value.max(0.0));
-    let mut shown = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            shown.push(',');
-        }
-        shown.push(digit);
-    }
-    shown
+    crate::report::frames::separated(value.round_ties_even().max(0.0) as u64)
 }
 
 /// What a reader who does not see the picture should know of it.

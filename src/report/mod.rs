@@ -5,13 +5,16 @@
 
 mod children;
 mod copies;
+mod death;
 mod diff;
 mod flame;
 mod forked;
+pub mod frames;
 mod hues;
 mod ledger;
 pub mod lines;
 mod listing;
+mod live;
 mod native_threads;
 pub mod sizes;
 mod tally;
@@ -19,6 +22,7 @@ mod timeline;
 mod verdict;
 
 pub use children::{ChildRow, Children, Lane, OtherChildren};
+pub use death::{Death, Stand};
 pub use diff::{Change, Diff, DiffRow, signed};
 pub use flame::{Kind, Node};
 pub use forked::{Forked, ForkedRow};
@@ -26,6 +30,7 @@ pub use hues::{HUES, Hue};
 pub use ledger::{Ledger, LedgerRow};
 pub use lines::{Group, Line, Rest, Row, Table};
 pub use listing::{Listing, Section, Stop};
+pub use live::Live;
 pub use sizes::SizeRow;
 pub use tally::Figures;
 pub use timeline::{Layer, Moment, Run, Timeline};

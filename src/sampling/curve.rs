@@ -60,6 +60,11 @@ impl Curve {
         }
     }
 
+    /// The points so far.
+    pub fn points(&self) -> &[Point] {
+        &self.points
+    }
+
     fn thin(&mut self) {
         self.points = keep_extremes(std::mem::take(&mut self.points), |point| point.footprint);
     }

@@ -1,7 +1,8 @@
 //! What a recording knows while it runs.
 
-use super::recorder::Recorder;
-use super::stacks::Line;
+use super::recorder::{Block, Memory, Origin, Recorder};
+use super::stacks::{Frames, Line};
+use crate::profile::Allocator;
 
 impl Recorder {
     /// The largest footprint so far, in bytes above the start.
@@ -12,6 +13,48 @@ impl Recorder {
     /// The line of the recording thread that allocated last.
     pub fn running(&self) -> Option<Line<'_>> {
         self.names.line(self.running?)
+    }
+
+    /// A part of the recording ends: what of its large blocks is in use now may be its peak.
+    pub fn end_part(&mut self, now: u64, memory: &mut impl Memory) {
+        self.measure(now, memory);
+    }
+
+    /// A part of the recording begins: its peak is to be found. Returns the footprint, in bytes above the
+    /// start.
+    pub fn begin_part(&mut self, now: u64, memory: &mut impl Memory) -> i64 {
+        self.measure(now, memory);
+        self.leave_peak();
+        self.running = None;
+        self.peak = self.bytes();
+        self.peak
+    }
+
+    /// CPython took an arena (positive) or gave one back (negative), in a recording that does not see the
+    /// objects in it: the line that needed it holds it, by its resident pages.
+    pub fn arena_at(
+        &mut self,
+        address: usize,
+        bytes: i64,
+        origin: Origin<'_, impl Frames>,
+        now: u64,
+        memory: &mut impl Memory,
+    ) {
+        self.arena(address, bytes, now);
+        if bytes > 0 {
+            let (size, allocator, epoch) = (bytes as u64, Allocator::Mmap, 0);
+            self.note(Block { address, size, allocator, epoch }, origin, now, memory);
+        } else {
+            self.freed(address, 0, now, memory);
+        }
+    }
+
+    /// The footprint over time, as (nanoseconds, bytes above the start), and the last resident set size
+    /// that was read.
+    pub fn curve(&self) -> (Vec<(u64, i64)>, Option<u64>) {
+        let points = self.curve.points();
+        let resident = points.iter().rev().find_map(|point| point.rss);
+        (points.iter().map(|point| (point.at, point.footprint)).collect(), resident)
     }
 
     /// The lines that hold most, with their bytes, the largest first.

@@ -19,6 +19,8 @@ use crate::profile::{Allocator, ThreadKind};
 pub struct Settings {
     /// Record every allocation, however many there are.
     pub exact: bool,
+    /// Take samples at large intervals from the first allocation on.
+    pub light: bool,
     /// Seed of the sampling.
     pub seed: u64,
     /// Whose files are which.
@@ -126,7 +128,11 @@ impl Recorder {
     pub fn new(settings: Settings) -> Recorder {
         let names = Names::new(settings.paths.clone());
         Recorder {
-            sampler: Sampler::new(settings.seed),
+            sampler: if settings.light {
+                Sampler::light(settings.seed)
+            } else {
+                Sampler::new(settings.seed)
+            },
             live: LiveSet::new(2 * MAX_LIVE),
             large: LargeBlocks::default(),
             moving: 0,
@@ -190,7 +196,7 @@ impl Recorder {
         self.look(now);
     }
 
-    fn note(
+    pub(super) fn note(
         &mut self,
         block: Block,
         origin: Origin<'_, impl Frames>,

@@ -5,6 +5,7 @@
 //! a few hundred nanoseconds at a sample, by code that neither allocates through a hook nor calls
 //! Python, so it cannot be waited for in a circle.
 
+mod black_box;
 mod children;
 mod foreign;
 mod forked;
@@ -13,9 +14,12 @@ mod poll;
 mod recording;
 mod telemetry;
 
+pub use black_box::begin as begin_black_box;
 pub use foreign::read_pools;
+#[cfg(feature = "python")]
+pub use poll::when_returned_from_fork;
 pub use recording::{
-    Described, Options, Session, collection, collections, enough_collections, is_recording,
+    Described, Options, Session, collection, collections, enough_collections, is_recording, now,
 };
 pub use telemetry::{begin_cell, end_cell, tell_to, tells};
 
@@ -29,6 +33,8 @@ use std::time::Instant;
 /// What the hooks change while a recording runs.
 struct Live {
     recorder: Recorder,
+    /// The footprint when the cell began, of a recording that goes on from cell to cell.
+    base: i64,
     started: Instant,
     /// The thread that started it (`hooks::reentrancy::thread`).
     thread: usize,
@@ -64,7 +70,7 @@ const LOCKS: fork::Locks =
 /// What is done when the process forks.
 const AT_FORK: fork::Handlers = fork::Handlers {
     before: || {
-        if hooks::is_on() {
+        if hooks::is_on() && !black_box::is_on() {
             forked::before_fork();
         }
         poll::before_fork();
@@ -72,6 +78,8 @@ const AT_FORK: fork::Handlers = fork::Handlers {
     parent: poll::after_fork,
     child: || {
         poll::in_child();
+        black_box::in_child();
+        telemetry::in_child();
         forked::in_child();
     },
 };
@@ -84,6 +92,7 @@ impl Live {
     fn new(recorder: Recorder, started: Instant, thread: usize) -> Live {
         Live {
             recorder,
+            base: 0,
             started,
             thread,
             now: 0,
@@ -330,7 +339,18 @@ const CALLBACKS: Callbacks = Callbacks {
         });
     },
     arena: |address, bytes| {
-        with_live(VISIBLE, Cost::OfCounting, |live, now| live.recorder.arena(address, bytes, now));
+        if !black_box::is_on() {
+            with_live(VISIBLE, Cost::OfCounting, |live, now| {
+                live.recorder.arena(address, bytes, now);
+            });
+            return;
+        }
+        with_own_stack(|stack| {
+            with_live(VISIBLE, Cost::OfCounting, |live, now| {
+                let origin = live.origin(stack);
+                live.recorder.arena_at(address, bytes, origin, now, &mut OwnMemory);
+            })
+        });
     },
     mapped: |noted| {
         with_own_stack(|stack| {

@@ -14,6 +14,8 @@ use crate::hooks::{own_bytes, quiet_thread, reentrancy, residency};
 use crate::interpreter::pending::Pending;
 use crate::profile::{Bytes, Nanos};
 use crate::sampling::Frames;
+#[cfg(feature = "python")]
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -214,10 +216,31 @@ fn place() -> Option<Vec<u64>> {
 #[cfg(feature = "python")]
 static RESUME: Pending = Pending::new(resume_in_main_thread);
 
+/// What the main thread calls when it is out of the call that forked, between two instructions.
+#[cfg(feature = "python")]
+static RETURNED: OnceLock<fn()> = OnceLock::new();
+
+/// From now on `call` is called when the main thread is out of a call that forked while a recording was
+/// on, between two instructions. It must not raise.
+#[cfg(feature = "python")]
+pub fn when_returned_from_fork(call: fn()) {
+    RETURNED.get_or_init(|| call);
+}
+
 /// Called by the main thread between two instructions.
 #[cfg(feature = "python")]
 fn resume_in_main_thread() {
     let _pause = reentrancy::Pause::new();
+    come_back_from_fork();
+    if !PAUSED.load(Relaxed)
+        && let Some(returned) = RETURNED.get()
+    {
+        returned();
+    }
+}
+
+#[cfg(feature = "python")]
+fn come_back_from_fork() {
     if !PAUSED.load(Relaxed) {
         return;
     }

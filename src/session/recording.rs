@@ -2,14 +2,17 @@
 
 use super::ledger::{Readings, own_resident};
 use super::{
-    AT_FORK, CALLBACKS, LOCKS, Live, OWN_PEAK, OwnMemory, children, foreign, forked, live, poll,
+    AT_FORK, CALLBACKS, LOCKS, Live, OWN_PEAK, OwnMemory, black_box, children, foreign, forked,
+    live, poll,
 };
 use crate::error::{Error, Result};
 use crate::hooks::{self, HookGuard, own_bytes};
 use crate::process::{self, HighWaterMark, Resident, RssReader};
 use crate::profile::{
-    Bytes, Collection, Estimate, FileKind, Nanos, Profile, Recording, SourceFile, Totals, VERSION,
+    Bytes, Collection, Estimate, FileKind, Nanos, Profile, Recording, SignedBytes, SourceFile,
+    Totals, VERSION,
 };
+use crate::report;
 use crate::sampling::{Paths, Reading, Recorder, Settings};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -72,9 +75,9 @@ const MAX_COLLECTIONS: usize = 256;
 pub(super) const ROOM_FOR_COLLECTIONS: usize = 2 * MAX_COLLECTIONS;
 
 /// Whether a recording runs in this process. One that a forked child makes for its parent is none: it
-/// gives way.
+/// gives way, and so does the black box.
 pub fn is_recording() -> bool {
-    hooks::is_on() && !forked::is_child()
+    hooks::is_on() && !forked::is_child() && !black_box::is_on()
 }
 
 impl Session {
@@ -83,6 +86,7 @@ impl Session {
     /// # Errors
     /// [`Error::AlreadyRecording`].
     pub fn start(options: Options) -> Result<Session> {
+        black_box::end();
         if live().is_some() && !forked::is_child() {
             return Err(Error::AlreadyRecording);
         }
@@ -90,7 +94,8 @@ impl Session {
         forked::start();
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         let seed = since_1970.as_ref().map_or(1, |d| d.as_nanos() as u64);
-        let settings = Settings { exact: options.exact, seed, paths: options.paths.clone() };
+        let paths = options.paths.clone();
+        let settings = Settings { exact: options.exact, seed, paths, ..Settings::default() };
         let mut recorder = Recorder::new(settings);
         foreign::begin(&mut recorder, &options.pools, options.ask);
         OWN_PEAK.store(own_bytes() as u64, Relaxed);
@@ -103,7 +108,7 @@ impl Session {
         let started = Instant::now();
         children::start(started);
         *live() = Some(Live::new(recorder, started, hooks::reentrancy::thread()));
-        let hooks = Some(hooks::install(CALLBACKS));
+        let hooks = Some(hooks::install(CALLBACKS, hooks::Extent::Everything));
         hooks::set_large(1);
         Ok(Session {
             options,
@@ -409,4 +414,20 @@ fn keep_longest(collections: &mut Vec<Collection>) {
         collections.select_nth_unstable_by_key(MAX_COLLECTIONS, |c| std::cmp::Reverse(c.duration));
         collections.truncate(MAX_COLLECTIONS);
     }
+}
+
+/// How the recording that is on goes; the caller adds what runs. `None` without one.
+pub fn now() -> Option<report::Live> {
+    let lock = live();
+    let live = lock.as_ref()?;
+    let (curve, rss) = live.recorder.curve();
+    Some(report::Live {
+        title: String::new(),
+        elapsed: Nanos(live.nanos(Instant::now())),
+        footprint: SignedBytes(live.recorder.bytes()),
+        peak: Bytes(live.recorder.peak().max(0) as u64),
+        rss: rss.map(Bytes),
+        curve: curve.into_iter().map(|(at, held)| (Nanos(at), SignedBytes(held))).collect(),
+        line: None,
+    })
 }

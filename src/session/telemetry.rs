@@ -4,7 +4,7 @@
 //! Every poll writes it, so it is at most [`super::poll::PERIOD`] old; the poll needs neither the GIL nor
 //! anything else that a cell could hold. A process that was not given a segment tells nothing.
 
-use super::{Live, live};
+use super::{Live, black_box, live};
 use crate::hooks::lock::ForkLock;
 use crate::hooks::segment;
 use crate::process::Resident;
@@ -90,6 +90,7 @@ pub fn tells() -> bool {
 /// A cell begins: the `msg_id` of its request, its file, and what a reader calls it.
 pub fn begin_cell(message: String, file: String, label: String) {
     let started_at = since_1970();
+    black_box::cell_begins();
     let resident = super::foreign::read_or_open();
     let mut lock = TELLER.lock();
     let Some(teller) = lock.as_mut().filter(|teller| teller.is_own()) else { return };
@@ -106,6 +107,7 @@ pub fn begin_cell(message: String, file: String, label: String) {
 
 /// The cell has ended.
 pub fn end_cell() {
+    black_box::cell_ended();
     let resident = super::foreign::read_or_open();
     let now = live().as_ref().map(Now::of);
     let mut lock = TELLER.lock();
@@ -144,8 +146,8 @@ impl Now {
         let recorder = &live.recorder;
         let holder = |(line, bytes)| Holder { place: place(line), bytes: Bytes::from_f64(bytes) };
         Now {
-            footprint: recorder.bytes(),
-            peak: recorder.peak(),
+            footprint: recorder.bytes() - live.base,
+            peak: recorder.peak() - live.base,
             line: recorder.running().map(place),
             holders: recorder.holders(HOLDERS).into_iter().map(holder).collect(),
         }
@@ -160,6 +162,11 @@ fn place(line: Line<'_>) -> Place {
         line: line.number,
         function: line.function.to_owned(),
     }
+}
+
+/// In a forked child, which tells nobody.
+pub(super) fn in_child() {
+    TELLS.store(false, Relaxed);
 }
 
 fn since_1970() -> f64 {

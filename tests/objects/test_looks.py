@@ -54,6 +54,15 @@ def test_names_say_what_they_hold_share_and_free():
     """)
 
 
+def test_one_name_is_one_and_none_has_no_table():
+    in_a_shell("""
+        text = cell("%memvars")
+        assert "No name of the notebook keeps anything" in text, text
+        assert "freed by del" not in text, text
+        assert "1 name keeps " in cell("one = bytearray(1000)\\n%memvars")
+    """)
+
+
 def test_what_hides_is_found_and_freed():
     in_a_shell("""
         import gc

@@ -104,6 +104,36 @@ def test_parts_add_up_and_say_where_they_are():
     assert whole.parts[1].label == "[7]"
 
 
+def test_added_up_without_a_graph_it_is_the_same():
+    class Slotted:
+        __slots__ = ("a", "b")
+
+    slotted = Slotted()
+    slotted.a = [b"x" * 100]
+    kinds = [
+        {i: {"a": [i], "b": (i, str(i))} for i in range(1000)},
+        [set(range(50)), frozenset("abc"), slotted, textwrap, memprofile, Slotted],
+        [type("T", (), {"f": lambda self, d=bytes(900): d})() for _ in range(20)],
+        [(lambda: kinds), iter([1, 2]), (n for n in "abc"), sys._getframe(), ValueError("x")],
+        None,
+        7,
+        test_options_leave_out,
+    ]
+    assert len({sizeof(kind) for kind in kinds}) > 5
+    for kind in [*kinds, kinds, gc.get_objects()]:
+        for options in ({}, {"code": True}, {"exclude": [dict, kinds[1]]}):
+            assert sizeof(kind, **options) == sizeof(kind, detail=1, **options).size, options
+
+
+def test_a_chain_of_many_is_no_depth():
+    chain = None
+    for _ in range(300_000):
+        chain = (chain,)
+    assert sizeof(chain) == sizeof(chain, detail=1).size > 300_000 * 40
+    while chain:  # Freed at once it would be a depth for CPython.
+        chain = chain[0]
+
+
 def test_options_leave_out():
     data = {"a": [bytearray(10_000)], "b": bytearray(20_000)}
     assert sizeof(data, exclude=[bytearray]) < 2_000

@@ -100,8 +100,10 @@ def joined(messages: Iterable[Message]) -> list[Message]:
 class Kernel:
     """A kernel process and its client; a context manager."""
 
-    def __init__(self, pass_fds: Sequence[int] = (), **environment: str) -> None:
-        self._manager = KernelManager(kernel_name="python3")
+    def __init__(
+        self, name: str = "python3", pass_fds: Sequence[int] = (), **environment: str
+    ) -> None:
+        self._manager = KernelManager(kernel_name=name)
         env = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1", **environment}
         env.pop("PYTHONWARNINGS", None)
         self._manager.start_kernel(env=env, pass_fds=pass_fds)
@@ -115,6 +117,14 @@ class Kernel:
     def __exit__(self, *error: object) -> None:
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
+
+    @property
+    def manager(self) -> KernelManager:
+        return self._manager
+
+    @property
+    def client(self) -> Any:
+        return self._client
 
     def interrupt(self) -> None:
         self._manager.interrupt_kernel()

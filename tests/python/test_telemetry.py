@@ -167,3 +167,57 @@ def test_a_descriptor_of_nobody_is_said_and_left_alone(number: str) -> None:
     assert done.stdout.endswith("still there\n"), done
     assert "restart the kernel" in done.stderr
     assert number in done.stderr
+
+
+def test_a_cell_that_nobody_profiles_is_in_the_black_box(
+    told: tuple[Kernel, Segment], tmp_path: Path
+) -> None:
+    kernel, segment = told
+    kernel.run_ok("kept = bytearray(b'x') * (150 << 20)\nnumbers = list(range(3_000_000))")
+    flag = tmp_path / "go on"
+    seen: list[Told] = []
+
+    def look(message: Message) -> None:
+        if message[0] == "stream":
+            while (now := segment.now())["cell"]["footprint"] < 200 * MIB:
+                pass
+            seen.append(now)
+            flag.touch()
+
+    cell = HOLD.replace("%%memprofile -q\n", "").format(size=50 * MIB, flag=str(flag))
+    ran = kernel.run(cell, on_message=look)
+    assert ran.status == "ok"
+    now = seen[0]
+    assert now["cell"]["message"] == ran.message_id
+    assert 200 * MIB <= now["cell"]["footprint"] <= now["cell"]["peak"] < 300 * MIB
+    # What earlier cells hold is known, too: a block, and small objects by their arenas.
+    held = {(h["place"]["label"], h["place"]["line"]): h["bytes"] for h in now["holders"]}
+    assert held["cell [2]", 1] >= 150 * MIB
+    assert held["cell [2]", 2] >= 80 * MIB
+    assert held["cell [3]", 4] >= 200 * MIB
+
+    # A recording of the user's goes first, and then the box begins anew.
+    report = kernel.run_ok("%%memprofile -o usage\nmore = bytearray(b'x') * (20 << 20)")
+    assert len(report.reports) == 1
+    assert 20 * MIB <= int(kernel.value("usage.peak_footprint")) < 22 * MIB
+    kernel.run_ok("again = bytearray(b'x') * (30 << 20)")
+    last = segment.now()
+    assert 30 * MIB <= last["cell"]["peak"] < 32 * MIB
+    assert any(h["place"]["line"] == 1 and h["bytes"] >= 30 * MIB for h in last["holders"])
+
+
+def test_the_black_box_leaves_children_and_threads_alone(told: tuple[Kernel, Segment]) -> None:
+    kernel, _ = told
+    ran = kernel.run_ok(
+        "import multiprocessing, os, threading, warnings\n"
+        "def work(n):\n"
+        "    return len(bytearray(n << 20))\n"
+        "if __name__ == '__main__':\n"
+        "    with multiprocessing.get_context('fork').Pool(2) as pool:\n"
+        "        print(sum(pool.map(work, range(20))))\n"
+        "threads = [threading.Thread(target=work, args=(9,)) for _ in range(8)]\n"
+        "[t.start() for t in threads], [t.join() for t in threads]\n"
+        "%load_ext memprofile\n"
+        "None"
+    )
+    assert ran.stream("stdout").startswith(str(190 << 20))

@@ -1,6 +1,6 @@
 //! Dominators, retained sizes and paths, held against what is true by definition on random graphs.
 
-use memprofile::graph::{Dominators, Marks, NONE, deep, paths, retained};
+use memprofile::graph::{Dominators, Marks, NONE, deep, paths, retained, retained_of_many};
 use memprofile::profile::{Kind, ObjectGraph, Role};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ fn graph(rows: usize, edges: &[(usize, usize)], held: &[usize]) -> ObjectGraph {
     };
     for targets in out {
         graph.referents.extend(targets);
-        graph.starts.push(graph.referents.len() as u64);
+        graph.starts.push(graph.referents.len() as u32);
     }
     graph
 }
@@ -50,10 +50,11 @@ proptest! {
     #[test]
     fn a_dominator_is_on_every_way(graph in any_graph()) {
         let found = Dominators::of(graph.len(), 0, |row| graph.of(row));
+        let immediate = found.immediate();
         let all = reached(&graph, &[0], None);
         let sums = found.retained(|row| graph.bytes[row as usize]);
         for row in 0..graph.len() as u32 {
-            let mut above = found.immediate[row as usize];
+            let mut above = immediate[row as usize];
             if !all.contains(&row) {
                 prop_assert_eq!(above, NONE);
                 continue;
@@ -62,8 +63,8 @@ proptest! {
             if above != row {
                 said.insert(above);
             }
-            while above != found.immediate[above as usize] {
-                above = found.immediate[above as usize];
+            while above != immediate[above as usize] {
+                above = immediate[above as usize];
                 said.insert(above);
             }
             let lost = |without: u32| {
@@ -91,7 +92,10 @@ proptest! {
             (0..graph.len() as u32).filter(|r| !whole.contains(r)).collect();
         if outside.iter().all(|&r| !graph.held[r as usize]) {
             let truth: BTreeSet<u32> = whole.difference(&left).copied().collect();
-            prop_assert_eq!(went.difference(&outside).copied().collect::<BTreeSet<_>>(), truth);
+            prop_assert_eq!(went.difference(&outside).copied().collect::<BTreeSet<_>>(), truth.clone());
+            let mut of_many = BTreeSet::new();
+            retained_of_many(&graph, 0, |row| { of_many.insert(row); });
+            prop_assert_eq!(of_many, truth);
         }
     }
 
@@ -140,10 +144,10 @@ fn a_chain_of_a_million_needs_no_stack() {
         kind: vec![0; rows],
         bytes: vec![1; rows],
         held: vec![false; rows],
-        starts: (0..=rows as u64).map(|row| row.min(rows as u64 - 1)).collect(),
+        starts: (0..=rows as u32).map(|row| row.min(rows as u32 - 1)).collect(),
         referents: (1..rows as u32).collect(),
     };
     let found = Dominators::of(rows, 0, |row| chain.of(row));
     assert_eq!(found.retained(|_| 1)[0], rows as u64);
-    assert_eq!(found.immediate[rows - 1], rows as u32 - 2);
+    assert_eq!(found.immediate()[rows - 1], rows as u32 - 2);
 }

@@ -4,6 +4,7 @@ mod breakdowns;
 mod children;
 mod fixtures;
 mod foreign;
+mod frames;
 mod graphs;
 mod in_use;
 mod layers;

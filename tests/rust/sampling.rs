@@ -1,7 +1,7 @@
 //! The recorder on histories that are known: its estimates against plain sums.
 
 use memprofile::profile::{Allocator, Estimate};
-use memprofile::sampling::{Block, Frames, Memory, Origin, Paths, Place, Recorder, Settings};
+use memprofile::sampling::{Block, Frames, Memory, Origin, Place, Recorder, Settings};
 use proptest::prelude::*;
 use std::collections::HashSet;
 
@@ -52,7 +52,7 @@ struct Program {
 
 impl Program {
     fn new(seed: u64, exact: bool) -> Program {
-        let settings = Settings { exact, seed, paths: Paths::default() };
+        let settings = Settings { exact, seed, ..Settings::default() };
         Program {
             recorder: Recorder::new(settings),
             memory: Watched::default(),

@@ -1,26 +1,31 @@
 //! Objects and their references, from some of them on, as an [`ObjectGraph`].
 //!
-//! `tp_traverse` is what the collector itself calls; `referents.c` adds what it leaves out. From the
-//! first object to the last the GIL is held, nothing is allocated that the collector counts, and so
-//! nothing is collected: an address stays that of its object.
+//! From the first object to the last the GIL is held, nothing is allocated that the collector counts,
+//! and so nothing is collected: an address stays that of its object.
 
-use super::dicts::{each_item, item_of_str};
-use super::measure::{ByAddress, Measure};
+use super::kinds::kind_of;
+use super::measure::Measure;
+use super::pages::Numbers;
+use super::scope::Scope;
 use crate::error::{Error, Result};
 use crate::profile::{Bytes, Kind, ObjectGraph, Role};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{c_int, c_void};
+
+type Object = *mut ffi::PyObject;
 
 unsafe extern "C" {
-    fn memprofile_references(object: *mut ffi::PyObject) -> ffi::Py_ssize_t;
-    fn memprofile_more_referents(
-        object: *mut ffi::PyObject,
-        visit: ffi::visitproc,
+    fn memprofile_headers(
+        objects: *const usize,
+        count: usize,
+        types: *mut *mut ffi::PyTypeObject,
+        references: *mut u32,
+    );
+    fn memprofile_each_collected(
+        note: extern "C" fn(Object, *mut c_void) -> c_int,
         arg: *mut c_void,
     );
-    fn memprofile_dict_beside_values(object: *mut ffi::PyObject) -> *mut ffi::PyObject;
 }
 
 /// A name and the references that it stands for, each of them one that is counted. Python has given
@@ -35,153 +40,77 @@ pub struct Name<'py> {
     pub passing: bool,
 }
 
-/// How far a graph goes.
-#[derive(Debug, Default)]
-pub struct Scope {
-    /// Objects that are rows without referents, of no size.
-    border: ByAddress<()>,
-    /// Objects that are no rows.
-    left_out: ByAddress<()>,
-    /// Whether types, modules and code are no rows.
-    without_program: bool,
-    /// Instances of these types are no rows.
-    left_out_types: Vec<usize>,
-    /// The bytes that a graph may take.
-    room: u64,
-}
-
-impl Scope {
-    /// Everything, in at most `room` bytes.
-    pub fn everything(room: u64) -> Scope {
-        Scope { room, ..Scope::default() }
-    }
-
-    /// All but what lives as long as the program: modules and their names are its border.
-    pub fn of_data(py: Python<'_>, room: u64) -> Scope {
-        let mut scope = Scope::everything(room);
-        // SAFETY: `py` says that the GIL is held; each is borrowed from what is alive, and nothing is called.
-        unsafe {
-            let modules = ffi::PyImport_GetModuleDict();
-            scope.border.insert(modules.expose_provenance(), ());
-            if ffi::PyDict_Check(modules) != 0 {
-                each_item(modules, |_, module| {
-                    scope.border.insert(module.expose_provenance(), ());
-                    if ffi::PyModule_Check(module) != 0 {
-                        let names = ffi::PyModule_GetDict(module);
-                        scope.border.insert(names.expose_provenance(), ());
-                    }
-                    true
-                });
-            }
-            scope.border.insert(ffi::PyEval_GetBuiltins().expose_provenance(), ());
-        }
-        let _held = py;
-        scope
-    }
-
-    /// Adds an object to the border.
-    #[must_use]
-    pub fn up_to(mut self, object: &Bound<'_, PyAny>) -> Scope {
-        self.border.insert(object.as_ptr().expose_provenance(), ());
-        self
-    }
-
-    /// Goes into an object that may be on the border, and into its names where it is a module.
-    #[must_use]
-    pub fn into_object(mut self, object: &Bound<'_, PyAny>) -> Scope {
-        self.border.remove(&object.as_ptr().expose_provenance());
-        // SAFETY: a bound object is alive and means that the GIL is held; the dict is borrowed.
-        unsafe {
-            if ffi::PyModule_Check(object.as_ptr()) != 0 {
-                let names = ffi::PyModule_GetDict(object.as_ptr());
-                self.border.remove(&names.expose_provenance());
-            }
-        }
-        self
-    }
-
-    /// Leaves out types, modules, functions and code.
-    #[must_use]
-    pub fn without_program(mut self) -> Scope {
-        self.without_program = true;
-        self
-    }
-
-    /// Leaves out an object, or all instances of a type.
-    #[must_use]
-    pub fn without(mut self, object: &Bound<'_, PyAny>) -> Scope {
-        let address = object.as_ptr().expose_provenance();
-        // SAFETY: a bound object is alive and means that the GIL is held.
-        if unsafe { ffi::PyType_Check(object.as_ptr()) } != 0 {
-            self.left_out_types.push(address);
-        }
-        self.left_out.insert(address, ());
-        self
-    }
-}
-
 /// A graph, and the address of each of its objects; 0 of a name.
 #[derive(Debug)]
 pub struct Gathered {
     /// The columns.
     pub graph: ObjectGraph,
     addresses: Vec<usize>,
+    rows: Numbers,
 }
 
 struct Gathering<'a, 'py> {
     measure: Measure<'py>,
     scope: &'a Scope,
     graph: ObjectGraph,
+    /// Of what lies on the border the lowest bit is set: no object begins at an odd address.
     addresses: Vec<usize>,
-    rows: ByAddress<u32>,
-    kinds: ByAddress<KindOfType>,
-    /// How often each object was visited: references from inside of the graph.
-    visits: Vec<u32>,
-    /// Rows from which on the room is looked at again.
-    look_again: usize,
-    full: bool,
-    program_kept: bool,
+    rows: Numbers,
+    /// References to each object that have not been met yet.
+    unmet: Vec<u32>,
+    /// Whether instances of a type are left out, by its number.
+    left_out: Vec<bool>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct KindOfType {
-    id: u32,
-    left_out: bool,
-}
+/// What stands in `Gathering::rows` for an address: nothing yet, no row, a border without a row, or from
+/// `FIRST` on a row.
+const LEFT_OUT: u32 = 1;
+const BORDER: u32 = 2;
+const FIRST: u32 = 3;
+const ON_BORDER: usize = 1;
+/// What is referred to so often, or lives for ever, is never let go.
+const UNCOUNTED: u32 = u32::MAX;
+/// The kind of a name; types come after it.
+const NAME: u32 = 0;
 
 /// References that there are to an object only because it is asked for: the `Bound`, and the list in
 /// which Python gave it.
 const BORROWED: u32 = 2;
 
-/// What an object in the graph, its names and its columns take for each row and each reference.
-const ROW_BYTES: u64 = 64;
-const REFERENCE_BYTES: u64 = 4;
+/// Bytes for a row, and for a reference: in the graph, and in what answers a question to it.
+const ROW_BYTES: u64 = 33 + 48;
+const REFERENCE_BYTES: u64 = 4 + 4;
+/// The most references of a graph: their places are 32-bit numbers.
+const MOST_REFERENCES: usize = u32::MAX as usize - AT_ONCE;
+/// References that are taken at a time: their objects are on the way from memory together.
+const AT_ONCE: usize = 64;
 
 impl Gathered {
     /// All that an object reaches within the scope; its row is 0.
     pub fn from_object(object: &Bound<'_, PyAny>, scope: &Scope) -> Result<Gathered> {
         let mut gathering = Gathering::new(object.py(), scope);
-        gathering.program_kept = true;
-        gathering.intern(object.as_ptr());
-        gathering.program_kept = false;
+        // Whatever it is, it is asked for.
+        gathering.add(object.as_ptr());
+        gathering.read_headers(0);
         gathering.run(&[])
     }
 
     /// Every object that the collector knows, and all that they and the names reach within the scope. The
     /// rows of names are the first ones, in their order.
-    pub fn whole_heap(py: Python<'_>, names: &[Name<'_>], scope: &Scope) -> PyResult<Gathered> {
-        let list = py.import("gc")?.call_method0("get_objects")?.cast_into::<PyList>()?;
-        let addresses: Vec<*mut ffi::PyObject> = list.iter().map(|o| o.as_ptr()).collect();
-        // Its references go with it; no object does, since each was alive before.
-        drop(list);
+    pub fn whole_heap(py: Python<'_>, names: &[Name<'_>], scope: &Scope) -> Result<Gathered> {
         let mut gathering = Gathering::new(py, scope);
-        gathering.graph.kinds.push(Kind { name: "name".into(), role: Role::Name });
         for _ in names {
-            gathering.add(0, 0);
+            gathering.addresses.push(0);
+            gathering.graph.kind.push(NAME);
+            gathering.unmet.push(0);
         }
-        for object in addresses {
-            gathering.intern(object);
+        let mut known: Vec<Object> = Vec::new();
+        // SAFETY: the GIL is held, and the vector lives until it has returned, of which nothing else is used.
+        unsafe { memprofile_each_collected(note, (&raw mut known).cast()) };
+        for objects in known.chunks(AT_ONCE) {
+            gathering.intern(objects, |_| ());
         }
+        drop(known);
         let mut gathered = gathering.run(names)?;
         for (row, name) in names.iter().enumerate() {
             gathered.graph.held[row] = !name.passing;
@@ -191,215 +120,197 @@ impl Gathered {
 
     /// The row of an object, if it is in the graph.
     pub fn row(&self, object: &Bound<'_, PyAny>) -> Option<u32> {
-        let address = object.as_ptr().expose_provenance();
-        self.addresses.iter().position(|&at| at == address).map(|row| row as u32)
+        self.rows.get(object.as_ptr().addr()).checked_sub(FIRST)
     }
 
     /// The address of an object, which is valid as long as the GIL has not been let go.
-    pub(super) fn address(&self, row: u32) -> *mut ffi::PyObject {
-        std::ptr::with_exposed_provenance_mut(self.addresses[row as usize])
+    pub(super) fn address(&self, row: u32) -> Object {
+        std::ptr::with_exposed_provenance_mut(self.addresses[row as usize] & !ON_BORDER)
     }
 }
 
 impl<'a, 'py> Gathering<'a, 'py> {
     fn new(py: Python<'py>, scope: &'a Scope) -> Gathering<'a, 'py> {
+        let mut rows = Numbers::new();
+        scope.border.keys().for_each(|&address| *rows.of(address) = BORDER);
+        scope.left_out.keys().for_each(|&address| *rows.of(address) = LEFT_OUT);
+        let name = Kind { name: "name".into(), role: Role::Name };
         Gathering {
             measure: Measure::new(py),
             scope,
-            graph: ObjectGraph { starts: vec![0], ..ObjectGraph::default() },
+            graph: ObjectGraph { kinds: vec![name], starts: vec![0], ..ObjectGraph::default() },
             addresses: Vec::new(),
-            rows: ByAddress::default(),
-            kinds: ByAddress::default(),
-            visits: Vec::new(),
-            look_again: 100_000,
-            full: false,
-            program_kept: false,
+            rows,
+            unmet: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 
-    fn add(&mut self, address: usize, kind: u32) -> u32 {
+    /// A new row for an object; `read_headers` tells the rest of it.
+    fn add(&mut self, object: Object) -> u32 {
         let row = self.addresses.len() as u32;
-        self.addresses.push(address);
-        self.graph.kind.push(kind);
-        self.visits.push(0);
+        let address = object.expose_provenance();
+        let known = self.rows.of(address);
+        let border = if *known == BORDER { ON_BORDER } else { 0 };
+        *known = row + FIRST;
+        self.addresses.push(address | border);
         row
     }
 
-    /// The row of an object, made where there is none yet; `None` where it is left out.
-    fn intern(&mut self, object: *mut ffi::PyObject) -> Option<u32> {
-        let address = object.expose_provenance();
-        if let Some(&row) = self.rows.get(&address) {
-            return Some(row);
+    /// Calls `note` with the row of each of some objects, made where there is none; not of one that is left
+    /// out.
+    #[inline]
+    fn intern(&mut self, objects: &[Object], mut note: impl FnMut(u32)) {
+        let first = self.addresses.len();
+        let by_type = self.scope.asks_for_types();
+        for &object in objects {
+            if object.is_null() {
+                continue;
+            }
+            let known = *self.rows.of(object.addr());
+            match known {
+                LEFT_OUT => continue,
+                FIRST.. => note(known - FIRST),
+                // SAFETY: a live object, by the callers.
+                _ if by_type && unsafe { self.leaves_out(object) } => {
+                    *self.rows.of(object.addr()) = LEFT_OUT;
+                }
+                _ => note(self.add(object)),
+            }
         }
-        if self.scope.left_out.contains_key(&address) {
-            return None;
-        }
-        let kind = self.kind_of(object);
-        if kind.left_out && !self.program_kept {
-            return None;
-        }
-        let row = self.add(address, kind.id);
-        self.rows.insert(address, row);
-        Some(row)
+        self.read_headers(first);
     }
 
-    fn kind_of(&mut self, object: *mut ffi::PyObject) -> KindOfType {
-        // SAFETY: the object is alive, and so is its type; the names are read, not looked up.
-        let (type_, address) = unsafe {
-            let type_ = ffi::Py_TYPE(object);
-            (type_, type_.expose_provenance())
-        };
-        if let Some(&kind) = self.kinds.get(&address) {
-            return kind;
+    unsafe fn leaves_out(&mut self, object: Object) -> bool {
+        // SAFETY: the caller gives a live object, whose type is alive.
+        unsafe {
+            let kind = self.kind(ffi::Py_TYPE(object));
+            self.left_out[kind as usize - 1]
         }
-        // SAFETY: as above.
-        let (name, role) = unsafe { (type_name(type_), role_of(type_)) };
-        let id = self.graph.kinds.len() as u32;
-        self.graph.kinds.push(Kind { name, role });
-        let left_out = (self.scope.without_program && role == Role::Program)
-            || self.scope.left_out_types.iter().any(|&other| {
-                let other = std::ptr::with_exposed_provenance_mut(other);
-                // SAFETY: both are live types.
-                unsafe { ffi::PyType_IsSubtype(type_, other) != 0 }
-            });
-        let kind = KindOfType { id, left_out };
-        self.kinds.insert(address, kind);
-        kind
+    }
+
+    /// The kind of a type.
+    unsafe fn kind(&mut self, type_: *mut ffi::PyTypeObject) -> u32 {
+        // SAFETY: the caller gives a live type.
+        unsafe {
+            let number = self.measure.type_number(type_);
+            if number as usize == self.left_out.len() {
+                self.graph.kinds.push(kind_of(type_));
+                self.left_out.push(self.scope.leaves_out(type_));
+            }
+            number + 1
+        }
+    }
+
+    /// Types and reference counts of the rows from `first` on.
+    fn read_headers(&mut self, mut first: usize) {
+        let mut types = [std::ptr::null_mut(); AT_ONCE];
+        while first < self.addresses.len() {
+            let mut objects = [0; AT_ONCE];
+            let count = (self.addresses.len() - first).min(AT_ONCE);
+            for (object, address) in objects.iter_mut().zip(&self.addresses[first..]) {
+                *object = address & !ON_BORDER;
+            }
+            self.unmet.resize(first + count, 0);
+            // SAFETY: all are live objects with addresses that were exposed, and there is room for as many answers.
+            unsafe {
+                let references = self.unmet[first..].as_mut_ptr();
+                memprofile_headers(objects.as_ptr(), count, types.as_mut_ptr(), references);
+            }
+            for &type_ in &types[..count] {
+                // SAFETY: the type of a live object is alive.
+                let kind = unsafe { self.kind(type_) };
+                self.graph.kind.push(kind);
+            }
+            first += count;
+        }
     }
 
     fn run(mut self, names: &[Name<'_>]) -> Result<Gathered> {
+        let mut buffer = Vec::new();
         let mut row = 0;
-        while row < self.addresses.len() && !self.full {
-            let address = self.addresses[row];
-            if address == 0 {
-                self.graph.bytes.push(0);
-                for object in &names[row].objects {
-                    refer(object.as_ptr(), (&raw mut self).cast());
-                    if let Some(&row) = self.rows.get(&object.as_ptr().expose_provenance()) {
-                        self.visits[row as usize] += BORROWED;
-                    }
-                }
-            } else {
-                self.look_into(std::ptr::with_exposed_provenance_mut(address));
+        // Rows from which on the room is looked at again.
+        let mut look_again = 0;
+        while row < self.addresses.len() {
+            if row >= look_again {
+                look_again = row + row / 8 + 10_000;
+                self.check_room()?;
             }
-            self.graph.starts.push(self.graph.referents.len() as u64);
+            match self.addresses[row] {
+                0 => self.look_at_name(&names[row]),
+                address if address & ON_BORDER != 0 => self.graph.bytes.push(0),
+                address => self.look_into(row, address, &mut buffer),
+            }
+            self.graph.starts.push(self.graph.referents.len() as u32);
             row += 1;
-            if row >= self.look_again {
-                self.look_again += self.look_again / 4;
-                self.full = self.taken() > self.scope.room;
-            }
         }
-        let taken = self.taken();
-        if taken > self.scope.room {
-            let [needed, left] = [taken, self.scope.room].map(|bytes| Bytes(bytes).to_string());
-            return Err(Error::NoRoom { needed, left });
-        }
-        self.graph.held = (0..self.addresses.len()).map(|row| self.is_held(row)).collect();
-        Ok(Gathered { graph: self.graph, addresses: self.addresses })
+        self.check_room()?;
+        let Gathering { mut graph, addresses, unmet, rows, .. } = self;
+        let held = |(&unmet, address): (&u32, &usize)| unmet > 0 || address & ON_BORDER != 0;
+        graph.held = unmet.iter().zip(&addresses).map(held).collect();
+        Ok(Gathered { graph, addresses, rows })
     }
 
-    /// Bytes of the columns, those of the rows to come too.
-    fn taken(&self) -> u64 {
-        self.addresses.len() as u64 * ROW_BYTES
+    /// Refuses before the memory is taken: rows without references yet will have some.
+    fn check_room(&self) -> Result<()> {
+        let taken = self.addresses.len() as u64 * ROW_BYTES
             + self.graph.referents.len() as u64 * REFERENCE_BYTES
+            + self.rows.bytes();
+        let room = self.scope.room.min(MOST_REFERENCES as u64 * REFERENCE_BYTES);
+        if taken < room {
+            return Ok(());
+        }
+        let [needed, left] = [taken, room].map(|bytes| Bytes(bytes).to_string());
+        Err(Error::NoRoom { needed, left })
     }
 
-    fn look_into(&mut self, object: *mut ffi::PyObject) {
-        let address = object.expose_provenance();
-        if self.scope.border.contains_key(&address) {
-            self.graph.bytes.push(0);
-            return;
+    fn look_at_name(&mut self, name: &Name<'_>) {
+        self.graph.bytes.push(0);
+        for object in &name.objects {
+            self.refer(&[object.as_ptr()]);
+            let row = self.rows.of(object.as_ptr().addr()).checked_sub(FIRST);
+            if let Some(unmet) = row.map(|row| &mut self.unmet[row as usize]) {
+                *unmet = if *unmet == UNCOUNTED { *unmet } else { unmet.saturating_sub(BORROWED) };
+            }
         }
-        // SAFETY: the object is alive: it was one of the seeds or is referred to by a live one, and
-        // nothing has run since. Its own type's tp_traverse is called as the collector calls it,
-        // and `refer` keeps nothing but numbers.
+    }
+
+    fn look_into(&mut self, row: usize, address: usize, buffer: &mut Vec<Object>) {
+        let info = *self.measure.info(self.graph.kind[row] - 1);
+        let object = std::ptr::with_exposed_provenance_mut(address);
+        // SAFETY: the object is alive: it was one of the first or is referred to by a live one, and
+        // nothing has run since or runs now.
         unsafe {
-            self.graph.bytes.push(self.measure.shallow_of(object).bytes().0);
-            let type_ = ffi::Py_TYPE(object);
-            let arg: *mut c_void = (&raw mut *self).cast();
-            let collected = (*type_).tp_flags & ffi::Py_TPFLAGS_HAVE_GC != 0
-                && (*type_).tp_is_gc.is_none_or(|is_gc| is_gc(object) != 0);
-            if let (true, Some(traverse)) = (collected, (*type_).tp_traverse) {
-                traverse(object, visit, arg);
+            let bytes = self.measure.shallow_as(object, &info).bytes();
+            self.graph.bytes.push(bytes.0);
+            let referents = self.measure.referents(object, &info, buffer);
+            self.refer(referents.some);
+            self.refer(referents.table);
+        }
+    }
+
+    /// Notes references of the row that is looked into.
+    fn refer(&mut self, objects: &[Object]) {
+        for objects in objects.chunks(AT_ONCE) {
+            let mut referents = std::mem::take(&mut self.graph.referents);
+            let first = referents.len();
+            if first > MOST_REFERENCES {
+                // The next look at the room ends it.
+                self.graph.referents = referents;
+                return;
             }
-            let dict = memprofile_dict_beside_values(object);
-            if !dict.is_null() && !self.was_visited(dict) {
-                visit(dict, arg);
+            self.intern(objects, |row| referents.push(row));
+            for &row in &referents[first..] {
+                let unmet = &mut self.unmet[row as usize];
+                *unmet = if *unmet == UNCOUNTED { *unmet } else { unmet.saturating_sub(1) };
             }
-            memprofile_more_referents(object, visit, arg);
-            Measure::array_referents(
-                &raw const (*arg.cast::<Gathering<'_, '_>>()).measure,
-                object,
-                visit,
-                arg,
-            );
-        }
-    }
-
-    /// Whether the object that is looked into has shown this one already.
-    fn was_visited(&self, object: *mut ffi::PyObject) -> bool {
-        let own = self.graph.starts.last().map_or(0, |&start| start as usize);
-        let row = self.rows.get(&object.expose_provenance());
-        row.is_some_and(|row| self.graph.referents[own..].contains(row))
-    }
-
-    /// Whether more refer to an object than those of the graph.
-    fn is_held(&self, row: usize) -> bool {
-        let address = self.addresses[row];
-        if address == 0 {
-            return true;
-        }
-        // SAFETY: the object is alive, see `look_into`.
-        let references =
-            unsafe { memprofile_references(std::ptr::with_exposed_provenance_mut(address)) };
-        self.scope.border.contains_key(&address)
-            || usize::try_from(references).map_or(true, |count| count > self.visits[row] as usize)
-    }
-}
-
-fn refer(object: *mut ffi::PyObject, gathering: *mut c_void) {
-    // SAFETY: `run` and `look_into` give themselves, and use nothing of it while this runs.
-    let gathering = unsafe { &mut *gathering.cast::<Gathering<'_, '_>>() };
-    if let Some(row) = gathering.intern(object) {
-        gathering.visits[row as usize] = gathering.visits[row as usize].saturating_add(1);
-        gathering.graph.referents.push(row);
-    }
-}
-
-extern "C" fn visit(object: *mut ffi::PyObject, arg: *mut c_void) -> c_int {
-    refer(object, arg);
-    0
-}
-
-/// A type's full name without `builtins.`, read from its own fields.
-unsafe fn type_name(type_: *mut ffi::PyTypeObject) -> String {
-    // SAFETY: the caller gives a live type; its name is a C string that lives as long.
-    unsafe {
-        let name = CStr::from_ptr((*type_).tp_name).to_string_lossy().into_owned();
-        if (*type_).tp_flags & ffi::Py_TPFLAGS_HEAPTYPE == 0 {
-            return name;
-        }
-        match item_of_str((*type_).tp_dict, "__module__").and_then(|m| super::labels::text(m)) {
-            Some(module) if module != "builtins" && !name.starts_with(&module) => {
-                format!("{module}.{name}")
-            }
-            _ => name,
+            self.graph.referents = referents;
         }
     }
 }
 
-unsafe fn role_of(type_: *mut ffi::PyTypeObject) -> Role {
-    // SAFETY: the caller gives a live type; the others are static.
-    unsafe {
-        let is = |other: *mut ffi::PyTypeObject| ffi::PyType_IsSubtype(type_, other) != 0;
-        let program = (*type_).tp_flags & ffi::Py_TPFLAGS_TYPE_SUBCLASS != 0
-            || is(&raw mut ffi::PyModule_Type)
-            || is(&raw mut ffi::PyCode_Type)
-            || is(&raw mut ffi::PyCFunction_Type)
-            || is(&raw mut ffi::PyMethodDescr_Type)
-            || is(&raw mut ffi::PyGetSetDescr_Type)
-            || is(&raw mut ffi::PyMemberDescr_Type)
-            || is(&raw mut ffi::PyWrapperDescr_Type);
-        if program { Role::Program } else { Role::Data }
-    }
+extern "C" fn note(object: Object, known: *mut c_void) -> c_int {
+    // SAFETY: `whole_heap` gives its vector, and uses nothing of it while this runs.
+    unsafe { (*known.cast::<Vec<Object>>()).push(object) };
+    1
 }

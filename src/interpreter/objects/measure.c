@@ -259,6 +259,19 @@ static size_t before(PyObject *op, PyTypeObject *type) {
     return _PyType_PreHeaderSize(type);
 }
 
+/* What is asked for for each instance of a type, and in `front` how much of that stands in front of the object;
+ * 0: instances differ, or have more than one block. */
+HIDDEN size_t memprofile_one_block(PyTypeObject *type, int kind, size_t *front) {
+    if (kind != PLAIN || type->tp_itemsize > 0) return 0;
+#if PY_VERSION_HEX >= 0x030D0000
+    if (type->tp_flags & Py_TPFLAGS_INLINE_VALUES) return 0;
+#else
+    if (type->tp_flags & Py_TPFLAGS_MANAGED_DICT) return 0;
+#endif
+    *front = _PyType_PreHeaderSize(type);
+    return *front + (size_t)type->tp_basicsize;
+}
+
 /* Writes the blocks of a live object: first its own, then those that only it refers to. */
 HIDDEN void memprofile_measure(PyObject *op, int kind, PyCFunction by_sizeof, const struct memprofile_numpy *numpy,
                                struct memprofile_shape *shape) {
@@ -309,8 +322,8 @@ HIDDEN void memprofile_measure(PyObject *op, int kind, PyCFunction by_sizeof, co
 #if PY_VERSION_HEX < 0x030F0000
         if (bytes->ob_alloc > 0) add(shape, bytes->ob_bytes, (size_t)bytes->ob_alloc);
 #else
-        said = by_sizeof != NULL ? sizeof_says(op, by_sizeof) : 0; /* it keeps a bytes object */
-        if (bytes->ob_alloc > 0) add(shape, NULL, said > own ? said - own : (size_t)bytes->ob_alloc);
+        if (bytes->ob_alloc > 0) /* its own bytes object, which no other refers to */
+            add(shape, bytes->ob_bytes_object, offsetof(PyBytesObject, ob_sval) + (size_t)bytes->ob_alloc + 1);
 #endif
         break;
     }
@@ -363,20 +376,19 @@ HIDDEN void memprofile_measure(PyObject *op, int kind, PyCFunction by_sizeof, co
     }
 }
 
-/* The references of an array, which the collector knows nothing of: the owner of its data, its dtype,
- * and the elements of one of objects that owns them. */
-HIDDEN void memprofile_array_referents(PyObject *op, const struct memprofile_numpy *numpy, visitproc visit,
-                                       void *arg) {
+/* The references of an array, which the collector knows nothing of: the owner of its data and its dtype into
+ * `few`; the elements of one of objects that owns them are returned, `count` of them. */
+HIDDEN PyObject *const *memprofile_array_referents(PyObject *op, const struct memprofile_numpy *numpy,
+                                                   PyObject *few[2], size_t *count) {
     const struct ndarray_object *array = (const struct ndarray_object *)op;
-    if (array->base != NULL) visit(array->base, arg);
-    if (array->descr == NULL) return;
-    visit(array->descr, arg);
+    *count = 0;
+    few[0] = array->base;
+    few[1] = array->descr;
+    if (array->descr == NULL) return NULL;
     int number = numpy->major >= 2 ? ((struct descr_2 *)array->descr)->type_num
                                    : ((struct descr_1 *)array->descr)->type_num;
-    if (number != NPY_OBJECT || array->data == NULL || !(array->flags & NDARRAY_OWNDATA)) return;
+    if (number != NPY_OBJECT || array->data == NULL || !(array->flags & NDARRAY_OWNDATA)) return NULL;
     /* Owned data is one piece without gaps, whatever the order of its axes. */
-    size_t count = bytes_of(array, numpy) / sizeof(PyObject *);
-    PyObject **elements = (PyObject **)array->data;
-    for (size_t i = 0; i < count; i++)
-        if (elements[i] != NULL) visit(elements[i], arg);
+    *count = bytes_of(array, numpy) / sizeof(PyObject *);
+    return (PyObject *const *)array->data;
 }

@@ -5,12 +5,11 @@
 //! user's runs, so a class's own `__sizeof__` counts for nothing.
 
 use super::blocks::{AddressSpace, typical};
+use super::types::{BySizeof, TypeInfo, Types};
 use crate::profile::Bytes;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use std::collections::HashMap;
-use std::ffi::{c_int, c_void};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::ffi::c_int;
 
 const ROOM: usize = 6;
 
@@ -34,20 +33,13 @@ struct RawShape {
 
 #[repr(C)]
 #[derive(Debug)]
-struct RawNumpy {
-    ndarray: *mut ffi::PyTypeObject,
+pub struct RawNumpy {
+    /// The type of arrays, borrowed; null without numpy.
+    pub ndarray: *mut ffi::PyTypeObject,
     major: c_int,
 }
 
-type BySizeof = *const c_void;
-
 unsafe extern "C" {
-    fn memprofile_kind(
-        kind: *mut ffi::PyTypeObject,
-        numpy: *const RawNumpy,
-        name: *mut ffi::PyObject,
-        by_sizeof: *mut BySizeof,
-    ) -> c_int;
     fn memprofile_measure(
         object: *mut ffi::PyObject,
         kind: c_int,
@@ -55,36 +47,7 @@ unsafe extern "C" {
         numpy: *const RawNumpy,
         shape: *mut RawShape,
     );
-    fn memprofile_array_referents(
-        object: *mut ffi::PyObject,
-        numpy: *const RawNumpy,
-        visit: ffi::visitproc,
-        arg: *mut c_void,
-    );
 }
-
-/// Addresses are hashed by one multiplication (Knuth, The Art of Computer Programming, 6.4).
-#[derive(Debug, Default)]
-pub struct AddressHasher(u64);
-
-impl Hasher for AddressHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_usize(usize::from(byte) ^ self.0 as usize);
-        }
-    }
-
-    fn write_usize(&mut self, address: usize) {
-        self.0 = (address as u64 >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(20);
-    }
-}
-
-/// Something for each of many addresses.
-pub type ByAddress<T> = HashMap<usize, T, BuildHasherDefault<AddressHasher>>;
 
 /// Measures objects, all at one moment: it lives as long as the GIL is held.
 pub struct Measure<'py> {
@@ -92,7 +55,7 @@ pub struct Measure<'py> {
     space: AddressSpace,
     numpy: RawNumpy,
     name: *mut ffi::PyObject,
-    kinds: ByAddress<(c_int, BySizeof)>,
+    types: Types,
     shape: RawShape,
 }
 
@@ -126,7 +89,7 @@ impl<'py> Measure<'py> {
             space: AddressSpace::read(),
             numpy: RawNumpy { ndarray, major },
             name,
-            kinds: ByAddress::default(),
+            types: Types::new(),
             shape: RawShape { count: 0, blocks: [block; ROOM] },
         }
     }
@@ -143,61 +106,65 @@ impl<'py> Measure<'py> {
     ///
     /// `object` is alive.
     pub unsafe fn shallow_of(&mut self, object: *mut ffi::PyObject) -> Shallow {
+        // SAFETY: as the caller says; the type of a live object is alive.
+        unsafe {
+            let number = self.type_number(ffi::Py_TYPE(object));
+            let info = *self.info(number);
+            self.shallow_as(object, &info)
+        }
+    }
+
+    /// The number under which a type is known here.
+    ///
+    /// # Safety
+    ///
+    /// The type is alive.
+    #[inline]
+    pub unsafe fn type_number(&mut self, type_: *mut ffi::PyTypeObject) -> u32 {
+        // SAFETY: as the caller says; `py` says that the GIL is held.
+        unsafe { self.types.number(type_, &self.numpy, self.name) }
+    }
+
+    /// What is known of a type.
+    #[inline]
+    pub fn info(&self, number: u32) -> &TypeInfo {
+        self.types.info(number)
+    }
+
+    pub(super) fn numpy(&self) -> &RawNumpy {
+        &self.numpy
+    }
+
+    /// The blocks of an object whose type is known.
+    ///
+    /// # Safety
+    ///
+    /// `object` is alive and of this type.
+    #[inline]
+    pub unsafe fn shallow_as(&mut self, object: *mut ffi::PyObject, info: &TypeInfo) -> Shallow {
+        if info.request > 0 {
+            let object = self.space.block(object.addr() - info.front, info.request);
+            return Shallow { object, outside: 0 };
+        }
         let mut shallow = Shallow::default();
-        let mut first = true;
-        // SAFETY: as the caller says.
-        for block in unsafe { self.blocks(object) } {
-            let one = match block {
+        // SAFETY: as the caller says; `py` says that the GIL is held.
+        unsafe {
+            let (numpy, shape) = (&raw const self.numpy, &raw mut self.shape);
+            memprofile_measure(object, info.kind, info.by_sizeof, numpy, shape);
+        }
+        for (at, block) in self.shape.blocks[..self.shape.count].iter().enumerate() {
+            let one = match *block {
                 RawBlock { address: 0, request, .. } => typical(request),
                 RawBlock { address, request, mapped: 0, .. } => self.space.block(address, request),
                 RawBlock { address, request, .. } => self.space.mapping(address, request),
             };
-            if std::mem::take(&mut first) {
+            if at == 0 {
                 shallow.object = one;
             } else {
                 shallow.outside += one * block.count;
             }
         }
         shallow
-    }
-
-    /// Visits what an array of numpy's refers to, and of anything else nothing.
-    ///
-    /// # Safety
-    ///
-    /// `measure` and `object` are alive, and `visit` does not drop or measure with `measure`.
-    pub unsafe fn array_referents(
-        measure: *const Measure<'py>,
-        object: *mut ffi::PyObject,
-        visit: ffi::visitproc,
-        arg: *mut c_void,
-    ) {
-        // SAFETY: as the caller says; the array type is alive, since its module is.
-        unsafe {
-            let ndarray = (*measure).numpy.ndarray;
-            if !ndarray.is_null() && ffi::PyObject_TypeCheck(object, ndarray) != 0 {
-                memprofile_array_referents(object, &raw const (*measure).numpy, visit, arg);
-            }
-        }
-    }
-
-    unsafe fn blocks(
-        &mut self,
-        object: *mut ffi::PyObject,
-    ) -> impl Iterator<Item = RawBlock> + use<> {
-        let (numpy, name) = (&raw const self.numpy, self.name);
-        // SAFETY: the object is alive and so is its type; `py` says that the GIL is held.
-        unsafe {
-            let kind = ffi::Py_TYPE(object);
-            let (kind, by_sizeof) =
-                *self.kinds.entry(kind.expose_provenance()).or_insert_with(|| {
-                    let mut by_sizeof = std::ptr::null();
-                    (memprofile_kind(kind, numpy, name, &raw mut by_sizeof), by_sizeof)
-                });
-            memprofile_measure(object, kind, by_sizeof, numpy, &raw mut self.shape);
-        }
-        let (blocks, count) = (self.shape.blocks, self.shape.count);
-        blocks.into_iter().take(count)
     }
 }
 

@@ -4,12 +4,20 @@
 //! was: no reference count changes, no attribute is looked up, no code of the user's runs.
 
 mod blocks;
+mod deep;
 mod dicts;
 mod gather;
+mod kinds;
 mod labels;
 mod measure;
 mod numpy;
+mod pages;
+mod referents;
+mod scope;
+mod types;
 
-pub use gather::{Gathered, Name, Scope};
+pub use deep::deep_bytes;
+pub use gather::{Gathered, Name};
 pub use labels::immortal_and_interned;
 pub use measure::{Measure, Shallow};
+pub use scope::Scope;

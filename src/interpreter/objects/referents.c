@@ -6,6 +6,8 @@
 #define Py_BUILD_CORE 1
 #include <Python.h>
 #include <internal/pycore_dict.h>
+#include <internal/pycore_gc.h>
+#include <internal/pycore_interp.h>
 #include <internal/pycore_object.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +23,62 @@ HIDDEN Py_ssize_t memprofile_references(PyObject *op) {
     if (_Py_IsImmortal(op)) return -1;
 #endif
     return Py_REFCNT(op);
+}
+
+/* Types and reference counts of `count` objects; UINT32_MAX: it lives for ever, or as many refer to it. */
+HIDDEN void memprofile_headers(PyObject *const *objects, size_t count, PyTypeObject **types, uint32_t *references) {
+    const size_t ahead = 12;
+    for (size_t i = 0; i < count; i++) {
+        if (i + ahead < count) __builtin_prefetch(objects[i + ahead]);
+        Py_ssize_t held = memprofile_references(objects[i]);
+        references[i] = held < 0 || held > UINT32_MAX ? UINT32_MAX : (uint32_t)held;
+        types[i] = Py_TYPE(objects[i]);
+    }
+}
+
+/* The keys and values of an exact dict, each as often as the collector's visitor and visit_keys would see
+ * it. Returns how many there may be, and writes nothing where that is more than `room`. Holes are NULL. */
+HIDDEN size_t memprofile_dict_referents(PyObject *op, PyObject **out, size_t room) {
+    PyDictObject *dict = (PyDictObject *)op;
+    PyDictKeysObject *keys = dict->ma_keys;
+    size_t entries = (size_t)keys->dk_nentries;
+    if (dict->ma_values != NULL) {
+#if PY_VERSION_HEX >= 0x030D0000
+        if (dict->ma_values->embedded) return 0; /* they are the instance's */
+#endif
+        if (entries <= room)
+            for (size_t i = 0; i < entries; i++) out[i] = dict->ma_values->values[i];
+        return entries;
+    }
+    if (2 * entries > room) return 2 * entries;
+    if (DK_IS_UNICODE(keys)) {
+        const PyDictUnicodeEntry *entry = DK_UNICODE_ENTRIES(keys);
+        for (size_t i = 0; i < entries; i++, entry++, out += 2) {
+            out[0] = entry->me_key;
+            out[1] = entry->me_value;
+        }
+    } else {
+        const PyDictKeyEntry *entry = DK_ENTRIES(keys);
+        for (size_t i = 0; i < entries; i++, entry++, out += 2) {
+            out[0] = entry->me_value != NULL ? entry->me_key : NULL;
+            out[1] = entry->me_value;
+        }
+    }
+    return 2 * entries;
+}
+
+/* Calls `note` with every object that the collector knows, until it returns 0. */
+HIDDEN void memprofile_each_collected(int (*note)(PyObject *, void *), void *arg) {
+#if PY_VERSION_HEX >= 0x030C0000
+    PyUnstable_GC_VisitObjects(note, arg);
+#else
+    struct _gc_runtime_state *state = &PyInterpreterState_Get()->gc;
+    for (int i = 0; i < NUM_GENERATIONS; i++) {
+        PyGC_Head *head = &state->generations[i].head;
+        for (PyGC_Head *at = _PyGCHead_NEXT(head); at != head; at = _PyGCHead_NEXT(at))
+            if (!note((PyObject *)(at + 1), arg)) return;
+    }
+#endif
 }
 
 /* Whether it is a str that all users of these characters share. */

@@ -1,0 +1,361 @@
+//! The loop: who waits for what, and what is done when it comes.
+
+use super::after_death;
+use super::child::{Child, Launch, milliseconds_until};
+use super::connection::Connection;
+use super::memory::MemoryWatch;
+use super::message::{Author, Parent as Asked};
+use super::private_folder::PrivateFolder;
+use super::requests::{Channel, Requests, Said};
+use super::sockets::{Frames, Front, TURN, drain, receive, send};
+use super::watched::{Parent, Signals};
+use super::wire::{Envelope, Fault, Signer};
+use crate::error::{Error, Result};
+use crate::process::OutOfMemory;
+use crate::report::Death;
+use serde_json::{Value, json};
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use zmq::{Context, POLLIN};
+
+/// Names our own requests to a child: their replies go no further.
+const NUDGE: &[u8] = b"memprofile-nudge";
+/// Between two of them, while the child has not said anything.
+const NUDGE_EVERY: Duration = Duration::from_millis(100);
+/// After SIGTERM, until SIGKILL.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// A child that dies before this age and has run no cell is likely to die again.
+const YOUNG: Duration = Duration::from_secs(10);
+
+/// Runs a kernel until it is shut down; the result is the exit code for the process.
+///
+/// `command` starts a child: a program and its arguments, to which `-f FILE` is added.
+///
+/// # Errors
+///
+/// When the connection file cannot be used, a port cannot be bound, or a child cannot be started.
+pub fn run(connection_file: &Path, command: Vec<OsString>) -> Result<i32> {
+    // A signal goes to the main thread if that takes it. It does nothing else than wait, so no call
+    // of ZeroMQ is ever cut short. And this thread lasts: a child is ended when who started it is.
+    std::thread::scope(|scope| {
+        let relay = std::thread::Builder::new()
+            .name("relay".to_owned())
+            .spawn_scoped(scope, || Relay::start(connection_file, command)?.run())
+            .map_err(|error| failed("start a thread", error))?;
+        relay.join().unwrap_or_else(|_| Err(failed("go on", "a panic, of which see above")))
+    })
+}
+
+pub(super) fn failed(what: &str, reason: impl ToString) -> Error {
+    Error::Kernel { what: what.to_owned(), reason: reason.to_string() }
+}
+
+/// What is known of the child of the moment.
+#[derive(Debug)]
+pub(super) struct State {
+    /// It has been heard: what it publishes reaches us.
+    pub(super) ready: bool,
+    /// When the next nudge is due.
+    nudge: Instant,
+    started: Instant,
+}
+
+impl State {
+    pub(super) fn new() -> State {
+        let now = Instant::now();
+        State { ready: false, nudge: now, started: now }
+    }
+
+    pub(super) fn is_young(&self) -> bool {
+        self.started.elapsed() < YOUNG
+    }
+}
+
+/// What the loop does something about, besides messages.
+struct Came {
+    parent_gone: bool,
+    child_gone: bool,
+}
+
+pub(super) struct Relay {
+    pub(super) context: Context,
+    pub(super) front: Front,
+    signer: Signer,
+    pub(super) author: Author,
+    pub(super) requests: Requests,
+    pub(super) launch: Launch,
+    pub(super) folder: PrivateFolder,
+    signals: Signals,
+    parent: Parent,
+    pub(super) child: Child,
+    pub(super) state: State,
+    pub(super) memory: MemoryWatch,
+    pub(super) out_of_memory: OutOfMemory,
+    /// What became of a child while no cell ran: the next cell tells it.
+    pub(super) notice: Option<Death>,
+    pub(super) generation: u32,
+    pub(super) failures: u32,
+    /// A front end has asked for the end.
+    pub(super) shutdown: bool,
+    dropped: u64,
+}
+
+impl Relay {
+    fn start(connection_file: &Path, command: Vec<OsString>) -> Result<Relay> {
+        let connection = Connection::read(connection_file)?;
+        let signer = Signer::new(&connection.key);
+        let author = Author::new(signer.clone()).map_err(|e| failed("name its session", e))?;
+        let signals = Signals::handle().map_err(|e| failed("handle signals", e))?;
+        let parent = Parent::watch().map_err(|e| failed("watch its parent", e))?;
+        let context = Context::new();
+        let front = Front::bind(&context, &connection).map_err(|e| failed("bind its ports", e))?;
+        let folder = PrivateFolder::make().map_err(|e| failed("make a private folder", e))?;
+        let file_name = connection_file.file_name().map(ToOwned::to_owned).unwrap_or_default();
+        let launch = Launch { command, file_name, connection };
+        let child =
+            Child::start(&context, &launch, &folder, 1).map_err(|e| failed("start Python", e))?;
+        Ok(Relay {
+            context,
+            front,
+            signer,
+            author,
+            requests: Requests::default(),
+            launch,
+            folder,
+            signals,
+            parent,
+            memory: MemoryWatch::of(child.pid()),
+            out_of_memory: OutOfMemory::watch(child.pid()),
+            notice: None,
+            child,
+            state: State::new(),
+            generation: 1,
+            failures: 0,
+            shutdown: false,
+            dropped: 0,
+        })
+    }
+
+    fn run(mut self) -> Result<i32> {
+        loop {
+            let came = self.wait();
+            // The child first: what it has said of a request goes out before we speak of it.
+            self.hear_child();
+            if self.signals.take_end() || came.parent_gone {
+                self.child.end(PATIENCE).map_err(|e| failed("end Python", e))?;
+                return Ok(self.leave(1));
+            }
+            if came.child_gone
+                && let Some(code) = self.child_gone()?
+            {
+                return Ok(self.leave(code));
+            }
+            self.hear_front();
+            self.say_busy();
+            self.nudge();
+            if let Some(request) = self.requests.running() {
+                self.memory.look(&request.header);
+            }
+        }
+    }
+
+    /// Waits until what was said last has gone out, as long as the sockets linger.
+    fn leave(self, code: i32) -> i32 {
+        let Relay { mut context, front, child, dropped, .. } = self;
+        if dropped > 0 {
+            eprintln!("memprofile kernel: dropped {dropped} messages in all");
+        }
+        drop((front, child));
+        if let Err(error) = context.destroy() {
+            eprintln!("memprofile kernel: ZeroMQ did not end: {error}");
+        }
+        code
+    }
+
+    /// Waits until there is something to do.
+    fn wait(&self) -> Came {
+        let nudge = (!self.state.ready).then_some(self.state.nudge);
+        let busy = self.requests.silent_until().filter(|_| self.state.ready);
+        let look = self.requests.is_running().then(|| self.memory.due());
+        let timeout =
+            nudge.into_iter().chain(busy).chain(look).min().map_or(-1, milliseconds_until);
+        let (child, front) = (&self.child, &self.front);
+        let mut items = vec![self.parent.gone(), child.gone(), self.signals.end()];
+        let sockets = [&child.iopub, &child.stdin, &child.shell, &child.control];
+        items.extend(sockets.map(|socket| socket.as_poll_item(POLLIN)));
+        items.extend([&front.control, &front.stdin, &front.iopub].map(|s| s.as_poll_item(POLLIN)));
+        // Not before the child can be heard: what it said of a request would be lost.
+        if self.state.ready {
+            items.push(front.shell.as_poll_item(POLLIN));
+        }
+        let polled = zmq::poll(&mut items, timeout);
+        let is = |at: usize| polled.is_ok() && items[at].is_readable();
+        Came { parent_gone: is(0), child_gone: is(1) }
+    }
+
+    /// Passes on what the child has said; whether there was anything.
+    pub(super) fn hear_child(&mut self) -> bool {
+        let Relay { child, front, requests, state, author, notice, .. } = self;
+        let mut any = drain(&child.iopub, |frames| {
+            state.ready = true;
+            if passes(requests, &frames, author.session()) {
+                send(&front.iopub, frames);
+            }
+            if let Some(parent) = requests.take_begun()
+                && let Some(death) = notice.take()
+            {
+                let shown =
+                    author.publish("display_data", Some(&parent), &after_death::shown(&death));
+                send(&front.iopub, shown);
+            }
+        });
+        any |= drain(&child.stdin, |frames| send(&front.stdin, frames));
+        for (from, to) in [(&child.shell, &front.shell), (&child.control, &front.control)] {
+            any |= drain(from, |frames| {
+                if frames.first().is_some_and(|identity| **identity == *NUDGE) {
+                    return;
+                }
+                if let Some(parent) = Envelope::open(&frames).ok().and_then(|e| e.parent()) {
+                    requests.replied(&parent.msg_id);
+                }
+                send(to, frames);
+            });
+        }
+        any
+    }
+
+    /// Takes what the front ends ask.
+    fn hear_front(&mut self) {
+        for _ in 0..TURN {
+            let Some(frames) = receive(&self.front.iopub) else { break };
+            self.welcome(&frames);
+        }
+        for _ in 0..TURN {
+            let Some(frames) = receive(&self.front.control) else { break };
+            self.request(frames, Channel::Control);
+        }
+        for _ in 0..TURN {
+            let Some(frames) = receive(&self.front.stdin) else { break };
+            match self.signer.verify_frames(&frames) {
+                Ok(_) => send(&self.child.stdin, frames),
+                Err(fault) => self.drop_message(fault),
+            }
+        }
+        for _ in 0..TURN {
+            if !self.state.ready {
+                break;
+            }
+            let Some(frames) = receive(&self.front.shell) else { break };
+            self.request(frames, Channel::Shell);
+        }
+    }
+
+    /// Answers a subscription, as a stock kernel does: who gets this gets all that comes after it.
+    fn welcome(&mut self, frames: &Frames) {
+        for frame in frames {
+            let Some((1, topic)) = frame.split_first() else { continue };
+            let Ok(subscription) = std::str::from_utf8(topic) else { continue };
+            let identity = Some(topic).filter(|topic| !topic.is_empty());
+            let content = json!({ "subscription": subscription });
+            let welcome = self.author.write(identity.as_slice(), "iopub_welcome", None, &content);
+            send(&self.front.iopub, welcome);
+        }
+    }
+
+    /// Passes a request on, or answers it.
+    fn request(&mut self, frames: Frames, channel: Channel) {
+        let signed = self.signer.verify_frames(&frames);
+        let opened = signed.and_then(|envelope| Ok((envelope.header()?, envelope)));
+        let (header, envelope) = match opened {
+            Ok(opened) => opened,
+            Err(fault) => return self.drop_message(fault),
+        };
+        match (channel, &*header.msg_type) {
+            (Channel::Control, "interrupt_request") => {
+                let asked = envelope.parts[0].to_vec();
+                let identities: Vec<Vec<u8>> =
+                    envelope.identities.iter().map(|i| i.to_vec()).collect();
+                return self.interrupt(&identities, &asked);
+            }
+            (_, "shutdown_request") => self.shutdown = true,
+            _ => {}
+        }
+        self.requests.forwarded(&envelope, &header, channel);
+        match channel {
+            Channel::Shell => send(&self.child.shell, frames),
+            Channel::Control => send(&self.child.control, frames),
+        }
+    }
+
+    fn drop_message(&mut self, fault: Fault) {
+        self.dropped += 1;
+        if self.dropped == 1 {
+            eprintln!(
+                "memprofile kernel: dropped a message that {fault}; others will only be counted"
+            );
+        }
+    }
+
+    /// Interrupts by a signal: the child's own control thread would wait for the interpreter.
+    fn interrupt(&mut self, identities: &[Vec<u8>], asked: &[u8]) {
+        // One that still starts would die of it, and runs nothing.
+        let sent = if self.state.ready { self.child.interrupt() } else { Ok(()) };
+        let content = match sent {
+            Ok(()) => json!({ "status": "ok" }),
+            Err(error) => json!({
+                "status": "error", "ename": "OSError", "evalue": error.to_string(), "traceback": [],
+            }),
+        };
+        self.publish_state("busy", Some(asked));
+        let reply = self.author.write(identities, "interrupt_reply", Some(asked), &content);
+        send(&self.front.control, reply);
+        self.publish_state("idle", Some(asked));
+    }
+
+    /// Says in the child's place that a cell runs, when native code does not let it.
+    fn say_busy(&mut self) {
+        if self.state.ready && self.requests.silent_until().is_some_and(|at| at <= Instant::now()) {
+            let Some(request) = self.requests.running() else { return };
+            request.busy = Said::ByUs;
+            let header = request.header.clone();
+            self.publish_state("busy", Some(&header));
+        }
+    }
+
+    /// Asks a child that has not been heard to say something: up to version 6, ipykernel does not
+    /// greet who subscribes.
+    fn nudge(&mut self) {
+        if self.state.ready || self.state.nudge > Instant::now() {
+            return;
+        }
+        self.state.nudge = Instant::now() + NUDGE_EVERY;
+        let nudge = self.author.write(&[NUDGE], "kernel_info_request", None, &json!({}));
+        send(&self.child.control, nudge);
+    }
+
+    /// Publishes `status`: `busy`, `idle` or `restarting`.
+    pub(super) fn publish_state(&mut self, state: &str, parent: Asked<'_>) {
+        self.publish("status", parent, &json!({ "execution_state": state }));
+    }
+
+    pub(super) fn publish(&mut self, kind: &str, parent: Asked<'_>, content: &Value) {
+        send(&self.front.iopub, self.author.publish(kind, parent, content));
+    }
+}
+
+/// Whether what the child publishes goes on to the front ends.
+fn passes(requests: &mut Requests, frames: &Frames, own_session: &str) -> bool {
+    let Ok(envelope) = Envelope::open(frames) else { return true };
+    let Ok(header) = envelope.header() else { return true };
+    match &*header.msg_type {
+        // It greets us; the front ends get a greeting of ours.
+        "iopub_welcome" => false,
+        "status" | "execute_input" => match envelope.parent() {
+            Some(parent) if parent.session == own_session => false,
+            Some(parent) => requests.published(&envelope, &header, &parent.msg_id),
+            None => true,
+        },
+        _ => true,
+    }
+}

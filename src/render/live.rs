@@ -1,0 +1,128 @@
+//! How it goes while a cell runs: a display that is drawn some times a second, so a plain one.
+
+use super::axis::{self, Scale};
+use super::canvas::{self, Canvas, Letters, Side, UNITS};
+use super::lettering::{Face, clip, escape, printable};
+use super::svg::WIDTH;
+use super::{card, theme};
+use crate::error::Result;
+use crate::report::{Hue, Live};
+use std::fmt::Write as _;
+
+const LEFT: f64 = 66.0;
+const RIGHT: f64 = 10.0;
+const TOP: f64 = 14.0;
+const PLOT: f64 = 110.0;
+const HEIGHT: f64 = TOP + PLOT + 24.0;
+/// Letters of a line of source.
+const LONGEST: usize = 110;
+
+/// As two lines of plain text.
+pub fn live_text(live: &Live) -> String {
+    let mut text = format!("{}\n{}", printable(&live.sentence()), live.facts());
+    if let Some((place, source)) = &live.line {
+        let _ = write!(text, " · {}: {}", printable(place), clipped(source));
+    }
+    text.push('\n');
+    text
+}
+
+/// As an HTML fragment, made as that of a report is.
+///
+/// # Errors
+/// [`crate::error::Error::Drawing`] when the picture could not be drawn.
+pub fn live_html(live: &Live) -> Result<String> {
+    let mut out = String::with_capacity(16 << 10);
+    card::open(&mut out);
+    card::headline(&mut out, [(escape(&printable(&live.sentence())), true)]);
+    card::facts(&mut out, &escape(&live.facts()));
+    let alt = format!("Memory in use over time: {}.", live.sentence());
+    card::image(&mut out, &picture(live)?, &escape(&printable(&alt)));
+    // Always there, so that nothing below moves when a line is known.
+    let (place, source) = live.line.clone().unwrap_or_default();
+    let _ = write!(
+        out,
+        "<p style=\"margin:6px 0 0;min-height:19px\">{} <code>{}</code></p></div>",
+        escape(&printable(&place)),
+        escape(&clipped(&source))
+    );
+    Ok(out)
+}
+
+fn clipped(source: &str) -> String {
+    printable(&clip(source.trim(), LONGEST))
+}
+
+fn picture(live: &Live) -> Result<String> {
+    canvas::draw((WIDTH, HEIGHT), Letters::Any, |canvas| draw(canvas, live))
+}
+
+fn draw(canvas: &Canvas<'_>, live: &Live) -> Result<()> {
+    let (right, base) = (WIDTH - RIGHT, TOP + PLOT);
+    let values = || live.curve.iter().map(|(_, held)| held.0 as f64);
+    let high = values().fold(live.peak.as_f64().max(1024.0), f64::max);
+    let low = values().fold(0.0, f64::min);
+    let x = Scale::new((0.0, live.elapsed.0 as f64), (LEFT, right));
+    let y = Scale::new((low, high), (base, TOP));
+    for (value, label) in axis::byte_ticks(low, high) {
+        let at = y.place(value);
+        canvas.line((LEFT, at), (right, at), theme::RULE, 1.0)?;
+        canvas.text(&label, (LEFT - 8.0, at), 11.0, Face::Sans, theme::QUIET, Side::End)?;
+    }
+    let units = |value: f64| (value * UNITS).round() as i32;
+    let now = (right, y.place(live.footprint.0 as f64));
+    let mut edge: Vec<(i32, i32)> = (live.curve.iter())
+        .map(|(at, held)| (units(x.place(at.0 as f64)), units(y.place(held.0 as f64))))
+        .collect();
+    edge.push((units(now.0), units(now.1)));
+    let edge = canvas::simplify(&edge, 0.6);
+    let zero = units(y.place(0.0));
+    let mut area = edge.clone();
+    area.extend([(units(right), zero), (edge[0].0, zero)]);
+    let blue = theme::of(Some(Hue(1)));
+    canvas.polygon(area, blue.lighter(0.6))?;
+    canvas.stroke(edge, blue, 1.5)?;
+    canvas.dot(now, 3.0, blue)?;
+    for (value, label) in axis::time_ticks(live.elapsed) {
+        let at = x.place(value);
+        if at < right - 20.0 {
+            canvas.text(&label, (at, base + 13.0), 11.0, Face::Sans, theme::QUIET, Side::Middle)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::{Bytes, Nanos, SignedBytes};
+
+    fn live() -> Live {
+        let moment = |n: i64| (Nanos(n as u64 * 20_000_000), SignedBytes(n << 18));
+        Live {
+            title: "cell [3]".to_owned(),
+            elapsed: Nanos(10_000_000_000),
+            footprint: SignedBytes(80 << 20),
+            peak: Bytes(100 << 20),
+            rss: Some(Bytes(200 << 20)),
+            curve: (0..500).map(moment).collect(),
+            line: Some(("line 2".to_owned(), "x = [1] * (a < b)".to_owned())),
+        }
+    }
+
+    #[test]
+    fn a_display_is_small_and_says_the_same_as_its_text() {
+        let html = live_html(&live()).expect("it is drawn");
+        assert!(html.len() < 20_000, "{}", html.len());
+        assert!(html.contains("80.0 MiB in use") && html.contains("a &lt; b"), "{html}");
+        let text = live_text(&live());
+        assert!(text.contains("80.0 MiB in use") && text.contains("line 2: x = [1] * (a < b)"));
+    }
+
+    #[test]
+    fn the_very_first_moment_is_drawn() {
+        assert!(live_html(&Live::default()).is_ok());
+        let below = Live { footprint: SignedBytes(-(50 << 20)), ..live() };
+        assert!(live_html(&below).expect("it is drawn").contains("less than at the start"));
+    }
+}

@@ -1,0 +1,50 @@
+"""A thousand deaths of the memprofile kernel's child, and restarts, leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from supervised import Supervised, children, held, left, lives
+
+DEATHS = 1000
+RESTARTS = 50
+
+
+def resident(pid: int) -> int:
+    """The anonymous part of the resident set size, in bytes."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"RssAnon:\s+(\d+) kB", status)[1]) * 1024
+
+
+@pytest.mark.timeout(3600)
+def test_a_thousand_deaths_leave_nothing(monkeypatch):
+    folder = Path(f"/tmp/mpk{os.getpid()}")
+    folder.mkdir(mode=0o700)
+    monkeypatch.setenv("TMPDIR", str(folder))
+    with Supervised() as kernel:
+        supervisor = kernel.supervisor
+        settled = None
+        for death in range(DEATHS):
+            ran = kernel.run("import os; os.kill(os.getpid(), 9)")
+            assert ran.reply["ename"] == "KernelDied", death
+            kernel.run_ok("pass")
+            if death == 100:
+                settled = held(kernel), resident(supervisor)
+        assert held(kernel) == settled[0]
+        # Less than 5 kB for each of them.
+        assert resident(supervisor) - settled[1] < 5000 * (DEATHS - 100)
+        (own,) = left(folder)
+        assert len(list(own.iterdir())) == 1
+        for _ in range(RESTARTS):
+            gone = (kernel.supervisor, kernel.child)
+            kernel.manager.restart_kernel()
+            kernel.client.wait_for_ready(timeout=60)
+            assert not any(map(lives, gone))
+            assert len(left(folder)) == 1
+        last = kernel.supervisor
+    assert not lives(last)
+    assert not children(last)
+    assert not left(folder)
