@@ -19,7 +19,7 @@ fn heap() -> ObjectGraph {
         state ^= state >> 12;
         state ^= state << 25;
         state ^= state >> 27;
-        ((state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) * u64::from(below) >> 32) as u32
+        (((state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) * u64::from(below)) >> 32) as u32
     };
     let mut edges: Vec<(u32, u32)> = Vec::with_capacity(OBJECTS as usize * 27 / 20);
     for to in 1..OBJECTS {

@@ -4,19 +4,22 @@
 pub mod arrow;
 #[cfg(feature = "python")]
 pub mod cells;
+#[cfg(feature = "python")]
 pub mod frames;
 #[cfg(feature = "python")]
 pub mod objects;
 #[cfg(feature = "python")]
 pub mod pending;
 
-// What knows no Python is tested without one.
+// What knows no Python is tested without one; not all of it is then used.
 #[cfg(all(test, not(feature = "python")))]
+#[allow(dead_code)]
 #[path = "objects/blocks.rs"]
 mod blocks;
 #[cfg(all(test, not(feature = "python")))]
 #[path = "frames/line_table.rs"]
 mod line_table;
 #[cfg(all(test, not(feature = "python")))]
+#[allow(dead_code)]
 #[path = "objects/pages.rs"]
 mod pages;
