@@ -288,7 +288,8 @@ def test_two_recordings_at_once_are_refused_and_the_first_goes_on():
             except memprofile.MemprofileError as error:
                 assert "already running" in str(error)
             kept = bytearray(700_000)
-        assert outer.peak_footprint >= 700_000
+        # Of its line, since arenas from before may have gone meanwhile.
+        assert any(line.peak_bytes >= 700_000 for line in outer.lines), outer
         print("fine")
         """
     )

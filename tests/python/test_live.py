@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -42,7 +43,8 @@ def test_a_display_is_updated_in_place_and_becomes_the_report(
 ) -> None:
     flag = tmp_path / "go on"
     cell = "%%memprofile --live\nprint('before')\n" + UNTIL.format(flag=str(flag), wait=wait)
-    ran = kernel.run(cell + "print('after')\n7", on_message=after(4, flag.touch))
+    # What an earlier cell of this kernel holds would be given back by this one.
+    ran = kernel.run(cell + "print('after')\ndel blocks\n7", on_message=after(4, flag.touch))
     assert ran.status == "ok"
     assert ran.value == "7"
     shown = updates(ran)
@@ -76,7 +78,7 @@ def test_a_short_cell_has_its_report(kernel: Kernel) -> None:
 def test_quietly_a_line_stays(kernel: Kernel) -> None:
     ran = kernel.run_ok("%%memprofile --live -q -o usage\nx = bytearray(5_000_000)")
     assert list(updates(ran)[-1]) == ["text/plain"]
-    assert "peak 4.77 MiB" in updates(ran)[-1]["text/plain"]
+    assert re.search(r"peak 4\.(7|8)\d MiB", updates(ran)[-1]["text/plain"])
     assert kernel.value("usage.peak_footprint > 5_000_000") == "True"
 
 

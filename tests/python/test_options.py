@@ -15,7 +15,6 @@ from memprofile.options import (
 
 BAD_CELL_OPTIONS = [
     ("--wat", "unknown option '--wat'"),
-    ("--live", "unknown option '--live'"),
     ("--limit 2GB", "unknown option '--limit'"),
     ("--sav x.html", "unknown option '--sav'"),
     ("x = 1", "unknown option 'x'"),

@@ -6,13 +6,19 @@ property of the user's in their place.
 
 from __future__ import annotations
 
-import mmap
 import sys
 from bisect import bisect_right
 from typing import Any, NamedTuple
 
 from memprofile import _native
 from memprofile.frames.memory import OBJECTS, Column, Opaque, Reader, Stretch
+
+
+def _is_file(owner: object) -> bool:
+    """Whether it is an ``mmap.mmap``; where that was not imported there is none."""
+    module = sys.modules.get("mmap")
+    return module is not None and type(owner) is module.mmap
+
 
 _CHUNK = 1 << 16
 """Values that are looked at together: their copies stay in the processor's second cache."""
@@ -68,7 +74,7 @@ def allocation(reader: Reader, array: Any, by: int) -> Place:
     while type(base) is memoryview:
         keepers.append(reader.keep(base, by))
         by, base = id(base), base.obj
-    if type(base) is mmap.mmap:
+    if _is_file(base):
         mapped = True
     elif type(base) in (bytes, bytearray):
         size = len(base)
