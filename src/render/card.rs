@@ -44,12 +44,28 @@ pub fn heading(out: &mut String, text: &str) {
 /// still be read.
 const NARROWEST: u32 = 560;
 
+/// Begins what is scrolled sideways where it is wider than the card; [`SCROLLED`] ends it.
+///
+/// The keyboard has to reach it in every browser. Of all that can be scrolled an untrusted JupyterLab
+/// leaves `tabindex` to `<a>` alone; without `href` that is no link.
+pub fn scrolls(out: &mut String) {
+    let _ = write!(
+        out,
+        "<a tabindex=\"0\" style=\"display:block;overflow-x:auto;color:{};text-decoration:none\">",
+        theme::TEXT.hex()
+    );
+}
+
+/// What ends [`scrolls`].
+pub const SCROLLED: &str = "</a>";
+
 /// A picture as wide as the card.
 pub fn image(out: &mut String, svg: &str, alt: &str) {
     let data = base64::engine::general_purpose::STANDARD.encode(svg);
+    scrolls(out);
     let _ = write!(
         out,
-        "<div style=\"overflow-x:auto\"><img src=\"data:image/svg+xml;base64,{data}\" width=\"{}\" alt=\"{alt}\" style=\"display:block;max-width:100%;min-width:{NARROWEST}px;height:auto;margin:0;background:{}\"></div>",
+        "<img src=\"data:image/svg+xml;base64,{data}\" width=\"{}\" alt=\"{alt}\" style=\"display:block;max-width:100%;min-width:{NARROWEST}px;height:auto;margin:0;background:{}\">{SCROLLED}",
         svg::WIDTH,
         theme::CARD.hex()
     );

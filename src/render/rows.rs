@@ -8,6 +8,7 @@
 //! colours repeat what the numbers say.
 
 use super::axis::signed;
+use super::card;
 use super::lettering::{clip, escape};
 use super::text::{count, is_quiet};
 use super::theme::{self, Ink};
@@ -33,9 +34,10 @@ const COLUMNS: usize = 7;
 pub fn write(out: &mut String, report: &Report, table: &Table, budget: Budget) {
     let writer = Writer { report, table, budget, largest: largest(table) };
     let quiet = theme::QUIET.hex();
+    card::scrolls(out);
     let _ = write!(
         out,
-        "<div style=\"overflow-x:auto\"><table style=\"width:100%;table-layout:auto;border-collapse:collapse;border:none;margin:0;font-size:12px;font-variant-numeric:tabular-nums;color:{}\">",
+        "<table style=\"width:100%;table-layout:auto;border-collapse:collapse;border:none;margin:0;font-size:12px;font-variant-numeric:tabular-nums;color:{}\">",
         theme::TEXT.hex()
     );
     let head = format!(
@@ -58,7 +60,8 @@ pub fn write(out: &mut String, report: &Report, table: &Table, budget: Budget) {
         writer.rest(out, rest);
     }
     writer.total(out);
-    out.push_str("</tbody></table></div>");
+    out.push_str("</tbody></table>");
+    out.push_str(card::SCROLLED);
 }
 
 fn largest(table: &Table) -> f64 {

@@ -1,5 +1,6 @@
 //! A table of names and numbers in HTML: all tables but that of the lines are written here.
 
+use super::card;
 use super::lettering::escape;
 use super::theme;
 use std::fmt::Write as _;
@@ -56,9 +57,10 @@ impl Table {
     pub fn begin<'a>(&self, out: &mut String, columns: impl IntoIterator<Item = &'a str>) {
         let (card, quiet) = (theme::CARD.hex(), theme::QUIET.hex());
         let wide = if self.fits { "" } else { "width:100%;" };
+        card::scrolls(out);
         let _ = write!(
             out,
-            "<div style=\"overflow-x:auto\"><table style=\"{wide}border-collapse:collapse;border:none;margin:0;font-size:12px;font-variant-numeric:tabular-nums;color:{}\"><thead><tr style=\"background:{card}\">",
+            "<table style=\"{wide}border-collapse:collapse;border:none;margin:0;font-size:12px;font-variant-numeric:tabular-nums;color:{}\"><thead><tr style=\"background:{card}\">",
             theme::TEXT.hex()
         );
         for (at, column) in columns.into_iter().enumerate() {
@@ -113,7 +115,8 @@ impl Table {
 
     /// Ends it.
     pub fn end(&self, out: &mut String) {
-        out.push_str("</tbody></table></div>");
+        out.push_str("</tbody></table>");
+        out.push_str(card::SCROLLED);
     }
 }
 

@@ -13,7 +13,8 @@ def test_a_lesson_is_run_and_answered(lab, page, screenshots):
     cells = page.locator(".jp-Notebook-cell")
     cells.nth(len(document.cells) - 1).wait_for()
     assert page.locator(".jp-OutputArea-output").count() == 0
-    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
+    # The indicator is idle already before there is a kernel: what is run then is lost.
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
 
     given = next(i for i, cell in enumerate(document.cells) if "exercise" in course.tags(cell))
     exercise = document.cells[given]

@@ -29,8 +29,10 @@ def test_labels_neither_overlap_nor_leave_the_picture(index, name, labels_are_re
     assert min(picture["width"] for picture in pictures) >= 600
 
 
-@pytest.mark.parametrize("paper", ["light", "dark"])
-def test_the_fragment_is_accessible(index, paper, accessible):
+@pytest.mark.parametrize(("paper", "width"), [("light", 700), ("dark", 700), ("light", 480)])
+def test_the_fragment_is_accessible(index, paper, width, accessible):
+    # What is scrolled sideways where it is narrow is reached by the keyboard too.
+    index.set_viewport_size({"width": width, "height": 900})
     if paper == "dark":
         index.evaluate("document.body.classList.add('dark')")
     for closed in index.locator(".memprofile details").all():

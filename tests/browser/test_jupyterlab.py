@@ -71,7 +71,8 @@ def test_a_cell_that_is_run_shows_its_report(lab, page, screenshots):
     document.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     write(lab, "live.ipynb", document, canary=False)
     page.goto(lab.url("live.ipynb"))
-    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
+    # The indicator is idle already before there is a kernel: what is run then is lost.
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     report = page.locator(REPORT)

@@ -11,7 +11,8 @@ use memprofile::report::{Options, Report};
 use proptest::prelude::*;
 
 /// What an untrusted JupyterLab leaves: tags with the attributes of their own.
-const ALLOWED: [(&str, &[&str]); 17] = [
+const ALLOWED: [(&str, &[&str]); 18] = [
+    ("a", &["tabindex"]),
     ("div", &[]),
     ("p", &[]),
     ("span", &[]),
