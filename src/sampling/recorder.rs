@@ -87,6 +87,9 @@ impl<F> Copy for Origin<'_, F> {}
 /// Live samples at most, unless everything is to be recorded.
 const MAX_LIVE: usize = 1 << 16;
 
+/// A maximum that is larger by less than this part is nearly the same.
+const NEARLY: i64 = 32;
+
 /// Lines that a point of the curve tells apart.
 const MAX_HELD: usize = 24;
 
@@ -110,8 +113,12 @@ pub struct Recorder {
     pub(super) peak_at: u64,
     pub(super) peak_running: Option<u32>,
     pub(super) peak_parts: Parts,
-    /// Nothing was freed since the footprint was largest: what is held is still the peak's.
+    /// Nothing was freed since the moment that `composed` is of: what is held is still what was held then.
     pub(super) at_peak: bool,
+    /// The footprint and what all sites held at the moment whose composition stands for the peak.
+    composed: (i64, f64),
+    /// What all sites hold now.
+    held_in_all: f64,
     pub(super) events: u64,
     pub(super) paced: Pace,
     pub(super) looks: Looks,
@@ -147,6 +154,8 @@ impl Recorder {
             peak_running: None,
             peak_parts: Parts::default(),
             at_peak: true,
+            composed: (0, 0.0),
+            held_in_all: 0.0,
             events: 0,
             paced: Pace::default(),
             looks: Looks::default(),
@@ -447,6 +456,7 @@ impl Recorder {
 
     /// A site holds more or less.
     pub(super) fn hold(&mut self, site: u32, bytes: f64, variance: f64) {
+        self.held_in_all += bytes;
         if self.sites.allocator(site) == Allocator::Pymalloc {
             self.footprint.add_objects(bytes, variance);
         }
@@ -473,6 +483,15 @@ impl Recorder {
         }
     }
 
+    /// Whether what is held now stands for the peak, rather than what was held at the maximum before.
+    ///
+    /// Objects that go leave holes in their arenas, and the next few bytes make a new maximum of which
+    /// nobody holds the most. So of two maxima that are nearly the same, the one with more that is held.
+    fn explains_the_peak(&self, footprint: i64) -> bool {
+        let (before, held) = self.composed;
+        self.held_in_all >= held || footprint - before > before / NEARLY
+    }
+
     /// To be called after every change of the footprint.
     pub(super) fn look(&mut self, now: u64) {
         let footprint = self.bytes();
@@ -481,7 +500,10 @@ impl Recorder {
             self.peak_at = now;
             self.peak_running = self.running;
             self.peak_parts = self.parts();
-            self.at_peak = true;
+            if self.at_peak || self.explains_the_peak(footprint) {
+                self.at_peak = true;
+                self.composed = (footprint, self.held_in_all);
+            }
         }
         if self.curve.moved(footprint, now) {
             self.point(now, None);

@@ -154,6 +154,24 @@ fn an_unseen_line_lies_in_its_interval_too() {
     assert_eq!(none.margin(0.0), 0.0);
 }
 
+/// Objects that went have left their arenas full of holes: a little later the footprint is larger than
+/// it ever was, and the lines that hold it are those of before.
+#[test]
+fn a_peak_is_explained_by_the_moment_at_which_most_was_held() {
+    let mut program = Program::new(1, true);
+    let blocks = || (0..2000usize).map(|index| 0x1000_0000 + index * 512);
+    program.recorder.arena(0x1000_0000, 1 << 20, 0);
+    blocks().for_each(|address| program.allocate(address, 500, 1));
+    blocks().for_each(|address| program.free(address));
+    program.recorder.native(10_000, program.now);
+    program.allocate(0x5000_0000, 100, 2);
+    let recorded = program.finish();
+    assert_eq!(recorded.peak.0.0, (1 << 20) + 10_000);
+    assert_eq!(recorded.sums[0], Estimate::exact(1_000_000.0));
+    let lines: Vec<f64> = recorded.sites.iter().map(|site| site.peak.value).collect();
+    assert_eq!(lines, [1_000_000.0, 0.0]);
+}
+
 proptest! {
     /// While everything is recorded, every figure is the plain sum.
     #[test]
