@@ -127,8 +127,8 @@ def test_variables_of_functions_and_generators_have_their_names():
     in_a_shell("""
         import threading
 
-        cell("import threading\nready, done = threading.Event(), threading.Event()")
-        cell("\n".join([
+        cell("import threading\\nready, done = threading.Event(), threading.Event()")
+        cell("\\n".join([
             "def numbers(data):",
             "    kept = [data]",
             "    yield kept",
@@ -149,7 +149,7 @@ def test_variables_of_functions_and_generators_have_their_names():
         assert "[0] (cell) → .cell_contents (list)" in text, text
         cell("thread = threading.Thread(target=worker); thread.start(); ready.wait()")
         try:
-            text = cell("import _ctypes\n%memwhy _ctypes.PyObj_FromPtr(seen)")
+            text = cell("import _ctypes\\n%memwhy _ctypes.PyObj_FromPtr(seen)")
         finally:
             cell("done.set(); thread.join()")
         assert "running worker() in another thread → mine (list)" in text, text
