@@ -56,6 +56,7 @@ mod python {
         println!("cargo:rerun-if-changed=src/interpreter/objects");
         cc::Build::new()
             .file("src/interpreter/frames/walk.c")
+            .file("src/interpreter/frames/variables.c")
             .file("src/interpreter/pending.c")
             .file("src/interpreter/objects/measure.c")
             .file("src/interpreter/objects/referents.c")

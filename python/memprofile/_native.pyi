@@ -500,7 +500,7 @@ def retained_size(obj: object) -> int:
     """
 
 def immortal_and_interned(obj: object) -> tuple[bool, bool]:
-    """Whether an object lives for ever (PEP 683), and whether it is an interned str."""
+    """Whether an object lives for ever (PEP 683, or static), and whether it is an interned str."""
 
 @final
 class HeapCensus:
@@ -521,13 +521,14 @@ def heap_census() -> HeapCensus:
     """
 
 def ways(
-    obj: object, namespace: object | None, most: int
+    obj: object, namespace: object | None, most: int, machinery: str
 ) -> tuple[int, list[list[tuple[str, str, str | None]]]] | None:
     """The bytes that are free once an object is gone, and the shortest ways to it.
 
     A way is a list of (how it is reached, its type, what it says of itself). The first step is ``names``
-    (the namespace), ``modules`` (``sys.modules``) or ``held``. None where no object that the collector
-    knows refers to it.
+    (the namespace), ``modules`` (``sys.modules``), ``running`` (a function; files that begin with
+    ``machinery`` are left out) or ``held``. None where no object that the collector knows refers to it,
+    and no variable of a function that runs.
 
     Raises MemprofileError when the memory that is left is too little.
     """
@@ -542,6 +543,8 @@ class NameShare:
     deep: int
     retained: int
     """What would be free without the name."""
+    kept: int
+    """What it keeps and no name before it; 0 of those that are one group."""
     shared_with: list[tuple[str, int]]
     """Other names and how much of it they reach, the largest part first."""
 
@@ -549,10 +552,12 @@ def name_shares(
     names: Sequence[tuple[str, list[object]]],
     passing: list[object],
     border: Sequence[object],
-) -> tuple[list[NameShare], int, int]:
+    together: int,
+) -> tuple[list[NameShare], int, int, int]:
     """The shares of names, each given with the objects that it refers to.
 
-    With them, how many objects and bytes are in cycles that nobody refers to.
+    The first ``together`` names are one group for what is kept in turn. With the shares, what that
+    group keeps, and how many objects and bytes are in cycles that nobody refers to.
 
     Each object must be in one of these lists only once for each reference, and in no variable of the
     caller. What is in ``passing`` goes by itself; objects in ``border`` are not gone into.

@@ -8,6 +8,7 @@ run.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import tracemalloc
 from collections.abc import Iterator, Sequence
@@ -324,8 +325,9 @@ def heap() -> Heap:
 class Alive:
     """Why an object is alive: what ``why_alive(obj)`` returns. Printed, it says the ways to it.
 
-    ``ways`` are the shortest ways from what stays (the notebook's names, modules, running code),
-    one for each of its referrers: lists of (how it is reached, what it is). ``refcount`` is the
+    ``ways`` are the shortest ways from what stays (the notebook's names, modules, variables of
+    functions that run, C code), one for each of its referrers: lists of (how it is reached, what it
+    is). What is immortal has none, and 0 bytes are ``retained``. ``refcount`` is the
     number of references without those of the question itself, ``retained`` and ``shallow`` are
     bytes, ``generation`` is the collector's (None: it does not know the object), ``allocated_at``
     the lines where it was made if tracemalloc is on.
@@ -347,12 +349,15 @@ class Alive:
 
     def listing(self) -> _native.Listing:
         """The ways and the figures, ready to draw."""
+        if self.immortal:
+            fact = "References do not keep it, so no ways to it are listed; nothing frees it."
+            if self.interned:
+                fact = f"All uses of these characters share it. {fact}"
+            return _native.Listing(self._headline(), fact, [], [])
         facts = [
             f"{bytes_text(self.shallow)} of its own, "
             f"{bytes_text(self.retained)} are free once it is gone",
-            "lives for ever"
-            if self.immortal
-            else ("1 reference" if self.refcount == 1 else f"{self.refcount} references"),
+            "1 reference" if self.refcount == 1 else f"{self.refcount} references",
             "not known to the collector"
             if self.generation is None
             else f"generation {self.generation}",
@@ -364,12 +369,12 @@ class Alive:
         return _native.Listing(self._headline(), "; ".join(facts) + ".", [], self.ways)
 
     def _headline(self) -> str:
+        if self.immortal:
+            return f"This {self.type} is immortal: it lives for ever, until the interpreter ends."
         if self.ways:
             number = len(self.ways)
             ways = "one way" if number == 1 else f"{number} ways"
             return f"This {self.type} is kept in {ways}."
-        if self.immortal:
-            return f"This {self.type} lives for ever: it belongs to the interpreter."
         return f"This {self.type} is kept by running code or by C code alone."
 
     def __str__(self) -> str:
@@ -436,7 +441,9 @@ def why_alive(obj: object, *, namespace: dict[str, object] | None = None, most: 
     if tracemalloc.is_tracing():
         trace = tracemalloc.get_object_traceback(obj)
         alive.allocated_at = [] if trace is None else [str(frame) for frame in reversed(trace)]
-    found = _native.ways(obj, namespace, most)
+    if alive.immortal:
+        return alive
+    found = _native.ways(obj, namespace, most, os.path.dirname(__file__) + os.sep)
     if found is None:
         alive.retained = _native.retained_size(obj)
     else:
@@ -457,6 +464,8 @@ def _in_words(way: list[tuple[str, str, str | None]]) -> list[tuple[str, str]]:
             stops.append((f"module {rest.pop(0)[2]}", ""))
         else:
             stops.append(("sys.modules", ""))
+    elif root == "running":
+        stops.append((way[0][2] or "", ""))
     else:
         stops.append(("running code or C code", _what(way[0])))
     while rest:

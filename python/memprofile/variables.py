@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from memprofile import _native, objects
@@ -121,22 +121,38 @@ def _border(shell: Shell) -> list[object]:
 
 @dataclass(frozen=True)
 class Found:
-    """What one look found: names, what holds memory without one of them, and cycles."""
+    """What one look found: names of data and all that they keep together, what else holds memory,
+    each with what it keeps beyond those before it, and cycles.
+    """
 
-    own: list[_native.NameShare]
+    data: list[_native.NameShare]
+    data_bytes: int
     others: list[_native.NameShare]
+    program: list[_native.NameShare]
     lost: int
     lost_bytes: int
 
 
-def _look(shell: Shell) -> Found:
+def _is_program(value: object) -> bool:
+    return type(value) in (ModuleType, type, FunctionType)
+
+
+def _look(shell: Shell, last: str = "traceback") -> Found:
+    """``last`` is what is asked last for what it keeps: that is what goes when it alone goes."""
     border = _border(shell)
-    names: Names = [(name, [shell.user_ns[name]]) for name in _own_names(shell)]
-    own = len(names)
-    names += _history(shell)
-    names.append((LAST_TRACEBACK, _traceback(shell)))
-    shares, lost, lost_bytes = _native.name_shares(names, _passing(shell), border)
-    return Found(shares[:own], shares[own:], lost, lost_bytes)
+    own = _own_names(shell)
+    data = [name for name in own if not _is_program(shell.user_ns[name])]
+    program = [name for name in own if _is_program(shell.user_ns[name])]
+    names: Names = [(name, [shell.user_ns[name]]) for name in data + program]
+    others = _history(shell)
+    others.insert(0 if last == "history" else len(others), (LAST_TRACEBACK, _traceback(shell)))
+    names += others
+    shares, kept, lost, lost_bytes = _native.name_shares(names, _passing(shell), border, len(data))
+    count = len(data)
+    first_other = count + len(program)
+    return Found(
+        shares[:count], kept, shares[first_other:], shares[count:first_other], lost, lost_bytes
+    )
 
 
 def counted(number: int, what: str) -> str:
@@ -211,13 +227,13 @@ def _hiding(shell: Shell, found: Found) -> Iterator[tuple[str, int, str]]:
     """What holds memory without being seen: what it is, bytes, and the line that frees it."""
     for share in found.others:
         if share.name == LAST_TRACEBACK:
-            yield share.name + " and its frames", share.retained, "%memvars --free traceback"
+            yield share.name + " and its frames", share.kept, "%memvars --free traceback"
         else:
-            yield f"{share.name} ({share.type})", share.retained, "%memvars --free history"
-    for share in found.own:
+            yield f"{share.name} ({share.type})", share.kept, "%memvars --free history"
+    for share in found.program:
         if share.name in shell.user_ns and type(shell.user_ns[share.name]) is FunctionType:
             what = f"closure and defaults of {share.name}()"
-            yield what, share.retained, f"del {share.name}"
+            yield what, share.kept, f"del {share.name}"
     what = f"{found.lost:,} objects in cycles that nobody refers to"
     yield what, found.lost_bytes, "%memvars --free cycles"
 
@@ -225,17 +241,16 @@ def _hiding(shell: Shell, found: Found) -> Iterator[tuple[str, int, str]]:
 def listing(shell: Shell, memory: Memory, top: int) -> _native.Listing:
     """The tables of ``%memvars``."""
     found = _look(shell)
-    own = found.own
+    data = found.data
+    functions = len(found.program)
     hiding = sorted(_hiding(shell, found), key=lambda row: -row[1])
     worth = [row for row in hiding if row[1] >= WORTH_A_ROW]
-    data = [s for s in own if s.type not in ("module", "type", "function")]
-    functions = len(own) - len(data)
     table = _own_table(shell, memory, data, top)
-    freed = sum(share.retained for share in own)
     hidden = sum(size for _, size, _ in worth)
     headline = "No name of the notebook keeps anything"
     if data:
-        headline = f"{counted(len(data), 'name')} keep{'s' * (len(data) == 1)} {bytes_text(freed)}"
+        keep = "keeps" if len(data) == 1 else "keep"
+        headline = f"{counted(len(data), 'name')} {keep} {bytes_text(found.data_bytes)}"
     more = f"{bytes_text(hidden)} {'more are' if data else 'are'} kept without one"
     headline += f"; {more}." if worth else "."
     note = "deep: all that it reaches; freed by del: what nothing else reaches"
@@ -291,11 +306,11 @@ _FREE: dict[str, Callable[[Shell], None]] = {
 
 def _kept(shell: Shell, what: str) -> int:
     """The bytes that freeing it gives back."""
-    found = _look(shell)
+    found = _look(shell, last=what)
     if what == "cycles":
         return found.lost_bytes
     wanted = what == "traceback"
-    return sum(s.retained for s in found.others if (s.name == LAST_TRACEBACK) == wanted)
+    return sum(s.kept for s in found.others if (s.name == LAST_TRACEBACK) == wanted)
 
 
 def free(shell: Shell, what: str, say: Callable[[str], None]) -> None:

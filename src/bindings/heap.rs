@@ -2,7 +2,7 @@
 
 use super::objects::room;
 use crate::graph::{self, Row};
-use crate::interpreter::objects::{Gathered, Scope};
+use crate::interpreter::objects::{Gathered, Name, Scope, running};
 use crate::profile::{Bytes, ObjectGraph, SizeClass};
 use pyo3::prelude::*;
 use std::collections::BTreeMap;
@@ -110,15 +110,19 @@ fn by_size(graph: &ObjectGraph) -> Vec<Group> {
 type Step = (String, String, Option<String>);
 
 /// The bytes that are free once an object is gone, and what keeps it: the ways to it, `most` of them at most.
-/// Nothing where no object that the collector knows refers to it.
+/// Nothing where no object that the collector knows refers to it, and no variable of a function that runs and is
+/// of no file below `machinery`.
 #[pyfunction]
 pub(super) fn ways(
     py: Python<'_>,
     obj: &Bound<'_, PyAny>,
     namespace: Option<&Bound<'_, PyAny>>,
     most: usize,
+    machinery: &str,
 ) -> PyResult<Option<(u64, Vec<Vec<Step>>)>> {
-    let gathered = Gathered::whole_heap(py, &[], &Scope::everything(room()))?;
+    let running = running(py, machinery);
+    let frames: Vec<&Name<'_>> = running.iter().map(|running| &running.name).collect();
+    let gathered = Gathered::whole_heap(py, &frames, &Scope::everything(room()))?;
     let graph = &gathered.graph;
     let Some(target) = gathered.row(obj) else { return Ok(None) };
     let mut retained = 0;
@@ -126,20 +130,28 @@ pub(super) fn ways(
     let names = namespace.and_then(|namespace| gathered.row(namespace));
     let modules = py.import("sys")?.getattr("modules")?;
     let modules = gathered.row(&modules);
-    let roots: Vec<u32> = names.into_iter().chain(modules).collect();
+    let first = frames.len() as u32;
+    let roots: Vec<u32> = names.into_iter().chain(modules).chain(0..first).collect();
     let mut found = graph::paths(graph, &roots, target, most);
     if found.is_empty() {
         let held: Vec<u32> =
-            (0..graph.len() as u32).filter(|&row| graph.held[row as usize]).collect();
+            (first..graph.len() as u32).filter(|&row| graph.held[row as usize]).collect();
         found = graph::paths(graph, &held, target, most);
     }
     let step = |way: &[u32], at: usize| -> Step {
         let row = way[at];
+        if row < first {
+            let label = running[row as usize].name.label.clone();
+            return ("running".to_owned(), String::new(), Some(label));
+        }
         let label = match at {
             0 if names == Some(row) => "names".to_owned(),
             0 if modules == Some(row) => "modules".to_owned(),
             0 => "held".to_owned(),
             _ if Some(way[at - 1]) == names => gathered.names(way[at - 1], row, 4).join(", "),
+            _ if way[at - 1] < first => {
+                running[way[at - 1] as usize].variables_of(gathered.place(row)).join(", ")
+            }
             _ => gathered.label(way[at - 1], row),
         };
         let kind = graph.kinds[graph.kind[row as usize] as usize].name.clone();

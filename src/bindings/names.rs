@@ -14,19 +14,22 @@ pub(super) struct PyNameShare {
     shallow: u64,
     deep: u64,
     retained: u64,
+    kept: u64,
     shared_with: Vec<(String, u64)>,
 }
 
 /// The shares of names, each given with the objects that its references are for. What is in `passing`
-/// goes by itself and keeps nothing; `border` are objects that are not gone into. With them, how many objects
-/// and bytes are in cycles that nobody refers to.
+/// goes by itself and keeps nothing; `border` are objects that are not gone into. The first `together` names
+/// are one group for what is kept in turn. With them, what that group keeps, and how many objects and bytes
+/// are in cycles that nobody refers to.
 #[pyfunction]
 pub(super) fn name_shares(
     py: Python<'_>,
     names: Vec<(String, Bound<'_, PyList>)>,
     passing: Bound<'_, PyList>,
     border: Vec<Bound<'_, PyAny>>,
-) -> PyResult<(Vec<PyNameShare>, u64, u64)> {
+    together: usize,
+) -> PyResult<(Vec<PyNameShare>, u64, u64, u64)> {
     let count = names.len();
     // The lists are the question's own, and would be referrers like any other.
     let lists = names.iter().map(|(_, list)| list).chain([&passing]);
@@ -35,8 +38,12 @@ pub(super) fn name_shares(
     let mut all: Vec<Name<'_>> =
         names.into_iter().map(|(label, list)| name(label, &list, false)).collect();
     all.push(name(String::new(), &passing, true));
-    let graph = Gathered::whole_heap(py, &all, &scope)?.graph;
+    let graph = Gathered::whole_heap(py, &all.iter().collect::<Vec<_>>(), &scope)?.graph;
     let shares = graph::shares(&graph, all.len());
+    let together = together.min(count);
+    let turns = (together..count).map(|name| name as u32..name as u32 + 1);
+    let groups: Vec<_> = std::iter::once(0..together as u32).chain(turns).collect();
+    let kept = graph::kept_in_turn(&graph, &groups);
     let kind = |row: u32| graph.kinds[graph.kind[row as usize] as usize].name.clone();
     let (mut lost, mut lost_bytes) = (0, 0);
     graph::garbage(&graph, |row| {
@@ -50,6 +57,7 @@ pub(super) fn name_shares(
             shallow: shares[row].shallow,
             deep: shares[row].deep,
             retained: shares[row].retained,
+            kept: row.checked_sub(together).map_or(0, |turn| kept[turn + 1]),
             shared_with: shares[row]
                 .with
                 .iter()
@@ -58,9 +66,9 @@ pub(super) fn name_shares(
                 .collect(),
         })
         .collect();
-    Ok((found, lost, lost_bytes))
+    Ok((found, kept[0], lost, lost_bytes))
 }
 
 fn name<'py>(label: String, list: &Bound<'py, PyList>, passing: bool) -> Name<'py> {
-    Name { label, objects: list.iter().collect(), passing }
+    Name { label, objects: list.iter().collect(), borrowed: 2, passing }
 }

@@ -12,4 +12,4 @@ pub use census::{Row, census};
 pub use dominators::{Dominators, NONE};
 pub use names::{Share, shares};
 pub use paths::{Path, paths};
-pub use reach::{Marks, Part, deep, garbage, parts, retained, retained_of_many};
+pub use reach::{Marks, Part, deep, garbage, kept_in_turn, parts, retained, retained_of_many};

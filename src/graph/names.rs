@@ -62,6 +62,7 @@ pub fn shares(graph: &ObjectGraph, count: usize) -> Vec<Share> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::kept_in_turn;
     use crate::profile::{Kind, Role};
 
     /// Names 0 to 2, of which 2 keeps nothing; objects of 1, 10, 100 and 1000 bytes, the last one held.
@@ -81,5 +82,8 @@ mod tests {
         assert_eq!(figures, [(11, 111, 101), (1010, 1010, 0), (1, 101, 0)]);
         assert_eq!(found[0].with, [(2, 101), (1, 10)]);
         assert_eq!(found[1].with, [(0, 10)]);
+        // Name 2 adds nothing to the others; before them it has its way to the 1 and the 100.
+        assert_eq!(kept_in_turn(&graph, &[0..2, 2..3]), [111, 0]);
+        assert_eq!(kept_in_turn(&graph, &[2..3, 0..1, 1..2]), [101, 10, 0]);
     }
 }

@@ -1,6 +1,7 @@
 //! What an object reaches, and what of it only the object keeps.
 
 use crate::profile::{ObjectGraph, Role};
+use std::ops::Range;
 
 /// Which rows have been seen in this round; a new round costs nothing.
 #[derive(Debug)]
@@ -95,6 +96,27 @@ fn unheld(graph: &ObjectGraph, marks: &mut Marks, note: impl FnMut(u32)) {
         graph.of(row).iter().for_each(|&to| marks.push(to));
     }
     rows.filter(|&row| !marks.has(row)).for_each(note);
+}
+
+/// The bytes that each of some groups of names keeps and no group before it: what no other than the names of
+/// the graph holds, and the group reaches. Together that is what would go if they all went.
+pub fn kept_in_turn(graph: &ObjectGraph, groups: &[Range<u32>]) -> Vec<u64> {
+    let mut marks = Marks::new(graph);
+    marks.begin();
+    let rows = 0..graph.len() as u32;
+    rows.filter(|&row| graph.held[row as usize] && graph.role(row) != Role::Name)
+        .for_each(|row| marks.push(row));
+    let mut spread = |from: Range<u32>| {
+        from.for_each(|name| marks.push(name));
+        let mut bytes = 0;
+        while let Some(row) = marks.stack.pop() {
+            bytes += graph.bytes[row as usize];
+            graph.of(row).iter().for_each(|&to| marks.push(to));
+        }
+        bytes
+    };
+    spread(0..0);
+    groups.iter().cloned().map(spread).collect()
 }
 
 /// An object with all of its size that no part before it has, and its parts.

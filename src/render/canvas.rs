@@ -15,7 +15,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 pub const UNITS: f64 = 2.0;
 
 const SANS: &str = "Helvetica Neue,Segoe UI,DejaVu Sans,Verdana,Arial,sans-serif";
-const MONO: &str = "SF Mono,Menlo,Consolas,DejaVu Sans Mono,monospace";
+pub(super) const MONO: &str = "SF Mono,Menlo,Consolas,DejaVu Sans Mono,monospace";
 
 /// Which letters may be drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -134,8 +134,11 @@ pub fn ways_svg(ways: &[Vec<Stop>]) -> Result<String> {
         let mut left = 0.0;
         for (at, stop) in way.iter().enumerate() {
             let room = WIDTH / 2.0;
-            let by = lettering::shorten(&printable(&stop.by), room, 11.0, Face::Mono);
-            let what = lettering::shorten(&printable(&stop.what), room, 12.0, Face::Sans);
+            // What is no object has its name in the box.
+            let (by, what) =
+                if stop.what.is_empty() { ("", &stop.by) } else { (&*stop.by, &stop.what) };
+            let by = lettering::shorten(&printable(by), room, 11.0, Face::Mono);
+            let what = lettering::shorten(&printable(what), room, 12.0, Face::Sans);
             let label = lettering::width(&by, 11.0, Face::Mono);
             let width = lettering::width(&what, 12.0, Face::Sans).max(label) + 16.0;
             if at > 0 && left + GAP + width > WIDTH {
@@ -208,6 +211,13 @@ mod tests {
         assert!(html.contains("One &lt;list&gt;") && html.contains("a&lt;b&gt;"), "{html}");
         assert!(html.contains("alt=\"notebook → df (DataFrame) → [3] (int)\""), "{html}");
         assert!(!html.contains("<script") && !html.contains("<svg"));
+    }
+
+    #[test]
+    fn no_box_is_empty() {
+        let first = Stop { by: "the names".into(), what: String::new() };
+        let svg = ways_svg(&[vec![first]]).unwrap();
+        assert!(svg.contains("the names") && !svg.contains(super::super::canvas::MONO), "{svg}");
     }
 
     #[test]

@@ -63,6 +63,25 @@ def test_one_name_is_one_and_none_has_no_table():
     """)
 
 
+def test_what_names_share_is_counted_once_with_all_of_them():
+    in_a_shell("""
+        cell("one = [bytearray(6 * 2**20)]; two = one; three = {'x': one}; other = [one[0]]")
+        text = cell("%memvars")
+        kept = sizes(text.splitlines()[0])
+        assert text.startswith("4 names keep ") and abs(kept[0] - 6 * MIB) < 0.01 * MIB, text
+        assert all(sizes(row(text, name))[-1] < 1000 for name in ("one ", "two ", "other ")), text
+        # What a result shares with a name is the name's; what results share is not lost.
+        cell("one"); cell("memoryview(bytearray(3 * 2**20))"); cell("[Out[3]]")
+        cell("1"); cell("2"); cell("3")
+        lines = cell("%memvars").splitlines()
+        kept, hidden = sizes(lines[0])
+        assert abs(kept - 6 * MIB) < 0.01 * MIB, lines
+        assert abs(hidden - 3 * MIB) < 0.01 * MIB, lines
+        said = cell("%memvars --free history")
+        assert abs(sizes(said)[-1] - 3 * MIB) < 0.01 * MIB, said
+    """)
+
+
 def test_what_hides_is_found_and_freed():
     in_a_shell("""
         import gc
@@ -98,10 +117,54 @@ def test_why_says_the_way_in_words():
         text = cell("%memwhy cache.entries['page']")
         assert "names → cache (Cache) → .entries (dict) → ['page'] (list)" in text, text
         assert "1 reference;" in text, text
-        import sys
-        if sys.version_info >= (3, 12):  # PEP 683
-            assert "lives for ever" in cell("%memwhy None")
+        for always in ("None", "True", "int"):
+            text = cell(f"%memwhy {always}")
+            assert "is immortal" in text and "no ways" in text and "→" not in text, text
     """)
+
+
+def test_variables_of_functions_and_generators_have_their_names():
+    in_a_shell("""
+        import threading
+
+        cell("import threading\\nready, done = threading.Event(), threading.Event()")
+        cell("\\n".join([
+            "def numbers(data):",
+            "    kept = [data]",
+            "    yield kept",
+            "def worker():",
+            "    mine = [3]",
+            "    global seen",
+            "    seen = id(mine)",
+            "    ready.set()",
+            "    done.wait()",
+            "def counter():",
+            "    inner = [5]",
+            "    return lambda: inner",
+        ]))
+        cell("made = numbers(bytearray(100)); next(made); count = counter()")
+        text = cell("%memwhy made.gi_frame.f_locals['kept']")
+        assert "names → made (generator numbers) → kept (list)" in text, text
+        text = cell("%memwhy count()")
+        assert "[0] (cell) → .cell_contents (list)" in text, text
+        cell("thread = threading.Thread(target=worker); thread.start(); ready.wait()")
+        try:
+            text = cell("import _ctypes\\n%memwhy _ctypes.PyObj_FromPtr(seen)")
+        finally:
+            cell("done.set(); thread.join()")
+        assert "running worker() in another thread → mine (list)" in text, text
+        assert "why_alive" not in text and "inside" not in text, text
+    """)
+
+
+def test_a_variable_of_the_caller_is_a_way():
+    import memprofile
+
+    local = bytearray(1000)
+    ways = memprofile.why_alive(local).ways
+    assert [way for way in ways if way[-1] == ("local", "bytearray")], ways
+    function = "running test_a_variable_of_the_caller_is_a_way()"
+    assert ways[0][0] == (function, ""), ways
 
 
 def test_the_heap_is_counted_and_changes_are_told():

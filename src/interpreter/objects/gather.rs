@@ -28,14 +28,16 @@ unsafe extern "C" {
     );
 }
 
-/// A name and the references that it stands for, each of them one that is counted. Python has given
-/// them in lists of their own, see [`BORROWED`].
+/// A name and the references that it stands for, each of them one that is counted.
 #[derive(Debug)]
 pub struct Name<'py> {
     /// How it is called.
     pub label: String,
     /// What it refers to.
     pub objects: Vec<Bound<'py, PyAny>>,
+    /// References that there are to each of them only because it is asked for: the `Bound`, and the list in
+    /// which Python gave it.
+    pub borrowed: u32,
     /// Whether it will be gone by itself, so that it keeps nothing.
     pub passing: bool,
 }
@@ -73,10 +75,6 @@ const UNCOUNTED: u32 = u32::MAX;
 /// The kind of a name; types come after it.
 const NAME: u32 = 0;
 
-/// References that there are to an object only because it is asked for: the `Bound`, and the list in
-/// which Python gave it.
-const BORROWED: u32 = 2;
-
 /// Bytes for a row, and for a reference: in the graph, and in what answers a question to it.
 const ROW_BYTES: u64 = 33 + 48;
 const REFERENCE_BYTES: u64 = 4 + 4;
@@ -97,7 +95,7 @@ impl Gathered {
 
     /// Every object that the collector knows, and all that they and the names reach within the scope. The
     /// rows of names are the first ones, in their order.
-    pub fn whole_heap(py: Python<'_>, names: &[Name<'_>], scope: &Scope) -> Result<Gathered> {
+    pub fn whole_heap(py: Python<'_>, names: &[&Name<'_>], scope: &Scope) -> Result<Gathered> {
         let mut gathering = Gathering::new(py, scope);
         for _ in names {
             gathering.addresses.push(0);
@@ -118,12 +116,17 @@ impl Gathered {
         Ok(gathered)
     }
 
+    /// The address of an object as a number; 0 of a name.
+    pub fn place(&self, row: u32) -> usize {
+        self.addresses[row as usize] & !ON_BORDER
+    }
+
     /// The row of an object, if it is in the graph.
     pub fn row(&self, object: &Bound<'_, PyAny>) -> Option<u32> {
         self.rows.get(object.as_ptr().addr()).checked_sub(FIRST)
     }
 
-    /// The address of an object, which is valid as long as the GIL has not been let go.
+    /// The address of an object, which is valid as long as the GIL has not been let go. A name has none.
     pub(super) fn address(&self, row: u32) -> Object {
         std::ptr::with_exposed_provenance_mut(self.addresses[row as usize] & !ON_BORDER)
     }
@@ -226,7 +229,7 @@ impl<'a, 'py> Gathering<'a, 'py> {
         }
     }
 
-    fn run(mut self, names: &[Name<'_>]) -> Result<Gathered> {
+    fn run(mut self, names: &[&Name<'_>]) -> Result<Gathered> {
         let mut buffer = Vec::new();
         let mut row = 0;
         // Rows from which on the room is looked at again.
@@ -237,7 +240,7 @@ impl<'a, 'py> Gathering<'a, 'py> {
                 self.check_room()?;
             }
             match self.addresses[row] {
-                0 => self.look_at_name(&names[row]),
+                0 => self.look_at_name(names[row]),
                 address if address & ON_BORDER != 0 => self.graph.bytes.push(0),
                 address => self.look_into(row, address, &mut buffer),
             }
@@ -270,7 +273,8 @@ impl<'a, 'py> Gathering<'a, 'py> {
             self.refer(&[object.as_ptr()]);
             let row = self.rows.of(object.as_ptr().addr()).checked_sub(FIRST);
             if let Some(unmet) = row.map(|row| &mut self.unmet[row as usize]) {
-                *unmet = if *unmet == UNCOUNTED { *unmet } else { unmet.saturating_sub(BORROWED) };
+                *unmet =
+                    if *unmet == UNCOUNTED { *unmet } else { unmet.saturating_sub(name.borrowed) };
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use super::dicts::each_item;
 use super::gather::Gathered;
+use super::measure::Measure;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::ffi::{c_int, c_void};
@@ -20,6 +21,11 @@ unsafe extern "C" {
     ) -> *mut ffi::PyObject;
     fn memprofile_is_interned(object: *mut ffi::PyObject) -> c_int;
     fn memprofile_references(object: *mut ffi::PyObject) -> ffi::Py_ssize_t;
+    fn memprofile_variable(
+        holder: *mut ffi::PyObject,
+        child: *mut ffi::PyObject,
+    ) -> *mut ffi::PyObject;
+    fn memprofile_running_name(holder: *mut ffi::PyObject) -> *mut ffi::PyObject;
     fn memprofile_function_name(function: *mut ffi::PyObject) -> *mut ffi::PyObject;
 }
 
@@ -58,18 +64,22 @@ impl Gathered {
     }
 
     /// What an object says of itself, where that calls nothing of the user's: the name of a module, type or
-    /// function, a short str, a number.
+    /// function, or of what a generator or frame runs, a short str, a number.
     pub fn word(&self, row: u32) -> Option<String> {
         // SAFETY: as in `label`.
         unsafe { word(self.address(row)) }
     }
 }
 
-/// Whether an object lives for ever (PEP 683), and whether it is an interned str.
+/// Whether an object lives for ever, and whether it is an interned str. For ever lives what is not counted
+/// (PEP 683), and what lies in a library's own data, as `None` does before that.
 pub fn immortal_and_interned(object: &Bound<'_, PyAny>) -> (bool, bool) {
+    let allocated = Measure::new(object.py()).shallow(object).object > 0;
     let object = object.as_ptr();
     // SAFETY: a bound object is alive; both only read it.
-    unsafe { (memprofile_references(object) < 0, memprofile_is_interned(object) != 0) }
+    let (uncounted, interned) =
+        unsafe { (memprofile_references(object) < 0, memprofile_is_interned(object) != 0) };
+    (uncounted || !allocated, interned)
 }
 
 unsafe fn label(from: *mut ffi::PyObject, to: *mut ffi::PyObject) -> String {
@@ -100,6 +110,13 @@ unsafe fn label(from: *mut ffi::PyObject, to: *mut ffi::PyObject) -> String {
             if let Some(at) = (0..size).find(|&at| ffi::PyTuple_GetItem(from, at) == to) {
                 return format!("[{at}]");
             }
+        }
+        let variable = memprofile_variable(from, to);
+        if !variable.is_null() {
+            return format!(" {}", text(variable).unwrap_or_default());
+        }
+        if ffi::Py_TYPE(from) == &raw mut ffi::PyCell_Type {
+            return ".cell_contents".to_owned();
         }
         if ffi::Py_TYPE(from).cast() == to {
             return ".__class__".to_owned();
@@ -178,7 +195,8 @@ unsafe fn word(object: *mut ffi::PyObject) -> Option<String> {
         if ffi::PyFunction_Check(object) != 0 {
             return text(memprofile_function_name(object));
         }
-        None
+        let running = memprofile_running_name(object);
+        if running.is_null() { None } else { text(running) }
     }
 }
 

@@ -13,6 +13,7 @@ mod measure;
 mod numpy;
 mod pages;
 mod referents;
+mod running;
 mod scope;
 mod types;
 
@@ -20,4 +21,5 @@ pub use deep::deep_bytes;
 pub use gather::{Gathered, Name};
 pub use labels::immortal_and_interned;
 pub use measure::{Measure, Shallow};
+pub use running::{Running, running};
 pub use scope::Scope;
