@@ -165,8 +165,10 @@ pub fn ways_svg(ways: &[Vec<Stop>]) -> Result<String> {
                 canvas.line((to - 5.0, middle - 4.0), (to, middle), theme::QUIET, 1.2)?;
                 canvas.line((to - 5.0, middle + 4.0), (to, middle), theme::QUIET, 1.2)?;
             }
-            let at = (stop.left + 2.0, stop.top + 6.0);
-            canvas.text(&stop.by, at, 11.0, Face::Mono, theme::QUIET, Side::Start)?;
+            if !stop.by.is_empty() {
+                let at = (stop.left + 2.0, stop.top + 6.0);
+                canvas.text(&stop.by, at, 11.0, Face::Mono, theme::QUIET, Side::Start)?;
+            }
             let corner = (stop.left + stop.width, stop.top + BOX + 14.0);
             canvas.rect((stop.left, stop.top + 14.0), corner, theme::GREY)?;
             let at = (stop.left + 8.0, middle);
