@@ -1,11 +1,10 @@
 //! What a frame holds, for Python to draw.
 
-use super::profile::{PyBundle, py_bundle, wanted};
-use crate::error::{Error, Result};
+use super::profile::{PyBundle, drawn, py_bundle, wanted};
+use crate::error::Result;
 use crate::render;
 use crate::report::frames::Frame;
 use pyo3::prelude::*;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A frame as Python found it.
 #[pyclass(name = "FrameReport", module = "memprofile._native", frozen)]
@@ -14,15 +13,12 @@ pub(super) struct PyFrameReport {
 }
 
 impl PyFrameReport {
-    /// Without the GIL; a panic in a drawing is an error of ours and no end of the cell.
     fn draw<T: Send>(
         &self,
         py: Python<'_>,
         ink: impl FnOnce(&Frame) -> Result<T> + Send,
     ) -> PyResult<T> {
-        let drawn = py.detach(|| catch_unwind(AssertUnwindSafe(|| ink(&self.frame))));
-        let internal = |_| Error::Drawing { reason: "an internal error".to_owned() };
-        Ok(drawn.map_err(internal)??)
+        drawn(py, &self.frame, ink)
     }
 }
 

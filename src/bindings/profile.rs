@@ -42,11 +42,19 @@ impl PyProfile {
         py: Python<'_>,
         work: impl FnOnce(&Profile) -> Result<T> + Send,
     ) -> PyResult<T> {
-        let profile = &self.profile;
-        let drawn = py.detach(|| catch_unwind(AssertUnwindSafe(|| work(profile))));
-        let internal = |_| Error::Drawing { reason: "an internal error".to_owned() };
-        Ok(drawn.map_err(internal)??)
+        drawn(py, &self.profile, work)
     }
+}
+
+/// Draws something without the GIL; a panic in a drawing is an error of ours and no end of the cell.
+pub(super) fn drawn<S: Sync, T: Send>(
+    py: Python<'_>,
+    subject: &S,
+    work: impl FnOnce(&S) -> Result<T> + Send,
+) -> PyResult<T> {
+    let drawn = py.detach(|| catch_unwind(AssertUnwindSafe(|| work(subject))));
+    let internal = |_| Error::Drawing { reason: "an internal error".to_owned() };
+    Ok(drawn.map_err(internal)??)
 }
 
 #[pymethods]

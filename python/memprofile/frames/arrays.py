@@ -13,15 +13,14 @@ from typing import Any, NamedTuple
 from memprofile import _native
 from memprofile.frames.memory import OBJECTS, Column, Opaque, Reader, Stretch
 
+_CHUNK = 1 << 16
+"""Values that are looked at together: their copies stay in the processor's second cache."""
+
 
 def _is_file(owner: object) -> bool:
     """Whether it is an ``mmap.mmap``; where that was not imported there is none."""
     module = sys.modules.get("mmap")
     return module is not None and type(owner) is module.mmap
-
-
-_CHUNK = 1 << 16
-"""Values that are looked at together: their copies stay in the processor's second cache."""
 
 
 def module(name: str) -> Any:
