@@ -31,6 +31,7 @@ __all__ = [
     "arrow_chunks",
     "begin_black_box",
     "begin_cell",
+    "black_box_goes_on",
     "bytes_text",
     "deep_size",
     "end_cell",
@@ -39,12 +40,14 @@ __all__ = [
     "immortal_and_interned",
     "is_recording",
     "live",
+    "live_end",
     "make_segment",
     "name_shares",
     "read_segment",
     "retained_size",
     "run_kernel",
     "shallow_size",
+    "show_cell",
     "size_tree",
     "stack",
     "start",
@@ -114,17 +117,35 @@ def tell_to(descriptor: int) -> None:
 def tells() -> bool:
     """Whether this process tells how it goes."""
 
+def black_box_goes_on() -> bool:
+    """Whether the black box, or a recording, is on; libraries loaded since are seen from now on."""
+
 def begin_black_box(library_paths: Sequence[str], machinery_paths: Sequence[str]) -> None:
     """Begins a light recording that goes on until another one starts, unless something is recorded.
 
     It is told by the telemetry segment alone.
     """
 
-def begin_cell(message: str, filename: str, label: str) -> None:
-    """A cell begins, by the request ``message``: that is told, where there is a segment."""
+def begin_cell(message: str, filename: str, label: str, display: str | None = None) -> None:
+    """A cell begins, by the request ``message``: that is told, where there is a segment.
+
+    ``display`` is the display in which whoever reads that shall show how it goes.
+    """
+
+def show_cell(message: str, display: str | None) -> bool:
+    """Has the cell that runs be shown in this display from now on; None: no more.
+
+    False when nobody is told, or when the cell that is told is not that of the request ``message``.
+    """
 
 def end_cell() -> None:
     """The cell has ended: that is told, where there is a segment."""
+
+def live_end(code: str) -> tuple[str, str] | None:
+    """How the cell that has just ended went, as HTML and as text; ``code`` is its source.
+
+    None when nobody is told of it, or when it took no longer than a live display waits.
+    """
 
 @final
 class Recording:

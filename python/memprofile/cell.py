@@ -18,7 +18,7 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.utils.text import DollarFormatter
 
-from memprofile import _native, api, live, sources
+from memprofile import _native, api, live, sources, telemetry
 from memprofile.bundle import publish
 from memprofile.errors import MemprofileError
 from memprofile.interrupts import Held
@@ -83,8 +83,11 @@ class RecordedCell:
         self._shadow: Callable[..., None] | None = None
         self._shadowed: tuple[Any, ...] = ()
         self._display: live.LiveDisplay | None = None
-        if options.live and live.is_possible(shell):
-            self._display = live.LiveDisplay(shell, cell_name, sources.label(cell_name))
+        if (options.live or live.for_all) and live.is_possible(shell):
+            message = telemetry.message_of(shell)
+            display = telemetry.take_display(message)
+            title = sources.label(cell_name)
+            self._display = live.LiveDisplay(shell, cell_name, title, message, display)
 
     def begin(self, recording: _native.Recording) -> None:
         """Takes over a recording that has just been started."""

@@ -18,7 +18,7 @@ from IPython.core.error import UsageError
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.magic import needs_local_scope, no_var_expand, output_can_be_silenced
 
-from memprofile import cell, looks, memframe, statement, telemetry
+from memprofile import cell, live, looks, memframe, statement, telemetry
 from memprofile.sources import MAGIC_LINE, Shell
 
 _FIRST_LINE = re.compile(re.escape(MAGIC_LINE) + r"(|[ \t].*)")
@@ -124,6 +124,25 @@ def _memframe_for(shell: Shell) -> Callable[..., Any]:
     return memframe_magic
 
 
+def _live_for(shell: Shell) -> Callable[..., Any]:
+    @no_var_expand
+    def memprofile_live(line: str) -> None:
+        """Shows every cell's memory while the cell runs; without an argument says whether it does.
+
+        %memprofile_live [on|off]
+
+          In the kernel "Python 3 (memprofile)": each cell that takes longer than a second.
+          In any other kernel: each %%memprofile cell, as --live does for one.
+
+        For example:
+
+          %memprofile_live on
+        """
+        live.switch(shell, line)
+
+    return memprofile_live
+
+
 class Installation:
     """What was put into one shell; ``remove`` takes exactly that out again."""
 
@@ -151,7 +170,11 @@ class Installation:
         shell.events.register("post_run_cell", self._after)
         magics = shell.magics_manager.magics
         magics["line"]["memprofile"] = magics["cell"]["memprofile"] = self._magic
-        self._lines = {"memframe": _memframe_for(shell), **looks.magics_for(shell)}
+        self._lines = {
+            "memframe": _memframe_for(shell),
+            "memprofile_live": _live_for(shell),
+            **looks.magics_for(shell),
+        }
         magics["line"].update(self._lines)
 
     def remove(self) -> None:

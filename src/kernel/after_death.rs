@@ -5,6 +5,7 @@ use super::child::Child;
 use super::death;
 use super::faults;
 use super::memory::MemoryWatch;
+use super::message;
 use super::relay::{Relay, State, failed};
 use super::requests::{Cell, Channel, Request, Said};
 use super::sockets::send;
@@ -18,15 +19,9 @@ use std::process::ExitStatus;
 /// Children in a row that die young, until we give up and Jupyter says so.
 const MOST_FAILURES: u32 = 3;
 
-/// A report for a `display_data`.
-pub(super) fn shown(death: &Death) -> Value {
-    let text = death_text(death);
-    // Where the picture fails, the text says the same.
-    let data = match death_html(death) {
-        Ok(html) => json!({ "text/html": html, "text/plain": text }),
-        Err(_) => json!({ "text/plain": text }),
-    };
-    json!({ "data": data, "metadata": {}, "transient": {} })
+/// A report for a `display_data`, or to be put in the place of a display.
+pub(super) fn shown(death: &Death, display: Option<&str>) -> Value {
+    message::shown(death_html(death), death_text(death), display)
 }
 
 impl Relay {
@@ -47,7 +42,8 @@ impl Relay {
             eprintln!("memprofile kernel: Python {} before it could be used", death::words(status));
             return Ok(Some(status.code().filter(|code| *code != 0).unwrap_or(1)));
         }
-        if self.state.ready {
+        // One that was never ready was asked on the control channel alone.
+        if self.state.ready || !self.requests.is_empty() {
             self.answer_all(status);
         }
         self.child.forget();
@@ -85,8 +81,9 @@ impl Relay {
         if !told {
             self.notice = Some(self.explain(status, None));
         }
-        // Not before all are answered: a front end forgets what it waits for.
-        self.publish_state("restarting", None);
+        // Not before all are answered. And not `restarting`: to that JupyterLab adds a dialog which says
+        // that the kernel died, over the report which says why.
+        self.publish_state("starting", None);
     }
 
     /// All that we know of the end.
@@ -111,7 +108,7 @@ impl Relay {
     /// Shows and answers what became of a cell; whether anything was shown.
     fn fail(&mut self, request: &Request, cell: &Cell, death: &Death, last_count: u64) -> bool {
         let parent = Some(&*request.header);
-        let was_shown = request.input == Said::ByChild;
+        let was_shown = request.input != Said::No;
         let count = if was_shown { last_count } else { last_count + u64::from(cell.is_counted()) };
         let value = death::error_value(death);
         let mut error = json!({
@@ -120,10 +117,11 @@ impl Relay {
         });
         if !cell.silent {
             if !was_shown {
-                let input = json!({ "code": cell.code, "execution_count": count });
-                self.publish("execute_input", parent, &input);
+                self.publish_input(&cell.code, count, parent);
             }
-            self.publish("display_data", parent, &shown(death));
+            let display = request.display.as_deref();
+            let kind = if display.is_some() { "update_display_data" } else { "display_data" };
+            self.publish(kind, parent, &shown(death, display));
             if !request.is_replied() {
                 self.publish("error", parent, &error);
             }

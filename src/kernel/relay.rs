@@ -6,7 +6,7 @@ use super::connection::Connection;
 use super::memory::MemoryWatch;
 use super::message::{Author, Parent as Asked};
 use super::private_folder::PrivateFolder;
-use super::requests::{Channel, Requests, Said};
+use super::requests::{Channel, Requests};
 use super::sockets::{Frames, Front, TURN, drain, receive, send};
 use super::watched::{Parent, Signals};
 use super::wire::{Envelope, Fault, Signer};
@@ -94,6 +94,8 @@ pub(super) struct Relay {
     pub(super) out_of_memory: OutOfMemory,
     /// What became of a child while no cell ran: the next cell tells it.
     pub(super) notice: Option<Death>,
+    /// When it is time to see again whether a cell is to be shown.
+    pub(super) live_due: Instant,
     pub(super) generation: u32,
     pub(super) failures: u32,
     /// A front end has asked for the end.
@@ -128,6 +130,7 @@ impl Relay {
             memory: MemoryWatch::of(child.pid()),
             out_of_memory: OutOfMemory::watch(child.pid()),
             notice: None,
+            live_due: Instant::now(),
             child,
             state: State::new(),
             generation: 1,
@@ -154,6 +157,7 @@ impl Relay {
             self.hear_front();
             self.say_busy();
             self.nudge();
+            self.show_live();
             if let Some(request) = self.requests.running() {
                 self.memory.look(&request.header);
             }
@@ -178,8 +182,8 @@ impl Relay {
         let nudge = (!self.state.ready).then_some(self.state.nudge);
         let busy = self.requests.silent_until().filter(|_| self.state.ready);
         let look = self.requests.is_running().then(|| self.memory.due());
-        let timeout =
-            nudge.into_iter().chain(busy).chain(look).min().map_or(-1, milliseconds_until);
+        let times = nudge.into_iter().chain(busy).chain(look).chain(self.live_due());
+        let timeout = times.min().map_or(-1, milliseconds_until);
         let (child, front) = (&self.child, &self.front);
         let mut items = vec![self.parent.gone(), child.gone(), self.signals.end()];
         let sockets = [&child.iopub, &child.stdin, &child.shell, &child.control];
@@ -196,17 +200,24 @@ impl Relay {
 
     /// Passes on what the child has said; whether there was anything.
     pub(super) fn hear_child(&mut self) -> bool {
-        let Relay { child, front, requests, state, author, notice, .. } = self;
+        let Relay { child, front, requests, state, author, notice, generation, .. } = self;
+        let is_first = *generation == 1;
         let mut any = drain(&child.iopub, |frames| {
-            state.ready = true;
-            if passes(requests, &frames, author.session()) {
+            if !std::mem::replace(&mut state.ready, true) && !is_first {
+                let idle = json!({ "execution_state": "idle" });
+                send(&front.iopub, author.publish("status", None, &idle));
+            }
+            if passes(requests, &frames, author.session(), is_first) {
                 send(&front.iopub, frames);
             }
             if let Some(parent) = requests.take_begun()
                 && let Some(death) = notice.take()
             {
-                let shown =
-                    author.publish("display_data", Some(&parent), &after_death::shown(&death));
+                let shown = author.publish(
+                    "display_data",
+                    Some(&parent),
+                    &after_death::shown(&death, None),
+                );
                 send(&front.iopub, shown);
             }
         });
@@ -315,7 +326,7 @@ impl Relay {
     fn say_busy(&mut self) {
         if self.state.ready && self.requests.silent_until().is_some_and(|at| at <= Instant::now()) {
             let Some(request) = self.requests.running() else { return };
-            request.busy = Said::ByUs;
+            request.busy.take_over();
             let header = request.header.clone();
             self.publish_state("busy", Some(&header));
         }
@@ -332,9 +343,14 @@ impl Relay {
         send(&self.child.control, nudge);
     }
 
-    /// Publishes `status`: `busy`, `idle` or `restarting`.
+    /// Publishes `status`: `busy`, `idle` or `starting`.
     pub(super) fn publish_state(&mut self, state: &str, parent: Asked<'_>) {
         self.publish("status", parent, &json!({ "execution_state": state }));
+    }
+
+    /// Shows the source of a cell that runs.
+    pub(super) fn publish_input(&mut self, code: &str, count: u64, parent: Asked<'_>) {
+        self.publish("execute_input", parent, &json!({ "code": code, "execution_count": count }));
     }
 
     pub(super) fn publish(&mut self, kind: &str, parent: Asked<'_>, content: &Value) {
@@ -343,17 +359,26 @@ impl Relay {
 }
 
 /// Whether what the child publishes goes on to the front ends.
-fn passes(requests: &mut Requests, frames: &Frames, own_session: &str) -> bool {
+fn passes(requests: &mut Requests, frames: &Frames, own_session: &str, is_first: bool) -> bool {
     let Ok(envelope) = Envelope::open(frames) else { return true };
     let Ok(header) = envelope.header() else { return true };
     match &*header.msg_type {
         // It greets us; the front ends get a greeting of ours.
         "iopub_welcome" => false,
-        "status" | "execute_input" => match envelope.parent() {
-            Some(parent) if parent.session == own_session => false,
-            Some(parent) => requests.published(&envelope, &header, &parent.msg_id),
-            None => true,
-        },
+        "status"
+        | "execute_input"
+        | "display_data"
+        | "update_display_data"
+        | "clear_output"
+        | "comm_open"
+        | "comm_msg" => {
+            match envelope.parent() {
+                Some(parent) if parent.session == own_session => false,
+                Some(parent) => requests.published(&envelope, &header, &parent.msg_id),
+                // That it starts is said of all but the first child by us, and when it is there.
+                None => is_first || header.msg_type != "status",
+            }
+        }
         _ => true,
     }
 }

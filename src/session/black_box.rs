@@ -3,7 +3,7 @@
 //!
 //! It sees `malloc` and its kin and pymalloc's arenas, not Python's small objects one by one, and takes
 //! samples at large intervals. A recording of the user's goes first: the box ends, and begins anew with
-//! the next cell. It tells by `telemetry` alone, and its poll thread runs while a cell does.
+//! the next cell. It tells by `telemetry` alone, and its poll thread rests between cells.
 
 use super::{AT_FORK, CALLBACKS, LOCKS, Live, OwnMemory, foreign, live, poll};
 use crate::hooks::{self, HookGuard, reentrancy};
@@ -22,12 +22,20 @@ pub(super) fn is_on() -> bool {
     ON.load(Relaxed)
 }
 
-/// Begins it, unless something is recorded already; then libraries that were loaded since are seen from
-/// now on. With the `python` feature the caller holds the GIL.
+/// Whether something is recorded already; then libraries that were loaded since are seen from now on. With
+/// the `python` feature the caller holds the GIL.
+pub fn goes_on() -> bool {
+    let goes_on = live().is_some();
+    #[cfg(native_hooks)]
+    if goes_on {
+        hooks::native::patch_new_libraries();
+    }
+    goes_on
+}
+
+/// Begins it, unless something is recorded already. With the `python` feature the caller holds the GIL.
 pub fn begin(paths: Paths) {
     if live().is_some() {
-        #[cfg(native_hooks)]
-        hooks::native::patch_new_libraries();
         return;
     }
     let _pause = reentrancy::Pause::new();
@@ -50,6 +58,7 @@ pub(super) fn end() {
         return;
     }
     cell_ended();
+    poll::stop();
     drop(HOOKS.lock().unwrap_or_else(PoisonError::into_inner).take());
     ON.store(false, Relaxed);
     foreign::end();
@@ -74,7 +83,7 @@ pub(super) fn cell_ended() {
     if !ON.load(Relaxed) {
         return;
     }
-    poll::stop();
+    poll::rest();
     if let Some(live) = live().as_mut() {
         let now = live.nanos(Instant::now());
         live.recorder.end_part(now, &mut OwnMemory);

@@ -14,14 +14,14 @@ mod poll;
 mod recording;
 mod telemetry;
 
-pub use black_box::begin as begin_black_box;
+pub use black_box::{begin as begin_black_box, goes_on as black_box_goes_on};
 pub use foreign::read_pools;
 #[cfg(feature = "python")]
 pub use poll::when_returned_from_fork;
 pub use recording::{
     Described, Options, Session, collection, collections, enough_collections, is_recording, now,
 };
-pub use telemetry::{begin_cell, end_cell, tell_to, tells};
+pub use telemetry::{begin_cell, end_cell, show_cell, tell_to, tells, told};
 
 use crate::hooks::lock::{ForkLock, Guard};
 use crate::hooks::{self, Callbacks, Noted, Saved, fork};
