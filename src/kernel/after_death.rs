@@ -6,7 +6,7 @@ use super::death;
 use super::faults;
 use super::memory::MemoryWatch;
 use super::message;
-use super::relay::{Relay, State, failed};
+use super::relay::{ALL, Relay, State, failed};
 use super::requests::{Cell, Channel, Request, Said};
 use super::sockets::send;
 use crate::error::Result;
@@ -29,7 +29,7 @@ impl Relay {
     /// where we end as well.
     pub(super) fn child_gone(&mut self) -> Result<Option<i32>> {
         self.child.last_words();
-        while self.hear_child() {}
+        while self.hear_child(ALL) {}
         let status = self.child.wait().map_err(|e| failed("see how Python ended", e))?;
         // An `exit()` that was answered ends a stock kernel too.
         if self.shutdown || (status.success() && self.state.ready && self.requests.is_empty()) {
@@ -92,11 +92,11 @@ impl Relay {
         let Some((request, cell)) = ran else { return death };
         death.curve = self.memory.curve();
         if let Some(told) = self.child.told() {
-            black_box::add(&mut death, &told, request.id(), &cell.code);
+            black_box::add(&mut death, &told, request.id(), cell.source());
         }
         if death::is_crash(status) {
             let text = std::fs::read(self.child.folder().join(faults::FILE)).unwrap_or_default();
-            let places = faults::places(&String::from_utf8_lossy(&text), &cell.code);
+            let places = faults::places(&String::from_utf8_lossy(&text), cell.source());
             // Python's own word is of the very moment.
             if !places.is_empty() {
                 death.places = places;

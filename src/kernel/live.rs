@@ -43,7 +43,7 @@ impl Relay {
         let id = told_cell.display.as_deref()?;
         let request = self.requests.unfinished(&told_cell.message)?;
         let cell = request.cell.clone().filter(|cell| !cell.silent)?;
-        let live = Live::told(&told, &cell.code).filter(|live| !live.ended)?;
+        let live = Live::told(&told, cell.source()).filter(|live| !live.ended)?;
         let opened = request.display.as_deref() == Some(id);
         if !opened && !request.has_place() {
             return None;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use zmq::{Context, POLLIN};
+use zmq::{Context, POLLIN, PollItem};
 
 /// Names our own requests to a child: their replies go no further.
 const NUDGE: &[u8] = b"memprofile-nudge";
@@ -72,11 +72,22 @@ impl State {
     }
 }
 
-/// What the loop does something about, besides messages.
+/// What the loop does something about. A socket that has nothing is not asked: asking costs more than
+/// passing a message on.
 struct Came {
     parent_gone: bool,
     child_gone: bool,
+    /// Somebody wants us to end.
+    end: bool,
+    /// In the order in which they are heard.
+    child: Sockets,
+    front: Sockets,
 }
+
+/// Which of the four sockets of one side: of the child's IOPub, stdin, shell and control; of ours to the
+/// front ends IOPub, control, stdin and shell.
+pub(super) type Sockets = [bool; 4];
+pub(super) const ALL: Sockets = [true; 4];
 
 pub(super) struct Relay {
     pub(super) context: Context,
@@ -144,8 +155,8 @@ impl Relay {
         loop {
             let came = self.wait();
             // The child first: what it has said of a request goes out before we speak of it.
-            self.hear_child();
-            if self.signals.take_end() || came.parent_gone {
+            self.hear_child(came.child);
+            if came.end && self.signals.take_end() || came.parent_gone {
                 self.child.end(PATIENCE).map_err(|e| failed("end Python", e))?;
                 return Ok(self.leave(1));
             }
@@ -154,7 +165,7 @@ impl Relay {
             {
                 return Ok(self.leave(code));
             }
-            self.hear_front();
+            self.hear_front(came.front);
             self.say_busy();
             self.nudge();
             self.show_live();
@@ -188,21 +199,27 @@ impl Relay {
         let mut items = vec![self.parent.gone(), child.gone(), self.signals.end()];
         let sockets = [&child.iopub, &child.stdin, &child.shell, &child.control];
         items.extend(sockets.map(|socket| socket.as_poll_item(POLLIN)));
-        items.extend([&front.control, &front.stdin, &front.iopub].map(|s| s.as_poll_item(POLLIN)));
+        items.extend([&front.iopub, &front.control, &front.stdin].map(|s| s.as_poll_item(POLLIN)));
         // Not before the child can be heard: what it said of a request would be lost.
         if self.state.ready {
             items.push(front.shell.as_poll_item(POLLIN));
         }
         let polled = zmq::poll(&mut items, timeout);
-        let is = |at: usize| polled.is_ok() && items[at].is_readable();
-        Came { parent_gone: is(0), child_gone: is(1) }
+        let is = |at: usize| polled.is_ok() && items.get(at).is_some_and(PollItem::is_readable);
+        Came {
+            parent_gone: is(0),
+            child_gone: is(1),
+            end: is(2),
+            child: [3, 4, 5, 6].map(is),
+            front: [7, 8, 9, 10].map(is),
+        }
     }
 
-    /// Passes on what the child has said; whether there was anything.
-    pub(super) fn hear_child(&mut self) -> bool {
+    /// Passes on what the child has said on these; whether there was anything.
+    pub(super) fn hear_child(&mut self, [iopub, stdin, shell, control]: Sockets) -> bool {
         let Relay { child, front, requests, state, author, notice, generation, .. } = self;
         let is_first = *generation == 1;
-        let mut any = drain(&child.iopub, |frames| {
+        let mut any = drain(&child.iopub, iopub, |frames| {
             if !std::mem::replace(&mut state.ready, true) && !is_first {
                 let idle = json!({ "execution_state": "idle" });
                 send(&front.iopub, author.publish("status", None, &idle));
@@ -221,9 +238,11 @@ impl Relay {
                 send(&front.iopub, shown);
             }
         });
-        any |= drain(&child.stdin, |frames| send(&front.stdin, frames));
-        for (from, to) in [(&child.shell, &front.shell), (&child.control, &front.control)] {
-            any |= drain(from, |frames| {
+        any |= drain(&child.stdin, stdin, |frames| send(&front.stdin, frames));
+        let replies =
+            [(&child.shell, shell, &front.shell), (&child.control, control, &front.control)];
+        for (from, has, to) in replies {
+            any |= drain(from, has, |frames| {
                 if frames.first().is_some_and(|identity| **identity == *NUDGE) {
                     return;
                 }
@@ -236,27 +255,25 @@ impl Relay {
         any
     }
 
-    /// Takes what the front ends ask.
-    fn hear_front(&mut self) {
-        for _ in 0..TURN {
+    /// Takes what the front ends ask on these.
+    fn hear_front(&mut self, [iopub, control, stdin, shell]: Sockets) {
+        let turn = |has: bool| 0..if has { TURN } else { 0 };
+        for _ in turn(iopub) {
             let Some(frames) = receive(&self.front.iopub) else { break };
             self.welcome(&frames);
         }
-        for _ in 0..TURN {
+        for _ in turn(control) {
             let Some(frames) = receive(&self.front.control) else { break };
             self.request(frames, Channel::Control);
         }
-        for _ in 0..TURN {
+        for _ in turn(stdin) {
             let Some(frames) = receive(&self.front.stdin) else { break };
             match self.signer.verify_frames(&frames) {
                 Ok(_) => send(&self.child.stdin, frames),
                 Err(fault) => self.drop_message(fault),
             }
         }
-        for _ in 0..TURN {
-            if !self.state.ready {
-                break;
-            }
+        for _ in turn(shell) {
             let Some(frames) = receive(&self.front.shell) else { break };
             self.request(frames, Channel::Shell);
         }

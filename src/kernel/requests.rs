@@ -59,6 +59,12 @@ pub struct Cell {
 }
 
 impl Cell {
+    /// Its source as IPython numbers its lines: without empty ones before the first.
+    pub fn source(&self) -> &str {
+        let empty = self.code.split_inclusive('\n').take_while(|line| line.trim().is_empty());
+        &self.code[empty.map(str::len).sum()..]
+    }
+
     /// Whether it gets a number of its own.
     pub fn is_counted(&self) -> bool {
         self.store_history && !self.silent
@@ -370,6 +376,15 @@ mod tests {
     const BUSY: &str = r#"{"execution_state": "busy"}"#;
     const INPUT: &str = r#"{"code": "1", "execution_count": 4}"#;
     const OPENS: &str = r#"{"memprofile_display": "d"}"#;
+
+    #[test]
+    fn lines_are_counted_from_the_first_that_is_not_empty() {
+        let source = |code: &str| {
+            Cell { code: code.to_owned(), silent: false, store_history: true }.source().to_owned()
+        };
+        assert_eq!(source("\n \t\n  a\n\nb"), "  a\n\nb");
+        assert_eq!((source("a\n"), source("\n")), ("a\n".to_owned(), String::new()));
+    }
 
     #[test]
     fn what_we_have_said_the_child_does_not_say_again() {

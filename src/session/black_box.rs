@@ -7,10 +7,15 @@
 
 use super::{AT_FORK, CALLBACKS, LOCKS, Live, OwnMemory, foreign, live, poll};
 use crate::hooks::{self, HookGuard, reentrancy};
+use crate::process::Resident;
+use crate::profile::Bytes;
 use crate::sampling::{Paths, Recorder, Settings};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// At the last look at the large blocks: the resident set, and how many there had been.
+static LOOKED: Mutex<Option<(Bytes, u64)>> = Mutex::new(None);
 
 static HOOKS: Mutex<Option<HookGuard>> = Mutex::new(None);
 
@@ -46,6 +51,7 @@ pub fn begin(paths: Paths) {
     hooks::fork::watch(AT_FORK, LOCKS);
     let always_from = recorder.always_from();
     ON.store(true, Relaxed);
+    *LOOKED.lock().unwrap_or_else(PoisonError::into_inner) = None;
     *live() = Some(Live::new(recorder, Instant::now(), reentrancy::thread()));
     let guard = hooks::install(CALLBACKS, hooks::Extent::WithoutObjects);
     hooks::set_large(always_from);
@@ -57,7 +63,7 @@ pub(super) fn end() {
     if !ON.load(Relaxed) {
         return;
     }
-    cell_ended();
+    cell_ended(foreign::read_or_open());
     poll::stop();
     drop(HOOKS.lock().unwrap_or_else(PoisonError::into_inner).take());
     ON.store(false, Relaxed);
@@ -67,26 +73,38 @@ pub(super) fn end() {
 }
 
 /// A cell begins: what it holds is counted from here.
-pub(super) fn cell_begins() {
+pub(super) fn cell_begins(resident: Resident) {
     if !ON.load(Relaxed) {
         return;
     }
     if let Some(live) = live().as_mut() {
-        let now = live.nanos(Instant::now());
-        live.base = live.recorder.begin_part(now, &mut OwnMemory);
+        look(live, resident);
+        live.base = live.recorder.begin_part();
     }
     poll::start();
 }
 
-/// The cell has ended.
-pub(super) fn cell_ended() {
+/// The cell has ended: what of its large blocks is in use now may be its peak.
+pub(super) fn cell_ended(resident: Resident) {
     if !ON.load(Relaxed) {
         return;
     }
     poll::rest();
     if let Some(live) = live().as_mut() {
-        let now = live.nanos(Instant::now());
-        live.recorder.end_part(now, &mut OwnMemory);
+        look(live, resident);
+    }
+}
+
+/// Looks at the large blocks, if what they hold may have changed. That is most of what a short cell costs.
+fn look(live: &mut Live, resident: Resident) {
+    let blocks = live.recorder.large_blocks();
+    let mut last = LOOKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let same = |&(rss, count): &(Bytes, u64)| {
+        rss.0.abs_diff(resident.all.0) < poll::GROWTH && count == blocks
+    };
+    if !last.as_ref().is_some_and(same) {
+        live.recorder.measure(live.nanos(Instant::now()), &mut OwnMemory);
+        *last = Some((resident.all, blocks));
     }
 }
 

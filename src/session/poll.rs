@@ -38,8 +38,10 @@ struct Poll {
 const READ: u8 = 0;
 /// To wait until it is told otherwise. It sees that when its time comes: nobody waits for it.
 const REST: u8 = 1;
+/// What it makes of that: now it has to be woken.
+const RESTS: u8 = 2;
 /// To end.
-const END: u8 = 2;
+const END: u8 = 3;
 
 static POLL: Mutex<Option<Poll>> = Mutex::new(None);
 static READINGS: AtomicU64 = AtomicU64::new(0);
@@ -97,8 +99,10 @@ pub(super) fn stop() {
 
 impl Poll {
     fn tell(&self, what: u8) {
-        self.told.store(what, Relaxed);
-        self.thread.thread().unpark();
+        // One that has not come to rest yet goes on without being woken.
+        if matches!((self.told.swap(what, Relaxed), what), (RESTS, _) | (_, END)) {
+            self.thread.thread().unpark();
+        }
     }
 }
 
@@ -115,7 +119,8 @@ fn begin() -> Option<Poll> {
         loop {
             match hears.load(Relaxed) {
                 END => return,
-                REST => std::thread::park(),
+                REST => _ = hears.compare_exchange(REST, RESTS, Relaxed, Relaxed),
+                RESTS => std::thread::park(),
                 _ => {
                     std::thread::park_timeout(PERIOD);
                     if hears.load(Relaxed) != REST {
@@ -169,7 +174,7 @@ struct Look {
 }
 
 /// Growth of the resident set that is worth a look.
-const GROWTH: u64 = 256 << 10;
+pub(super) const GROWTH: u64 = 256 << 10;
 
 /// A look may take this share of the time: it waits as many times as long as the last one took. In the
 /// thread's own time: on a busy machine a look that was interrupted would else be the last.

@@ -91,8 +91,8 @@ pub fn tells() -> bool {
 /// it shall be shown.
 pub fn begin_cell(message: String, file: String, label: String, display: Option<String>) {
     let started_at = since_1970();
-    black_box::cell_begins();
     let resident = super::foreign::read_or_open();
+    black_box::cell_begins(resident);
     let mut lock = TELLER.lock();
     let Some(teller) = lock.as_mut().filter(|teller| teller.is_own()) else { return };
     if teller.labels.len() >= LABELS {
@@ -133,8 +133,8 @@ pub fn told() -> Option<Telemetry> {
 
 /// The cell has ended.
 pub fn end_cell() {
-    black_box::cell_ended();
     let resident = super::foreign::read_or_open();
+    black_box::cell_ended(resident);
     let now = live().as_ref().map(Now::of);
     let mut lock = TELLER.lock();
     let Some(teller) = lock.as_mut().filter(|teller| teller.is_own()) else { return };
