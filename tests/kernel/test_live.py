@@ -193,6 +193,7 @@ def test_a_death_puts_its_report_in_that_place(held: Supervised, magic: str) -> 
 
 
 def test_a_widget_that_takes_the_outputs_is_left_alone(held: Supervised, gate: Gate) -> None:
+    pytest.importorskip("ipywidgets")
     held.run_ok("%memprofile_live on\nimport ipywidgets, time; out = ipywidgets.Output()")
     request = held.send("with out:\n    time.sleep(1.4)\nprint(flush=True)\nhold()")
     seen = until_updated(held)
