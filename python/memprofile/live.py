@@ -40,22 +40,6 @@ _WAIT = 2.0
 for_all = False
 """Whether every cell is shown live."""
 
-_STATES = {
-    (False, False): "Cells without --live are not shown while they run. %memprofile_live on shows "
-    "every %%memprofile cell.",
-    (
-        False,
-        True,
-    ): "Every %%memprofile cell is shown while it runs; %memprofile_live off ends that. "
-    "This kernel can neither show other cells, nor one long call that keeps Python's lock: the "
-    'kernel "Python 3 (memprofile)" can.',
-    (True, False): "Cells without --live are not shown while they run. %memprofile_live on shows "
-    "every cell that takes longer than a second.",
-    (True, True): "Every cell that takes longer than a second is shown while it runs; "
-    "%memprofile_live off ends that.",
-}
-"""What is so, by whether there is a supervisor, and whether cells are shown."""
-
 
 def switch(shell: Shell, line: str) -> None:
     """``%memprofile_live``: on, off, or the state; says what is so afterwards."""
@@ -75,7 +59,18 @@ def switch(shell: Shell, line: str) -> None:
     if not is_possible(shell):
         print("A terminal cannot take back what it shows: here no cell is shown while it runs.")
         return
-    print(_STATES[_native.tells(), for_all])
+    supervised = _native.tells()
+    which = "cell that takes longer than a second" if supervised else "%%memprofile cell"
+    if not for_all:
+        print(f"Cells without --live are not shown while they run. To show every {which}:")
+        print("    %memprofile_live on")
+        return
+    print(f"Every {which} is shown while it runs; %memprofile_live off ends that.")
+    if not supervised:
+        print(
+            "This kernel can neither show other cells, nor one long call that keeps Python's lock: "
+            'the kernel "Python 3 (memprofile)" can.'
+        )
 
 
 def is_possible(shell: Shell) -> bool:

@@ -81,7 +81,8 @@ pub(super) fn start() {
 pub(super) fn rest() {
     PAUSED.store(false, Relaxed);
     if let Some(poll) = &*unpoisoned(&POLL) {
-        poll.told.store(REST, Relaxed);
+        // Not where it rests already: then it has to be woken.
+        _ = poll.told.compare_exchange(READ, REST, Relaxed, Relaxed);
     }
 }
 
