@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from memprofile._native import __version__
 from memprofile.api import Profile, profile
 from memprofile.comparison import Diff
-from memprofile.errors import MemprofileError
+from memprofile.errors import MemoryLimitExceeded, MemprofileError
 from memprofile.frames import FrameReport, inspect_frame
 from memprofile.objects import heap, retained, sizeof, why_alive
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Diff",
     "FrameReport",
+    "MemoryLimitExceeded",
     "MemprofileError",
     "Profile",
     "__version__",

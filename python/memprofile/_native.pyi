@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
+from types import CodeType
 from typing import Any, final
 
 __all__ = [
+    "LIMIT_SIGNAL",
     "TELEMETRY_FD",
     "AllocatorFigures",
     "Balance",
@@ -17,6 +19,7 @@ __all__ = [
     "FrameReport",
     "HeapCensus",
     "Ledger",
+    "LimitHandler",
     "Line",
     "Listing",
     "MemprofileError",
@@ -28,20 +31,26 @@ __all__ = [
     "SizeTree",
     "Timeline",
     "__version__",
+    "arm_limit",
     "arrow_chunks",
     "begin_black_box",
     "begin_cell",
     "bytes_text",
     "deep_size",
+    "disarm_limit",
+    "end_black_box",
     "end_cell",
     "end_with_parent",
     "heap_census",
     "immortal_and_interned",
     "is_recording",
+    "limit_in_force",
     "live",
     "make_segment",
+    "memory_now",
     "name_shares",
     "read_segment",
+    "refused",
     "retained_size",
     "run_kernel",
     "shallow_size",
@@ -90,6 +99,46 @@ def live(title: str, place: str | None = None, source: str | None = None) -> tup
     ``title`` is what runs, ``place`` the line that runs now and ``source`` its text.
     """
 
+LIMIT_SIGNAL: int
+"""The signal by which a limit has the main thread run a ``LimitHandler``."""
+
+def arm_limit(code: CodeType, bytes: int | None, raises: bool) -> int | None:
+    """Sets a limit for what this thread does where a frame of ``code`` is on its stack.
+
+    ``bytes`` of anonymous resident memory; None is near what the machine or the control group has left.
+    ``code`` must live until the limit is lifted. ``raises``: a ``LimitHandler`` is in place; of use in the
+    main thread only. Hooks must be on (a recording, or the black box). Returns the number by which it is
+    lifted; None where the platform does not tell what a process holds.
+    """
+
+def disarm_limit(number: int) -> None:
+    """Lifts a limit, with those that were set after it. The one before is in force again."""
+
+def refused(number: int) -> tuple[int, int, int, str, int] | None:
+    """The last request that a limit refused: limit, what was held, what was asked for (bytes), and the
+    file and line that asked; None without one.
+    """
+
+def limit_in_force() -> tuple[int, str] | None:
+    """The limit in bytes, and whose it is: ``user``, ``machine`` or ``control group``."""
+
+def memory_now() -> tuple[int, int, int, bool] | None:
+    """Bytes: the anonymous resident memory of this process, what it may still take, and all that there is.
+
+    The last says whether what is left is the control group's. None where the platform does not tell.
+    """
+
+@final
+class LimitHandler:
+    """A handler for ``LIMIT_SIGNAL``: raises MemoryLimitExceeded when the limit was passed.
+
+    A signal that no limit has sent goes to ``previous``, what ``signal.getsignal`` gave before.
+    """
+
+    previous: Any
+    def __new__(cls, previous: Any) -> LimitHandler: ...
+    def __call__(self, *args: Any) -> None: ...
+
 TELEMETRY_FD: str
 """The environment variable by which a process learns the descriptor of its telemetry segment."""
 
@@ -105,6 +154,9 @@ def read_segment(path: str) -> bytes | None:
     None when it has written nothing. Raises OSError, also for any other file.
     """
 
+def end_black_box() -> None:
+    """Ends the black box, if it is on: the hooks are taken off."""
+
 def tell_to(descriptor: int) -> None:
     """Takes over an inherited telemetry segment: from now on this process tells how it goes.
 
@@ -117,7 +169,7 @@ def tells() -> bool:
 def begin_black_box(library_paths: Sequence[str], machinery_paths: Sequence[str]) -> None:
     """Begins a light recording that goes on until another one starts, unless something is recorded.
 
-    It is told by the telemetry segment alone.
+    It is told by the telemetry segment, and serves a limit.
     """
 
 def begin_cell(message: str, filename: str, label: str) -> None:

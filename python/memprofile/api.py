@@ -9,14 +9,23 @@ import os
 import sys
 from collections.abc import Callable, Container
 from pathlib import Path
-from types import TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, cast, overload
 
 from memprofile import _native, sources, tables
 from memprofile.bundle import Bundle, bundle
 from memprofile.comparison import Diff
 from memprofile.errors import MemprofileError
-from memprofile.options import DEFAULT_TOP, FORMATS, OptionError, checked_path, format_of
+from memprofile.limits import Guard
+from memprofile.options import (
+    DEFAULT_TOP,
+    FORMATS,
+    OptionError,
+    above_held,
+    checked_limit,
+    checked_path,
+    format_of,
+)
 from memprofile.terminal import USUAL_WIDTH, columns, has_colors
 
 if TYPE_CHECKING:
@@ -447,10 +456,14 @@ class Profiled(Protocol[P, R_co]):
 class Profiler:
     """What ``profile()`` returns: a context manager, and a decorator."""
 
-    def __init__(self, title: str | None, exact: bool, main_file: str | None) -> None:
+    def __init__(
+        self, title: str | None, exact: bool, main_file: str | None, limit: int | str | None
+    ) -> None:
         self._title = title
         self._exact = exact
         self._main_file = main_file
+        self._limit = limit
+        self._guard: Guard | None = None
         self._recording: _native.Recording | None = None
         self._profile: Profile | None = None
 
@@ -458,6 +471,8 @@ class Profiler:
         title = self._title
         if title is None:
             title = "block" if self._main_file is None else sources.label(self._main_file)
+        if self._limit is not None:
+            self._guard = Guard(_limit_in_bytes(self._limit), _user_code(sys._getframe(1)))
         result = self._profile = Profile()
         # This frame ends before the block does, so it cannot be where stacks stop.
         self._recording = _native.start(
@@ -467,6 +482,8 @@ class Profiler:
             whole_stacks=True,
             **sources.paths(),
         )
+        if self._guard is not None:
+            self._guard.begin()
         return result
 
     def __exit__(
@@ -475,17 +492,43 @@ class Profiler:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        guard, self._guard = self._guard, None
+        limited = None
+        if guard is not None:
+            guard.end()
+            limited = guard.converted(value)
         recording, self._recording = self._recording, None
         result, self._profile = self._profile, None
         if recording is not None and result is not None:
-            result._finished = recording.stop(sources.describe, kind.__name__ if kind else None)
+            name = type(limited).__name__ if limited else kind.__name__ if kind else None
+            result._finished = recording.stop(sources.describe, name)
+        if limited is not None:
+            raise limited from limited.__cause__
 
     def __call__(self, function: Callable[P, R_co]) -> Profiled[P, R_co]:
         """Decorates a function: each outermost call is recorded, see ``Profiled.last_profile``."""
-        return _decorated(function, self._title, self._exact)
+        return _decorated(function, self._title, self._exact, self._limit)
 
 
-def _decorated(function: Callable[P, R_co], title: str | None, exact: bool) -> Profiled[P, R_co]:
+def _limit_in_bytes(limit: int | str) -> int:
+    try:
+        if isinstance(limit, str):
+            return checked_limit(limit, "profile(limit=...)", 'for example: profile(limit="2GB")')
+        return above_held(limit, limit, "profile(limit=...)")
+    except OptionError as error:
+        raise MemprofileError(str(error)) from None
+
+
+def _user_code(frame: FrameType) -> CodeType:
+    """The code whose `with` it is: an ExitStack's own frame does not outlive the call."""
+    while frame.f_globals.get("__name__") == "contextlib" and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_code
+
+
+def _decorated(
+    function: Callable[P, R_co], title: str | None, exact: bool, limit: int | str | None
+) -> Profiled[P, R_co]:
     name = getattr(function, "__qualname__", repr(function))
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise MemprofileError(
@@ -498,7 +541,7 @@ def _decorated(function: Callable[P, R_co], title: str | None, exact: bool) -> P
     running = False
 
     def profiler() -> Profiler:
-        return Profiler(title or name, exact, main_file)
+        return Profiler(title or name, exact, main_file, limit)
 
     if inspect.iscoroutinefunction(function):
 
@@ -539,13 +582,16 @@ def _decorated(function: Callable[P, R_co], title: str | None, exact: bool) -> P
 @overload
 def profile(function: Callable[P, R_co], /) -> Profiled[P, R_co]: ...
 @overload
-def profile(*, title: str | None = None, exact: bool = False) -> Profiler: ...
+def profile(
+    *, title: str | None = None, exact: bool = False, limit: int | str | None = None
+) -> Profiler: ...
 def profile(
     function: Callable[P, R_co] | None = None,
     /,
     *,
     title: str | None = None,
     exact: bool = False,
+    limit: int | str | None = None,
 ) -> Profiler | Profiled[P, R_co]:
     """Profiles a block or a function.
 
@@ -553,6 +599,10 @@ def profile(
     an exception. ``@memprofile.profile`` (with or without parentheses) records each call;
     ``function.last_profile`` is the Profile of the last one. ``title`` is what reports call
     it, ``exact`` records every allocation however many there are.
+
+    ``limit`` is the most that the process may hold meanwhile, in anonymous resident memory: bytes,
+    or ``"2GB"``, ``"2GiB"``, ``"80%"`` of what there is. Beyond it the block ends with
+    MemoryLimitExceeded; in another thread than the main one, only a request that is too large does.
 
     >>> import memprofile
     >>> with memprofile.profile() as p:
@@ -568,7 +618,8 @@ def profile(
     True
 
     Raises MemprofileError when a recording is already running in this process, when the
-    interpreter cannot be measured, or for a generator function:
+    interpreter cannot be measured, for a limit below what the process holds, or for a generator
+    function:
 
     >>> with memprofile.profile(), memprofile.profile():
     ...     pass
@@ -581,5 +632,5 @@ def profile(
                 f"profile() decorates a function, not {function!r}; "
                 "give the title by name, for example: profile(title='load')"
             )
-        return _decorated(function, title, exact)
-    return Profiler(title, exact, sys._getframe(1).f_code.co_filename)
+        return _decorated(function, title, exact, limit)
+    return Profiler(title, exact, sys._getframe(1).f_code.co_filename, limit)

@@ -40,6 +40,7 @@ struct RawText {
 
 unsafe extern "C" {
     safe fn memprofile_current_frame() -> *const c_void;
+    safe fn memprofile_loop() -> *const c_void;
     fn memprofile_walk(out: *mut RawFrame, room: usize, tail: usize, stop: *const c_void) -> isize;
     fn memprofile_describe(
         frame: *const RawFrame,
@@ -51,6 +52,12 @@ unsafe extern "C" {
 
 /// Where walks end: the frame that started the recording. Everything above it ran before.
 static STOP: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+
+/// An address on this thread's C stack, in the frame of the innermost evaluation loop: what lies below it
+/// is of the native code that this loop has called. `None` without the GIL, or without a loop.
+pub fn evaluation_loop() -> Option<usize> {
+    Some(memprofile_loop() as usize).filter(|address| *address != 0)
+}
 
 /// Ends every later walk below the frame that runs now. It must outlive the recording: the
 /// address of a frame that has returned is given to the next call.
@@ -128,6 +135,11 @@ impl Stack<'_> {
     /// Whether the thread runs Python but has no frame below the stop.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
+    }
+
+    /// Whether a frame that was kept runs the code object at this address.
+    pub fn runs(&self, code: usize) -> bool {
+        self.frames.iter().any(|frame| frame.code == code)
     }
 
     /// Where in the kept frames some are left out, if any are.

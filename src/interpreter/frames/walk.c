@@ -58,6 +58,13 @@ HIDDEN const void *memprofile_current_frame(void) {
     return f;
 }
 
+/* Where on this thread's C stack the innermost evaluation loop is; NULL without one, or where this thread
+ * does not hold the GIL. */
+HIDDEN const void *memprofile_loop(void) {
+    PyThreadState *ts = own_thread_state();
+    return ts != NULL && ts == holder() ? loop_of(ts) : NULL;
+}
+
 /* Writes the frames, innermost first, up to and without the frame `stop`.
  *
  * Returns how many there are; where that is more than `room`, the first room - tail and the last
