@@ -5,7 +5,8 @@ In a notebook or an IPython terminal::
     %load_ext memprofile
 
 and from then on ``%%memprofile`` as the first line of a cell, or ``%memprofile STATEMENT``.
-In any Python program: ``with memprofile.profile() as p:`` or ``@memprofile.profile``. What
+In any Python program: ``with memprofile.profile() as p:`` or ``@memprofile.profile``.
+``%memlimit 80%`` ends a cell that takes too much memory with ``MemoryLimitExceeded``.
 ``%memframe df``, or ``memprofile.inspect_frame(df)``, tells what a DataFrame really holds. What
 goes wrong on the way raises ``MemprofileError``, whose message says what to do next.
 
@@ -52,9 +53,7 @@ __all__ = [
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """Adds ``%%memprofile``, ``%memprofile`` and ``%memframe`` to a shell; called by ``%load_ext
-    memprofile``.
-    """
+    """Adds ``%%memprofile`` and the other magics to a shell; called by ``%load_ext memprofile``."""
     # IPython is imported here only, so that scripts without it can use profile().
     from memprofile import magic, telemetry
 

@@ -47,6 +47,7 @@ __all__ = [
     "limit_in_force",
     "live",
     "make_segment",
+    "memory_needed",
     "memory_now",
     "name_shares",
     "read_segment",
@@ -102,10 +103,10 @@ def live(title: str, place: str | None = None, source: str | None = None) -> tup
 LIMIT_SIGNAL: int
 """The signal by which a limit has the main thread run a ``LimitHandler``."""
 
-def arm_limit(code: CodeType, bytes: int | None, raises: bool) -> int | None:
+def arm_limit(code: CodeType, limit: int | None, raises: bool) -> int | None:
     """Sets a limit for what this thread does where a frame of ``code`` is on its stack.
 
-    ``bytes`` of anonymous resident memory; None is near what the machine or the control group has left.
+    ``limit`` is bytes of anonymous resident memory; None is near what the machine or the control group has left.
     ``code`` must live until the limit is lifted. ``raises``: a ``LimitHandler`` is in place; of use in the
     main thread only. Hooks must be on (a recording, or the black box). Returns the number by which it is
     lifted; None where the platform does not tell what a process holds.
@@ -127,6 +128,9 @@ def memory_now() -> tuple[int, int, int, bool] | None:
 
     The last says whether what is left is the control group's. None where the platform does not tell.
     """
+
+def memory_needed() -> int | None:
+    """The anonymous resident memory of this process in bytes, after malloc has given back what is free."""
 
 @final
 class LimitHandler:

@@ -35,7 +35,10 @@ class MemoryLimitExceeded(MemoryError):  # noqa: N818  # the name says what happ
             what = f"the process holds {held}, beyond its limit of {limit}"
         else:
             more = bytes_text(self.requested)
-            what = f"{more} more, beside the {held} that the process holds, are beyond its limit of {limit}"
+            what = (
+                f"{more} more, beside the {held} that the process holds, "
+                f"are beyond its limit of {limit}"
+            )
         return (
             f"{what}; work in smaller pieces, del what is not needed (%memvars shows it), "
             "or set a higher limit"

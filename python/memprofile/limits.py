@@ -1,9 +1,9 @@
-"""What is put in place while a limit on memory holds, and what becomes of a request that it refused.
+"""What is in place while a limit on memory holds, and what becomes of a request that it refused.
 
-A limit bounds the anonymous resident memory of the process: what the kernel cannot drop. Beyond it the
-engine refuses a request (``MemoryError``, raised by whoever asked), or sends a signal whose handler
-raises ``MemoryLimitExceeded`` between two instructions of the main thread. The signal is SIGURG: by
-default nothing happens when it comes, and hardly anybody uses it.
+A limit bounds the anonymous resident memory of the process: what the kernel cannot drop. Beyond it
+the engine refuses a request (``MemoryError``, raised by whoever asked), or sends a signal whose
+handler raises ``MemoryLimitExceeded`` between two instructions of the main thread. The signal is
+SIGURG: by default nothing happens when it comes, and hardly anybody uses it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from memprofile.errors import MemoryLimitExceeded
 
 
 class Guard:
-    """A limit that holds in the frames of ``code``: bytes, or None for near what the machine has left."""
+    """A limit that holds in the frames of ``code``: bytes, or None for near what there is."""
 
     def __init__(self, limit: int | None, code: CodeType) -> None:
         self._limit = limit
@@ -33,8 +33,8 @@ class Guard:
             threading.current_thread() is threading.main_thread()
             and (previous := signal.getsignal(_native.LIMIT_SIGNAL)) is not None
         ):
-            self._handler = _native.LimitHandler(previous)
-            signal.signal(_native.LIMIT_SIGNAL, self._handler)
+            self._handler = handler = _native.LimitHandler(previous)
+            signal.signal(_native.LIMIT_SIGNAL, handler)
         self._number = _native.arm_limit(self._code, self._limit, self._handler is not None)
 
     def end(self) -> None:
@@ -43,13 +43,15 @@ class Guard:
             self._refused = _native.refused(self._number)
             _native.disarm_limit(self._number)
             self._number = None
-        if self._handler is not None:
-            if signal.getsignal(_native.LIMIT_SIGNAL) is self._handler:
-                signal.signal(_native.LIMIT_SIGNAL, self._handler.previous)
+        handler = self._handler
+        if handler is not None:
+            previous = handler.previous
+            if signal.getsignal(_native.LIMIT_SIGNAL) is handler:
+                signal.signal(_native.LIMIT_SIGNAL, previous)
             self._handler = None
 
     def converted(self, error: BaseException | None) -> MemoryLimitExceeded | None:
-        """What a MemoryError becomes that came of the refusal, with its traceback; None for any other.
+        """What a MemoryError becomes that came of the refusal, with its traceback; else None.
 
         To be asked after the end.
         """

@@ -77,8 +77,8 @@ def _magic_for(shell: Shell) -> Callable[..., Any]:
           --top N      show N lines (10), the rest as one row
           --live       show how it goes while the cell runs (not in a terminal); the report takes
                        its place above the cell's other outputs
-          --limit SIZE end the cell with MemoryLimitExceeded before the process holds more: 2GB, 2GiB,
-                       or 80% of what there is
+          --limit SIZE end the cell with MemoryLimitExceeded before the process holds more: 2GB,
+                       2GiB, or 80% of what there is
 
         Line: %memprofile [-o NAME] [-r N] [--exact] STATEMENT
 

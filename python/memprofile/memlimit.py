@@ -1,7 +1,7 @@
 """``%memlimit``, and the limit that a cell has.
 
-``%%memprofile --limit`` is its cell's, ``%memlimit`` that of all later cells. Without either, a limit
-near what the machine or the control group has left holds where a recording is on anyway: in
+``%%memprofile --limit`` is its cell's, ``%memlimit`` that of all later cells. Without either, a
+limit near what the machine or the control group has left holds where a recording is on anyway: in
 cells under ``%%memprofile``, and in the memprofile kernel in every cell.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any
 
 from IPython.core.error import UsageError
 
@@ -185,11 +185,10 @@ def _state() -> str:
     if _set is NEAR_ALL:
         whose = "control group" if of_group else "machine"
         return (
-            f"{cells} is stopped before the {whose} runs out of memory; {bytes_text(left)} are left. "
-            "%memlimit 80% sets a limit for all cells."
+            f"{cells} is stopped before the {whose} runs out of memory, "
+            f"of which {bytes_text(left)} are left. %memlimit 80% sets a limit for all cells."
         )
-    limit = cast("int", _set)
     return (
         f"From the next cell on, every cell is stopped when this process holds more than "
-        f"{bytes_text(limit)}; it holds {bytes_text(held)} now. %memlimit off lifts the limit."
+        f"{bytes_text(_set)}; it holds {bytes_text(held)} now. %memlimit off lifts the limit."
     )

@@ -132,7 +132,9 @@ def checked_limit(value: str, what: str, example: str) -> int:
         if not 0 < number <= 100:
             raise OptionError(f"{what} needs 1% to 100%, not {value!r}; {example}")
         if now is None:
-            raise OptionError(f"{what} needs bytes on this platform; {example.replace('80%', '2GB')}")
+            raise OptionError(
+                f"{what} needs bytes on this platform; {example.replace('80%', '2GB')}"
+            )
         limit = int(number / 100 * now[2])
     else:
         power = _THOUSANDS.index(unit[0]) + 1
@@ -143,11 +145,14 @@ def checked_limit(value: str, what: str, example: str) -> int:
 def above_held(limit: int, value: object, what: str) -> int:
     """A limit that is more than what the process holds, or an OptionError."""
     now = _native.memory_now()
-    if now is not None and limit <= now[0]:
-        more = max(1, -(-2 * now[0] // 10**9))
+    held = now[0] if now is not None else 0
+    if limit <= held:
+        # Some of it may be free, and malloc keeps it for later.
+        held = _native.memory_needed() or 0
+    if limit <= held:
         raise OptionError(
-            f"{what} {value} is no more than this process holds already, {bytes_text(now[0])}; "
-            f"give it more, for example: {more}GB"
+            f"{what} {value} is no more than this process holds already, {bytes_text(held)}; "
+            f"give it more, for example: {-(-2 * held // 10**9)}GB"
         )
     return limit
 

@@ -15,9 +15,9 @@ pub(super) const SIGNAL: i32 = wake::SIGNAL;
 
 /// Sets a limit for what this thread does in frames of `code`, which must live until it is lifted.
 #[pyfunction]
-pub(super) fn arm_limit(code: &Bound<'_, PyCode>, bytes: Option<u64>, raises: bool) -> Option<u64> {
+pub(super) fn arm_limit(code: &Bound<'_, PyCode>, limit: Option<u64>, raises: bool) -> Option<u64> {
     let raises = raises && is_main_thread();
-    session::arm(Bounds { bytes: bytes.map(Bytes), code: code.as_ptr() as usize, raises })
+    session::arm(Bounds { bytes: limit.map(Bytes), code: code.as_ptr() as usize, raises })
 }
 
 /// Lifts it, with those that were set after it.
@@ -51,6 +51,12 @@ pub(super) fn memory_now() -> Option<(u64, u64, u64, bool)> {
     let held = session::held()?;
     let (left, all) = (memory_left()?, memory_in_all()?);
     Some((held.0, left.bytes.0, all.0, left.of_group))
+}
+
+/// What this process holds when malloc has given back what nobody uses.
+#[pyfunction]
+pub(super) fn memory_needed() -> Option<u64> {
+    session::held_at_least().map(|held| held.0)
 }
 
 /// The handler of the signal. A signal that is none of ours goes to the one before.

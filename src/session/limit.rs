@@ -17,7 +17,7 @@
 use super::foreign;
 use super::own_stack::{self, innermost};
 use crate::hooks::lock::ForkLock;
-use crate::hooks::{asking, reentrancy, refusal, wake};
+use crate::hooks::{asking, heap, reentrancy, refusal, wake};
 use crate::process::{Left, Resident, memory_left};
 use crate::profile::Bytes;
 use crate::profile::telemetry::{Limit, LimitState, Whose};
@@ -157,9 +157,13 @@ impl Armed {
     }
 
     /// Whether so much more goes beyond it. Zeroed memory costs nothing until it is written to, so of that
-    /// only what the limit could never hold.
+    /// only what there can never be room for.
     fn is_beyond(&self, bytes: u64, zeroed: bool, held: u64) -> bool {
-        if zeroed { bytes > self.limit } else { held.saturating_add(bytes) > self.threshold }
+        match (zeroed, &self.left) {
+            (false, _) => held.saturating_add(bytes) > self.threshold,
+            (true, None) => bytes > self.limit,
+            (true, Some(left)) => bytes > left.all.0 + left.swap.0,
+        }
     }
 }
 
@@ -170,7 +174,11 @@ fn held_now() -> Option<u64> {
 /// Sets a limit for what the calling thread does from now on in the frame of `bounds.code`; the number by
 /// which it is lifted. `None` where the platform does not tell what is held.
 pub fn arm(bounds: Bounds) -> Option<u64> {
-    let held = held()?.0;
+    let mut held = held()?.0;
+    if bounds.bytes.is_some_and(|bytes| held > bytes.0 / 2) {
+        // What earlier cells have freed is not to be counted against this one.
+        held = held_at_least()?.0;
+    }
     let left = if bounds.bytes.is_none() { memory_left() } else { None };
     let limit = bounds.bytes.map_or(0, |bytes| bytes.0);
     let mut armed = Armed {
@@ -256,8 +264,10 @@ pub(super) fn refuses(bytes: usize, zeroed: bool) -> bool {
         }
         (armed.bounds.code, armed.bounds.bytes.is_none())
     };
+    // Whoever has given up the GIL does something of which Python's rules say nothing; but numpy gives it
+    // up just to have memory zeroed, and looks at what it gets.
     let bears = own_stack::evaluation_loop().is_some_and(asking::may_be_refused);
-    if !bears || !own_stack::runs(code) {
+    if !bears || !(zeroed || own_stack::holds_gil()) || !own_stack::runs(code) {
         return false;
     }
     let left = if renews { memory_left() } else { None };
@@ -323,6 +333,12 @@ pub fn due() -> Due {
 /// What the process holds of what a limit bounds; `None` where the platform does not tell.
 pub fn held() -> Option<Bytes> {
     Some(foreign::read_or_open().anonymous()).filter(|held| held.0 > 0)
+}
+
+/// The same, after malloc has given back what nobody uses, which takes time.
+pub fn held_at_least() -> Option<Bytes> {
+    heap::give_back();
+    held()
 }
 
 /// The limit in force, and whose it is.
@@ -404,6 +420,8 @@ mod tests {
         armed.renew(Some(left(3 * GIB, 20 * GIB)), GIB);
         assert_eq!(armed.limit, 3 * GIB, "a GiB is held, and of what is left one is the reserve");
         assert_eq!(armed.last(), 3 * GIB + GIB * 3 / 4);
+        assert!(armed.is_beyond(2 * GIB + 1, false, GIB) && !armed.is_beyond(20 * GIB, true, GIB));
+        assert!(armed.is_beyond(20 * GIB + 1, true, GIB));
         armed.renew(Some(left(5 * GIB, 20 * GIB)), 3 * GIB);
         assert_eq!((armed.limit, armed.threshold), (7 * GIB, 7 * GIB));
         // Others have taken all.

@@ -17,7 +17,9 @@ mod telemetry;
 
 pub use black_box::{begin as begin_black_box, end as end_black_box, go_on as go_on_in_black_box};
 pub use foreign::read_pools;
-pub use limit::{Bounds, Due, Refusal, arm, disarm, due, held, in_force, is_limited, refusal};
+pub use limit::{
+    Bounds, Due, Refusal, arm, disarm, due, held, held_at_least, in_force, is_limited, refusal,
+};
 #[cfg(feature = "python")]
 pub use poll::when_returned_from_fork;
 pub use recording::{
@@ -229,7 +231,7 @@ impl sampling::Memory for OwnMemory {
 mod own_stack {
     //! The stack of this thread, as the recorder wants it.
     use crate::interpreter::frames::Stack;
-    pub(super) use crate::interpreter::frames::evaluation_loop;
+    pub(super) use crate::interpreter::frames::{evaluation_loop, holds_gil};
     use crate::sampling::{Frames, Place};
 
     /// Whether the code object at this address runs on it.
@@ -272,6 +274,10 @@ mod own_stack {
 
     pub(super) fn evaluation_loop() -> Option<usize> {
         None
+    }
+
+    pub(super) fn holds_gil() -> bool {
+        false
     }
 
     pub(super) fn runs(_code: usize) -> bool {

@@ -24,4 +24,5 @@ static inline const void *loop_of(PyThreadState *ts) {
     return ts->cframe != &ts->root_cframe ? ts->cframe : NULL;
 }
 
+/* The state that holds the GIL, where that may be this thread's own. */
 static inline PyThreadState *holder(void) { return _PyThreadState_UncheckedGet(); }

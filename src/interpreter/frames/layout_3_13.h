@@ -27,4 +27,5 @@ static inline const void *loop_of(PyThreadState *ts) {
     return f;
 }
 
+/* The state that holds the GIL, where that may be this thread's own. */
 static inline PyThreadState *holder(void) { return PyThreadState_GetUnchecked(); }

@@ -41,6 +41,7 @@ struct RawText {
 unsafe extern "C" {
     safe fn memprofile_current_frame() -> *const c_void;
     safe fn memprofile_loop() -> *const c_void;
+    safe fn memprofile_holds_gil() -> std::ffi::c_int;
     fn memprofile_walk(out: *mut RawFrame, room: usize, tail: usize, stop: *const c_void) -> isize;
     fn memprofile_describe(
         frame: *const RawFrame,
@@ -54,9 +55,14 @@ unsafe extern "C" {
 static STOP: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
 
 /// An address on this thread's C stack, in the frame of the innermost evaluation loop: what lies below it
-/// is of the native code that this loop has called. `None` without the GIL, or without a loop.
+/// is of the native code that this loop has called. `None` without one.
 pub fn evaluation_loop() -> Option<usize> {
     Some(memprofile_loop() as usize).filter(|address| *address != 0)
+}
+
+/// Whether this thread holds the GIL.
+pub fn holds_gil() -> bool {
+    memprofile_holds_gil() != 0
 }
 
 /// Ends every later walk below the frame that runs now. It must outlive the recording: the
