@@ -127,14 +127,10 @@ def checked_limit(value: str, what: str, example: str) -> int:
     if found is None:
         raise OptionError(f"{what} needs a size as 2GB, 1.5GiB or 80%, not {value!r}; {example}")
     number, unit = float(found[1]), found[2].upper()
-    now = _native.memory_now()
     if unit == "%":
         if not 0 < number <= 100:
             raise OptionError(f"{what} needs 1% to 100%, not {value!r}; {example}")
-        if now is None:
-            raise OptionError(
-                f"{what} needs bytes on this platform; {example.replace('80%', '2GB')}"
-            )
+        now = _memory_now(what)
         limit = int(number / 100 * now[2])
     else:
         power = _THOUSANDS.index(unit[0]) + 1
@@ -144,8 +140,7 @@ def checked_limit(value: str, what: str, example: str) -> int:
 
 def above_held(limit: int, value: object, what: str) -> int:
     """A limit that is more than what the process holds, or an OptionError."""
-    now = _native.memory_now()
-    held = now[0] if now is not None else 0
+    held = _memory_now(what)[0]
     if limit <= held:
         # Some of it may be free, and malloc keeps it for later.
         held = _native.memory_needed() or 0
@@ -155,6 +150,15 @@ def above_held(limit: int, value: object, what: str) -> int:
             f"give it more, for example: {-(-2 * held // 10**9)}GB"
         )
     return limit
+
+
+def _memory_now(what: str) -> tuple[int, int, int, bool]:
+    now = _native.memory_now()
+    if now is None:
+        raise OptionError(
+            f"{what} needs Linux, which tells what a process holds; leave it out on this platform"
+        )
+    return now
 
 
 def _limit(value: str) -> int:

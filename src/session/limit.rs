@@ -70,8 +70,8 @@ pub(super) struct Armed {
     /// The threshold was passed, and nothing was raised yet.
     passed: bool,
     woken: Option<Instant>,
-    /// When a limit of the machine's is to be computed anew.
-    renewed: Instant,
+    /// When a limit near the machine's was last computed. Not at once: most cells are over by then.
+    renewed: Option<Instant>,
     /// What the machine had left then, if that was looked at.
     left: Option<Left>,
     refusal: Option<Refusal>,
@@ -87,6 +87,15 @@ const MIB: u64 = 1 << 20;
 
 /// The smallest request that is asked for.
 const ASKABLE: u64 = MIB;
+
+/// The addresses that a process has, of both architectures at the usual size of a page's tables.
+const ADDRESSES: u64 = 1 << 47;
+
+/// A limit that nobody has computed yet, or could.
+const UNKNOWN: u64 = u64::MAX / 2;
+
+/// A request of this size has a limit near the machine's computed.
+const WORTH_KNOWING: u64 = 64 * MIB;
 
 /// A signal that was not handled is sent again: the thread may just have been about to wait.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -118,12 +127,9 @@ impl Armed {
     /// A limit near the machine's, from what is left now and `held`. A cell that has not grown is not to
     /// blame when others have taken the memory.
     fn renew(&mut self, left: Option<Left>, held: u64) {
-        self.renewed = Instant::now();
-        if self.bounds.bytes.is_some() {
-            return;
-        }
+        self.renewed = Some(Instant::now());
         let raised = self.threshold - self.limit;
-        self.limit = left.as_ref().map_or(u64::MAX / 2, |left| {
+        self.limit = left.as_ref().map_or(UNKNOWN, |left| {
             let free = (left.bytes.0 + left.swap.0).saturating_sub(reserve(left));
             (held + free).max(self.start + reserve(left))
         });
@@ -135,7 +141,13 @@ impl Armed {
     }
 
     fn needs_renewal(&self, held: u64) -> bool {
-        self.bounds.bytes.is_none() && (held > self.threshold || self.renewed.elapsed() >= RENEWED)
+        let old = self.renewed.is_none_or(|at| at.elapsed() >= RENEWED);
+        self.bounds.bytes.is_none() && (old || held > self.threshold)
+    }
+
+    /// A limit near the machine's that nobody has computed yet.
+    fn is_unknown(&self) -> bool {
+        self.bounds.bytes.is_none() && self.renewed.is_none()
     }
 
     /// What is held now. Whether the thread of the cell is to be woken.
@@ -157,9 +169,10 @@ impl Armed {
     }
 
     /// Whether so much more goes beyond it. Zeroed memory costs nothing until it is written to, so of that
-    /// only what there can never be room for.
+    /// only what there can never be room for. What no process can have fails by itself.
     fn is_beyond(&self, bytes: u64, zeroed: bool, held: u64) -> bool {
         match (zeroed, &self.left) {
+            _ if bytes >= ADDRESSES => false,
             (false, _) => held.saturating_add(bytes) > self.threshold,
             (true, None) => bytes > self.limit,
             (true, Some(left)) => bytes > left.all.0 + left.swap.0,
@@ -179,8 +192,7 @@ pub fn arm(bounds: Bounds) -> Option<u64> {
         // What earlier cells have freed is not to be counted against this one.
         held = held_at_least()?.0;
     }
-    let left = if bounds.bytes.is_none() { memory_left() } else { None };
-    let limit = bounds.bytes.map_or(0, |bytes| bytes.0);
+    let limit = bounds.bytes.map_or(UNKNOWN, |bytes| bytes.0);
     let mut armed = Armed {
         id: 0,
         bounds,
@@ -193,16 +205,18 @@ pub fn arm(bounds: Bounds) -> Option<u64> {
         state: LimitState::Below,
         passed: false,
         woken: None,
-        renewed: Instant::now(),
+        renewed: None,
         left: None,
         refusal: None,
     };
-    armed.renew(left, held);
     if held > armed.threshold {
         // What makes room again has to run, too.
         armed.threshold = held + armed.step();
     }
     armed.look(held);
+    if armed.is_unknown() {
+        refusal::ask_from(WORTH_KNOWING);
+    }
     let mut limits = LIMITS.lock();
     armed.id = limits.last().map_or(1, |outer| outer.id + 1);
     let id = armed.id;
@@ -259,15 +273,17 @@ pub(super) fn refuses(bytes: usize, zeroed: bool) -> bool {
         let Some(armed) = limits.last().filter(|armed| armed.thread == thread) else {
             return false;
         };
-        if !armed.is_beyond(bytes, zeroed, held) {
+        if !armed.is_unknown() && !armed.is_beyond(bytes, zeroed, held) {
             return false;
         }
         (armed.bounds.code, armed.bounds.bytes.is_none())
     };
     // Whoever has given up the GIL does something of which Python's rules say nothing; but numpy gives it
     // up just to have memory zeroed, and looks at what it gets.
-    let bears = own_stack::evaluation_loop().is_some_and(asking::may_be_refused);
-    if !bears || !(zeroed || own_stack::holds_gil()) || !own_stack::runs(code) {
+    if !own_stack::runs(code)
+        || !(zeroed || own_stack::holds_gil())
+        || !own_stack::evaluation_loop().is_some_and(asking::may_be_refused)
+    {
         return false;
     }
     let left = if renews { memory_left() } else { None };
@@ -343,13 +359,21 @@ pub fn held_at_least() -> Option<Bytes> {
 
 /// The limit in force, and whose it is.
 pub fn in_force() -> Option<(Bytes, Whose)> {
-    LIMITS.lock().last().map(|armed| (Bytes(armed.limit), armed.whose))
+    let held = held()?.0;
+    let renews = LIMITS.lock().last().is_some_and(|armed| armed.needs_renewal(held));
+    let left = if renews { memory_left() } else { None };
+    let mut limits = LIMITS.lock();
+    let armed = limits.last_mut()?;
+    if renews {
+        armed.renew(left, held);
+    }
+    Some((Bytes(armed.limit), armed.whose))
 }
 
 /// The limit in force, for whoever started this process.
 pub(super) fn told() -> Option<Limit> {
     let limits = LIMITS.lock();
-    let armed = limits.last()?;
+    let armed = limits.last().filter(|armed| !armed.is_unknown())?;
     let (bytes, last) = (Bytes(armed.limit), Bytes(armed.last()));
     Some(Limit { bytes, whose: armed.whose, state: armed.state, last })
 }
@@ -366,7 +390,7 @@ mod tests {
     use super::*;
 
     fn armed(bytes: Option<u64>, start: u64) -> Armed {
-        let limit = bytes.unwrap_or(0);
+        let limit = bytes.unwrap_or(UNKNOWN);
         Armed {
             id: 1,
             bounds: Bounds { bytes: bytes.map(Bytes), code: 0, raises: true },
@@ -379,7 +403,7 @@ mod tests {
             state: LimitState::Below,
             passed: false,
             woken: None,
-            renewed: Instant::now(),
+            renewed: None,
             left: None,
             refusal: None,
         }
@@ -411,7 +435,8 @@ mod tests {
         assert!(!armed.is_beyond(GIB / 2, false, GIB / 2));
         assert!(!armed.is_beyond(GIB, true, GIB));
         assert!(armed.is_beyond(GIB + 1, true, 0));
-        assert!(armed.is_beyond(u64::MAX, false, 1));
+        assert!(armed.is_beyond(ADDRESSES - 1, false, 1));
+        assert!(!armed.is_beyond(1 << 62, false, 1), "it fails by itself");
     }
 
     #[test]

@@ -236,12 +236,12 @@ mod own_stack {
 
     /// Whether the code object at this address runs on it.
     pub(super) fn runs(code: usize) -> bool {
-        Stack::walk_all(|stack| stack.is_some_and(|stack| stack.runs(code)))
+        Stack::walk_whole(|stack| stack.is_some_and(|stack| stack.runs(code)))
     }
 
     /// The file and the number of the innermost line.
     pub(super) fn innermost() -> Option<(String, u32)> {
-        Stack::walk_all(|stack| {
+        Stack::walk_whole(|stack| {
             let place = stack.filter(|stack| !stack.is_empty())?.place(0);
             Some((place.file, place.line))
         })

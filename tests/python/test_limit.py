@@ -29,6 +29,7 @@ GROWTH = {
         "import numpy as np\nrows = [np.zeros(2_500_000) for _ in range(50)]\n"
         "for row in rows:\n    row[:] = 1"
     ),
+    "numpy.random": "import numpy as np\nrows = np.random.default_rng().random(150_000_000)",
     "bytes": "rows = b'x' * 1000\nfor _ in range(20):\n    rows = rows + rows",
     "bytearray": "rows = bytearray(b'x' * 1000)\nfor _ in range(20):\n    rows += bytes(rows)",
     "pandas": (
@@ -53,6 +54,7 @@ LINES = {
     "numpy": "rows = np.ones",
     "zeros": "rows = np.zeros",
     "zeros that are filled": "row[:] = 1",
+    "numpy.random": "rows = np.random",
     "bytes": "rows = rows + rows",
     "bytearray": "rows += bytes",
     "pandas": "rows = pd.concat",
@@ -182,6 +184,30 @@ def test_a_block_that_may_not_grow_is_left_as_it_was(limited: Kernel) -> None:
     assert ran.stream("stdout") == (
         "MemoryError\n100000002 bytearray(b'abab') bytearray(b'abc\\x00')\n"
     )
+
+
+def test_a_library_of_which_nothing_is_known_is_served(limited: Kernel) -> None:
+    """It stands between Python's own request and the line: here it is libffi."""
+    ran = limited.run_ok(
+        "import ctypes\nmake = ctypes.pythonapi.PyBytes_FromStringAndSize\n"
+        "make.restype, make.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_ssize_t)\n"
+        "print(len(make(None, 900_000_000)))"
+    )
+    assert ran.stream("stdout") == "900000000\n"
+
+
+def test_the_event_loop_is_never_stopped(limited: Kernel) -> None:
+    """What a task does while the cell waits goes on; the exception is the cell's own."""
+    ran = limited.run(
+        "import asyncio\nrows = []\nasync def grow():\n"
+        "    for _ in range(60):\n        rows.extend(bytearray(100_000) for _ in range(100))\n"
+        "        await asyncio.sleep(0)\n"
+        "    return 'grown'\n"
+        "print(await asyncio.ensure_future(grow()))\n"
+        "for _ in range(1_000_000_000):\n    pass"
+    )
+    assert ran.stream("stdout") == "grown\n"
+    stopped(limited, ran, "for _ in range(1_000_000_000)")
 
 
 def test_interrupts_are_as_before(limited: Kernel) -> None:

@@ -111,7 +111,12 @@ impl Stack<'_> {
         if stop == NOTHING { look(None) } else { Stack::walk_to(stop, look) }
     }
 
-    /// The same up to the outermost frame.
+    /// The same up to the outermost frame, where frames can be read.
+    pub fn walk_whole<R>(look: impl FnOnce(Option<&Stack<'_>>) -> R) -> R {
+        if STOP.load(Relaxed) == NOTHING { look(None) } else { Stack::walk_all(look) }
+    }
+
+    /// The same, whether frames can be read or not: that is found out by it.
     pub fn walk_all<R>(look: impl FnOnce(Option<&Stack<'_>>) -> R) -> R {
         Stack::walk_to(std::ptr::null(), look)
     }
