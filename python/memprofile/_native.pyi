@@ -31,6 +31,7 @@ __all__ = [
     "SizeTree",
     "Timeline",
     "__version__",
+    "argument_is_lent",
     "arm_limit",
     "arrow_chunks",
     "begin_black_box",
@@ -553,6 +554,12 @@ def retained_size(obj: object) -> int:
     """The bytes that are free once an object is gone.
 
     Raises MemprofileError when the memory that is left is too little.
+    """
+
+def argument_is_lent() -> bool:
+    """Whether the function that calls this has no reference of its own to its first argument.
+
+    From CPython 3.14 on it may have none while a variable of its caller's does.
     """
 
 def immortal_and_interned(obj: object) -> tuple[bool, bool]:
