@@ -5,6 +5,7 @@
 //! a few hundred nanoseconds at a sample, by code that neither allocates through a hook nor calls
 //! Python, so it cannot be waited for in a circle.
 
+mod armed;
 mod black_box;
 mod children;
 mod foreign;
@@ -15,11 +16,10 @@ mod poll;
 mod recording;
 mod telemetry;
 
+pub use armed::{Bounds, Refusal};
 pub use black_box::{begin as begin_black_box, end as end_black_box, go_on as go_on_in_black_box};
 pub use foreign::read_pools;
-pub use limit::{
-    Bounds, Due, Refusal, arm, disarm, due, held, held_at_least, in_force, is_limited, refusal,
-};
+pub use limit::{Due, arm, disarm, due, held, held_at_least, in_force, is_limited, refusal};
 #[cfg(feature = "python")]
 pub use poll::when_returned_from_fork;
 pub use recording::{
