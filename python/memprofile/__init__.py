@@ -27,7 +27,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from memprofile._native import __version__
-from memprofile.api import Profile, profile
+from memprofile.api import Profile
+from memprofile.block import profile
 from memprofile.comparison import Diff
 from memprofile.errors import MemoryLimitExceeded, MemprofileError
 from memprofile.frames import FrameReport, inspect_frame

@@ -5,64 +5,19 @@ from os import PathLike
 from types import CodeType
 from typing import Any, final
 
+# fmt: off
 __all__ = [
-    "LIMIT_SIGNAL",
-    "TELEMETRY_FD",
-    "AllocatorFigures",
-    "Balance",
-    "CellColumn",
-    "Cells",
-    "Child",
-    "Diff",
-    "DiffLine",
-    "ForkedLine",
-    "FrameReport",
-    "HeapCensus",
-    "Ledger",
-    "LimitHandler",
-    "Line",
-    "Listing",
-    "MemprofileError",
-    "NameShare",
-    "Profile",
-    "Recording",
-    "Site",
-    "SizeClass",
-    "SizeTree",
-    "Timeline",
-    "__version__",
-    "argument_is_lent",
-    "arm_limit",
-    "arrow_chunks",
-    "begin_black_box",
-    "begin_cell",
-    "bytes_text",
-    "deep_size",
-    "disarm_limit",
-    "end_black_box",
-    "end_cell",
-    "end_with_parent",
-    "heap_census",
-    "immortal_and_interned",
-    "is_recording",
-    "limit_in_force",
-    "live",
-    "make_segment",
-    "memory_needed",
-    "memory_now",
-    "name_shares",
-    "read_segment",
-    "refused",
-    "retained_size",
-    "run_kernel",
-    "shallow_size",
-    "size_tree",
-    "stack",
-    "start",
-    "tell_to",
-    "tells",
-    "ways",
+    "LIMIT_SIGNAL", "TELEMETRY_FD", "AllocatorFigures", "Balance", "CellColumn", "Cells", "Child",
+    "Diff", "DiffLine", "ForkedLine", "FrameReport", "HeapCensus", "Ledger", "LimitHandler", "Line",
+    "Listing", "MemprofileError", "NameShare", "Profile", "Recording", "Site", "SizeClass",
+    "SizeTree", "Timeline", "__version__", "argument_is_lent", "arm_limit", "arrow_chunks",
+    "begin_black_box", "begin_cell", "bytes_text", "deep_size", "disarm_limit", "end_black_box",
+    "end_cell", "end_with_parent", "heap_census", "immortal_and_interned", "is_recording",
+    "limit_in_force", "live", "make_segment", "memory_needed", "memory_now", "name_shares",
+    "read_segment", "refused", "retained_size", "run_kernel", "shallow_size", "size_tree", "stack",
+    "start", "tell_to", "tells", "ways",
 ]
+# fmt: on
 
 __version__: str
 
@@ -107,31 +62,28 @@ LIMIT_SIGNAL: int
 def arm_limit(code: CodeType, limit: int | None, raises: bool) -> int | None:
     """Sets a limit for what this thread does where a frame of ``code`` is on its stack.
 
-    ``limit`` is bytes of anonymous resident memory; None is near what the machine or the control group has left.
-    ``code`` must live until the limit is lifted. ``raises``: a ``LimitHandler`` is in place; of use in the
-    main thread only. Hooks must be on (a recording, or the black box). Returns the number by which it is
-    lifted; None where the platform does not tell what a process holds.
+    ``limit`` is bytes of anonymous resident memory; None: near what the machine or control group has left.
+    ``code`` must live until it is lifted by ``disarm_limit`` with the number that is returned; None where the
+    platform does not tell what is held. ``raises``: a ``LimitHandler`` is in place. Hooks must be on.
     """
 
 def disarm_limit(number: int) -> None:
     """Lifts a limit, with those that were set after it. The one before is in force again."""
 
 def refused(number: int) -> tuple[int, int, int, str, int] | None:
-    """The last request that a limit refused: limit, what was held, what was asked for (bytes), and the
-    file and line that asked; None without one.
-    """
+    """The last request that a limit refused, in bytes: limit, held, asked for; then file and line."""
 
 def limit_in_force() -> tuple[int, str] | None:
     """The limit in bytes, and whose it is: ``user``, ``machine`` or ``control group``."""
 
 def memory_now() -> tuple[int, int, int, bool] | None:
-    """Bytes: the anonymous resident memory of this process, what it may still take, and all that there is.
+    """Bytes: what this process holds (anonymous, resident), what is left, and all that there is.
 
     The last says whether what is left is the control group's. None where the platform does not tell.
     """
 
 def memory_needed() -> int | None:
-    """The anonymous resident memory of this process in bytes, after malloc has given back what is free."""
+    """What this process holds, in bytes, after malloc has given back what is free."""
 
 @final
 class LimitHandler:
