@@ -2,60 +2,22 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
+from types import CodeType
 from typing import Any, final
 
+# fmt: off
 __all__ = [
-    "TELEMETRY_FD",
-    "AllocatorFigures",
-    "Balance",
-    "CellColumn",
-    "Cells",
-    "Child",
-    "Diff",
-    "DiffLine",
-    "ForkedLine",
-    "FrameReport",
-    "HeapCensus",
-    "Ledger",
-    "Line",
-    "Listing",
-    "MemprofileError",
-    "NameShare",
-    "Profile",
-    "Recording",
-    "Site",
-    "SizeClass",
-    "SizeTree",
-    "Timeline",
-    "__version__",
-    "argument_is_lent",
-    "arrow_chunks",
-    "begin_black_box",
-    "begin_cell",
-    "black_box_goes_on",
-    "bytes_text",
-    "deep_size",
-    "end_cell",
-    "end_with_parent",
-    "heap_census",
-    "immortal_and_interned",
-    "is_recording",
-    "live",
-    "live_end",
-    "make_segment",
-    "name_shares",
-    "read_segment",
-    "retained_size",
-    "run_kernel",
-    "shallow_size",
-    "show_cell",
-    "size_tree",
-    "stack",
-    "start",
-    "tell_to",
-    "tells",
-    "ways",
+    "LIMIT_SIGNAL", "TELEMETRY_FD", "AllocatorFigures", "Balance", "CellColumn", "Cells", "Child",
+    "Diff", "DiffLine", "ForkedLine", "FrameReport", "HeapCensus", "Ledger", "LimitHandler", "Line",
+    "Listing", "MemprofileError", "NameShare", "Profile", "Recording", "Site", "SizeClass",
+    "SizeTree", "Timeline", "__version__", "argument_is_lent", "arm_limit", "arrow_chunks",
+    "begin_black_box", "begin_cell", "black_box_goes_on", "bytes_text", "deep_size", "disarm_limit",
+    "end_black_box", "end_cell", "end_with_parent", "heap_census", "immortal_and_interned",
+    "is_recording", "limit_in_force", "live", "live_end", "make_segment", "memory_needed",
+    "memory_now", "name_shares", "read_segment", "refused", "retained_size", "run_kernel",
+    "shallow_size", "show_cell", "size_tree", "stack", "start", "tell_to", "tells", "ways",
 ]
+# fmt: on
 
 __version__: str
 
@@ -94,6 +56,46 @@ def live(title: str, place: str | None = None, source: str | None = None) -> tup
     ``title`` is what runs, ``place`` the line that runs now and ``source`` its text.
     """
 
+LIMIT_SIGNAL: int
+"""The signal by which a limit has the main thread run a ``LimitHandler``."""
+
+def arm_limit(code: CodeType, limit: int | None, raises: bool) -> int | None:
+    """Sets a limit for what this thread does where a frame of ``code`` is on its stack.
+
+    ``limit`` is bytes of anonymous resident memory; None: near what the machine or control group has left.
+    ``code`` must live until it is lifted by ``disarm_limit`` with the number that is returned; None where the
+    platform does not tell what is held. ``raises``: a ``LimitHandler`` is in place. Hooks must be on.
+    """
+
+def disarm_limit(number: int) -> None:
+    """Lifts a limit, with those that were set after it. The one before is in force again."""
+
+def refused(number: int) -> tuple[int, int, int, str, int] | None:
+    """The last request that a limit refused, in bytes: limit, held, asked for; then file and line."""
+
+def limit_in_force() -> tuple[int, str] | None:
+    """The limit in bytes, and whose it is: ``user``, ``machine`` or ``control group``."""
+
+def memory_now() -> tuple[int, int, int, bool] | None:
+    """Bytes: what this process holds (anonymous, resident), what is left, and all that there is.
+
+    The last says whether what is left is the control group's. None where the platform does not tell.
+    """
+
+def memory_needed() -> int | None:
+    """What this process holds, in bytes, after malloc has given back what is free."""
+
+@final
+class LimitHandler:
+    """A handler for ``LIMIT_SIGNAL``: raises MemoryLimitExceeded when the limit was passed.
+
+    A signal that no limit has sent goes to ``previous``, what ``signal.getsignal`` gave before.
+    """
+
+    previous: Any
+    def __new__(cls, previous: Any) -> LimitHandler: ...
+    def __call__(self, *args: Any) -> None: ...
+
 TELEMETRY_FD: str
 """The environment variable by which a process learns the descriptor of its telemetry segment."""
 
@@ -108,6 +110,9 @@ def read_segment(path: str) -> bytes | None:
 
     None when it has written nothing. Raises OSError, also for any other file.
     """
+
+def end_black_box() -> None:
+    """Ends the black box, if it is on: the hooks are taken off."""
 
 def tell_to(descriptor: int) -> None:
     """Takes over an inherited telemetry segment: from now on this process tells how it goes.
@@ -124,29 +129,20 @@ def black_box_goes_on() -> bool:
 def begin_black_box(library_paths: Sequence[str], machinery_paths: Sequence[str]) -> None:
     """Begins a light recording that goes on until another one starts, unless something is recorded.
 
-    It is told by the telemetry segment alone.
+    It is told by the telemetry segment, and serves a limit.
     """
 
 def begin_cell(message: str, filename: str, label: str, display: str | None = None) -> None:
-    """A cell begins, by the request ``message``: that is told, where there is a segment.
-
-    ``display`` is the display in which whoever reads that shall show how it goes.
-    """
+    """A cell begins, by the request ``message``, to be shown in ``display``: that is told."""
 
 def show_cell(message: str, display: str | None) -> bool:
-    """Has the cell that runs be shown in this display from now on; None: no more.
-
-    False when nobody is told, or when the cell that is told is not that of the request ``message``.
-    """
+    """Has the cell of the request ``message`` be shown there from now on; False if that is not told."""
 
 def end_cell() -> None:
     """The cell has ended: that is told, where there is a segment."""
 
 def live_end(code: str) -> tuple[str, str] | None:
-    """How the cell that has just ended went, as HTML and as text; ``code`` is its source.
-
-    None when nobody is told of it, or when it took no longer than a live display waits.
-    """
+    """How the cell with this source went, as HTML and text, if it was shown and has just ended."""
 
 @final
 class Recording:
