@@ -100,25 +100,16 @@ TELEMETRY_FD: str
 """The environment variable by which a process learns the descriptor of its telemetry segment."""
 
 def make_segment() -> int:
-    """Makes a telemetry segment for a process that is to be started, and returns its descriptor.
-
-    The descriptor is inherited by processes that this one executes. Raises OSError.
-    """
+    """Makes a telemetry segment; its descriptor, which executed processes inherit. Raises OSError."""
 
 def read_segment(path: str) -> bytes | None:
-    """What a process wrote last into the segment of this path, such as ``/proc/self/fd/5``: JSON.
-
-    None when it has written nothing. Raises OSError, also for any other file.
-    """
+    """What was written last, as JSON, to a segment such as ``/proc/self/fd/5``. Raises OSError."""
 
 def end_black_box() -> None:
     """Ends the black box, if it is on: the hooks are taken off."""
 
 def tell_to(descriptor: int) -> None:
-    """Takes over an inherited telemetry segment: from now on this process tells how it goes.
-
-    Raises OSError when the descriptor is none of this version.
-    """
+    """Takes over an inherited segment, to tell how it goes. Raises OSError for any other file."""
 
 def tells() -> bool:
     """Whether this process tells how it goes."""
@@ -127,10 +118,7 @@ def black_box_goes_on() -> bool:
     """Whether the black box, or a recording, is on; libraries loaded since are seen from now on."""
 
 def begin_black_box(library_paths: Sequence[str], machinery_paths: Sequence[str]) -> None:
-    """Begins a light recording that goes on until another one starts, unless something is recorded.
-
-    It is told by the telemetry segment, and serves a limit.
-    """
+    """Begins a light recording, to be told and for a limit, unless something is recorded."""
 
 def begin_cell(message: str, filename: str, label: str, display: str | None = None) -> None:
     """A cell begins, by the request ``message``, to be shown in ``display``: that is told."""
@@ -319,16 +307,11 @@ class Timeline:
 class Diff:
     """What changed from one profile to another: the second less the first."""
 
-    @property
-    def peak_footprint(self) -> int: ...
-    @property
-    def surviving_bytes(self) -> int: ...
-    @property
-    def total_allocated(self) -> int: ...
-    @property
-    def peak_rss(self) -> int: ...
-    @property
-    def lines(self) -> list[DiffLine]: ...
+    peak_footprint: int
+    surviving_bytes: int
+    total_allocated: int
+    peak_rss: int
+    lines: list[DiffLine]
     def to_line(self) -> str: ...
     def to_text(self, top: int, width: int) -> str: ...
     def to_html(self, top: int) -> str: ...
@@ -337,20 +320,14 @@ class Diff:
 class DiffLine:
     """What changed of one line of the user's own code. Bytes."""
 
-    @property
-    def name(self) -> str:
-        """`line 7`, or `line 7 → 9` when it moved."""
-    @property
-    def source(self) -> str: ...
-    @property
-    def peak_bytes(self) -> int: ...
-    @property
-    def surviving_bytes(self) -> int: ...
-    @property
-    def allocated_bytes(self) -> int: ...
-    @property
-    def within_error(self) -> bool:
-        """Whether all of these may be sampling error alone."""
+    name: str
+    """`line 7`, or `line 7 → 9` when it moved."""
+    source: str
+    peak_bytes: int
+    surviving_bytes: int
+    allocated_bytes: int
+    within_error: bool
+    """Whether all of these may be sampling error alone."""
 
 @final
 class Profile:
