@@ -62,9 +62,8 @@ LIMIT_SIGNAL: int
 def arm_limit(code: CodeType, limit: int | None, raises: bool) -> int | None:
     """Sets a limit for what this thread does where a frame of ``code`` is on its stack.
 
-    ``limit`` is bytes of anonymous resident memory; None: near what the machine or control group has left.
-    ``code`` must live until it is lifted by ``disarm_limit`` with the number that is returned; None where the
-    platform does not tell what is held. ``raises``: a ``LimitHandler`` is in place. Hooks must be on.
+    ``limit`` is bytes; None: near what is left. ``code`` must live until ``disarm_limit`` of the number that
+    is returned; None where nothing is known. ``raises``: a ``LimitHandler`` is in place. Hooks must be on.
     """
 
 def disarm_limit(number: int) -> None:
@@ -77,20 +76,14 @@ def limit_in_force() -> tuple[int, str] | None:
     """The limit in bytes, and whose it is: ``user``, ``machine`` or ``control group``."""
 
 def memory_now() -> tuple[int, int, int, bool] | None:
-    """Bytes: what this process holds (anonymous, resident), what is left, and all that there is.
-
-    The last says whether what is left is the control group's. None where the platform does not tell.
-    """
+    """Bytes: anonymous and resident, left, in all; and whether what is left is the control group's."""
 
 def memory_needed() -> int | None:
     """What this process holds, in bytes, after malloc has given back what is free."""
 
 @final
 class LimitHandler:
-    """A handler for ``LIMIT_SIGNAL``: raises MemoryLimitExceeded when the limit was passed.
-
-    A signal that no limit has sent goes to ``previous``, what ``signal.getsignal`` gave before.
-    """
+    """A handler for ``LIMIT_SIGNAL``; one that no limit has sent goes to ``previous``."""
 
     previous: Any
     def __new__(cls, previous: Any) -> LimitHandler: ...
@@ -489,10 +482,7 @@ def shallow_size(obj: object) -> int:
     """
 
 def deep_size(obj: object, exclude: Sequence[object], code: bool) -> int:
-    """The deep size of an object in bytes.
-
-    Raises MemprofileError when the memory that is left is too little.
-    """
+    """The deep size of an object in bytes. Raises MemprofileError when too little memory is left."""
 
 def size_tree(
     obj: object, detail: int, exclude: Sequence[object], code: bool, limit: int | None
@@ -503,10 +493,7 @@ def size_tree(
     """
 
 def retained_size(obj: object) -> int:
-    """The bytes that are free once an object is gone.
-
-    Raises MemprofileError when the memory that is left is too little.
-    """
+    """The bytes that are free once an object is gone. Raises MemprofileError."""
 
 def argument_is_lent() -> bool:
     """Whether the function that calls this has no reference of its own to its first argument.
@@ -530,10 +517,7 @@ class HeapCensus:
     garbage: list[tuple[str, int, int]]
 
 def heap_census() -> HeapCensus:
-    """Counts all objects that the collector knows and all that they reach.
-
-    Raises MemprofileError when the memory that is left is too little.
-    """
+    """Counts all objects that the collector knows and all that they reach. Raises MemprofileError."""
 
 def ways(
     obj: object, namespace: object | None, most: int, machinery: str
