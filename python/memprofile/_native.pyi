@@ -11,11 +11,11 @@ __all__ = [
     "Diff", "DiffLine", "ForkedLine", "FrameReport", "HeapCensus", "Ledger", "LimitHandler", "Line",
     "Listing", "MemprofileError", "NameShare", "Profile", "Recording", "Site", "SizeClass",
     "SizeTree", "Timeline", "__version__", "argument_is_lent", "arm_limit", "arrow_chunks",
-    "begin_black_box", "begin_cell", "bytes_text", "deep_size", "disarm_limit", "end_black_box",
-    "end_cell", "end_with_parent", "heap_census", "immortal_and_interned", "is_recording",
-    "limit_in_force", "live", "make_segment", "memory_needed", "memory_now", "name_shares",
-    "read_segment", "refused", "retained_size", "run_kernel", "shallow_size", "size_tree", "stack",
-    "start", "tell_to", "tells", "ways",
+    "begin_black_box", "begin_cell", "black_box_goes_on", "bytes_text", "deep_size", "disarm_limit",
+    "end_black_box", "end_cell", "end_with_parent", "heap_census", "immortal_and_interned",
+    "is_recording", "limit_in_force", "live", "live_end", "make_segment", "memory_needed",
+    "memory_now", "name_shares", "read_segment", "refused", "retained_size", "run_kernel",
+    "shallow_size", "show_cell", "size_tree", "stack", "start", "tell_to", "tells", "ways",
 ]
 # fmt: on
 
@@ -116,17 +116,35 @@ def tell_to(descriptor: int) -> None:
 def tells() -> bool:
     """Whether this process tells how it goes."""
 
+def black_box_goes_on() -> bool:
+    """Whether the black box, or a recording, is on; libraries loaded since are seen from now on."""
+
 def begin_black_box(library_paths: Sequence[str], machinery_paths: Sequence[str]) -> None:
     """Begins a light recording that goes on until another one starts, unless something is recorded.
 
     It is told by the telemetry segment, and serves a limit.
     """
 
-def begin_cell(message: str, filename: str, label: str) -> None:
-    """A cell begins, by the request ``message``: that is told, where there is a segment."""
+def begin_cell(message: str, filename: str, label: str, display: str | None = None) -> None:
+    """A cell begins, by the request ``message``: that is told, where there is a segment.
+
+    ``display`` is the display in which whoever reads that shall show how it goes.
+    """
+
+def show_cell(message: str, display: str | None) -> bool:
+    """Has the cell that runs be shown in this display from now on; None: no more.
+
+    False when nobody is told, or when the cell that is told is not that of the request ``message``.
+    """
 
 def end_cell() -> None:
     """The cell has ended: that is told, where there is a segment."""
+
+def live_end(code: str) -> tuple[str, str] | None:
+    """How the cell that has just ended went, as HTML and as text; ``code`` is its source.
+
+    None when nobody is told of it, or when it took no longer than a live display waits.
+    """
 
 @final
 class Recording:

@@ -16,7 +16,7 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.utils.text import DollarFormatter
 
-from memprofile import _native, api, live, memlimit, sources
+from memprofile import _native, api, live, memlimit, sources, telemetry
 from memprofile.bundle import publish
 from memprofile.errors import MemprofileError
 from memprofile.interrupts import Held
@@ -77,8 +77,11 @@ class RecordedCell(LimitedCell):
         self._cell_name = cell_name
         self._recording: _native.Recording | None = None
         self._display: live.LiveDisplay | None = None
-        if options.live and live.is_possible(shell):
-            self._display = live.LiveDisplay(shell, cell_name, sources.label(cell_name))
+        if (options.live or live.for_all) and live.is_possible(shell):
+            message = telemetry.message_of(shell)
+            display = telemetry.take_display(message)
+            title = sources.label(cell_name)
+            self._display = live.LiveDisplay(shell, cell_name, title, message, display)
 
     def begin(self, recording: _native.Recording) -> None:
         """Takes over a recording that has just been started."""

@@ -18,7 +18,7 @@ from IPython.core.error import UsageError
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.magic import needs_local_scope, no_var_expand, output_can_be_silenced
 
-from memprofile import cell, looks, memframe, memlimit, statement, telemetry
+from memprofile import cell, live, looks, memframe, memlimit, statement, telemetry
 from memprofile.sources import MAGIC_LINE, Shell
 
 _FIRST_LINE = re.compile(re.escape(MAGIC_LINE) + r"(|[ \t].*)")
@@ -148,6 +148,25 @@ def memlimit_magic(line: str) -> None:
     memlimit.magic(line)
 
 
+def _live_for(shell: Shell) -> Callable[..., Any]:
+    @no_var_expand
+    def memprofile_live(line: str) -> None:
+        """Shows every cell's memory while the cell runs; without an argument says whether it does.
+
+        %memprofile_live [on|off]
+
+          In the kernel "Python 3 (memprofile)": each cell that takes longer than a second.
+          In any other kernel: each %%memprofile cell, as --live does for one.
+
+        For example:
+
+          %memprofile_live on
+        """
+        live.switch(shell, line)
+
+    return memprofile_live
+
+
 class Installation:
     """What was put into one shell; ``remove`` takes exactly that out again."""
 
@@ -180,6 +199,7 @@ class Installation:
         self._lines = {
             "memframe": _memframe_for(shell),
             "memlimit": memlimit_magic,
+            "memprofile_live": _live_for(shell),
             **looks.magics_for(shell),
         }
         magics["line"].update(self._lines)

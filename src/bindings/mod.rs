@@ -64,7 +64,7 @@ mod _native {
     #[pymodule_export]
     use super::listing::PyListing;
     #[pymodule_export]
-    use super::live::live;
+    use super::live::{live, live_end};
     #[pymodule_export]
     use super::names::{PyNameShare, name_shares};
     #[pymodule_export]
@@ -80,8 +80,8 @@ mod _native {
     use super::self_test::stack;
     #[pymodule_export]
     use super::telemetry::{
-        begin_black_box, begin_cell, end_black_box, end_cell, make_segment, read_segment, tell_to,
-        tells,
+        begin_black_box, begin_cell, black_box_goes_on, end_black_box, end_cell, make_segment,
+        read_segment, show_cell, tell_to, tells,
     };
 
     #[pymodule_export]

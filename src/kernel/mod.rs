@@ -24,6 +24,7 @@ mod connection;
 mod death;
 mod faults;
 mod limit_watch;
+mod live;
 mod memory;
 mod message;
 mod private_folder;

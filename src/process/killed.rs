@@ -130,12 +130,13 @@ mod tests {
 
     #[test]
     fn a_container_sees_its_own_group_at_the_root() {
-        let files =
-            [("memory/memory.oom_control", "oom_kill 4\n"), ("memory/memory.failcnt", "7\n")];
+        let counted = "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n";
+        let files = [("memory/memory.oom_control", counted), ("memory/memory.failcnt", "7\n")];
         let root = tree("container", &files);
         let watched = watched(&root, "9:name=systemd:/\n4:memory:/docker/abc\n0::/\n");
         assert_eq!(watched.before.ended_in_group, Some(4));
-        fs::write(root.join("memory/memory.oom_control"), "oom_kill 5\n").expect("writable");
+        fs::write(root.join("memory/memory.oom_control"), counted.replace('4', "5"))
+            .expect("writable");
         fs::write(root.join("memory/memory.failcnt"), "9\n").expect("writable");
         assert_eq!(watched.seen(), Some(Whose::Group(None)));
         fs::remove_dir_all(root).expect("it is there");

@@ -30,7 +30,7 @@ pub use hues::{HUES, Hue};
 pub use ledger::{Ledger, LedgerRow};
 pub use lines::{Group, Line, Rest, Row, Table};
 pub use listing::{Listing, Section, Stop};
-pub use live::Live;
+pub use live::{AFTER as LIVE_AFTER, Live};
 pub use sizes::SizeRow;
 pub use tally::Figures;
 pub use timeline::{Layer, Moment, Run, Timeline};

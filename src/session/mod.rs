@@ -17,7 +17,10 @@ mod recording;
 mod telemetry;
 
 pub use armed::{Bounds, Refusal};
-pub use black_box::{begin as begin_black_box, end as end_black_box, go_on as go_on_in_black_box};
+pub use black_box::{
+    begin as begin_black_box, end as end_black_box, go_on as go_on_in_black_box,
+    goes_on as black_box_goes_on,
+};
 pub use foreign::read_pools;
 pub use limit::{Due, arm, disarm, due, held, held_at_least, in_force, is_limited, refusal};
 #[cfg(feature = "python")]
@@ -25,7 +28,7 @@ pub use poll::when_returned_from_fork;
 pub use recording::{
     Described, Options, Session, collection, collections, enough_collections, is_recording, now,
 };
-pub use telemetry::{begin_cell, end_cell, tell_to, tells};
+pub use telemetry::{begin_cell, end_cell, show_cell, tell_to, tells, told};
 
 use crate::hooks::lock::{ForkLock, Guard};
 use crate::hooks::{self, Callbacks, Noted, Saved, fork};

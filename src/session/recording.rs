@@ -433,6 +433,6 @@ pub fn now() -> Option<report::Live> {
         peak: Bytes(live.recorder.peak().max(0) as u64),
         rss: rss.map(Bytes),
         curve: curve.into_iter().map(|(at, held)| (Nanos(at), SignedBytes(held))).collect(),
-        line: None,
+        ..report::Live::default()
     })
 }

@@ -83,11 +83,12 @@ pub fn tells() -> bool {
     TELLS.load(Relaxed)
 }
 
-/// A cell begins: the `msg_id` of its request, its file, and what a reader calls it.
-pub fn begin_cell(message: String, file: String, label: String) {
+/// A cell begins: the `msg_id` of its request, its file, what a reader calls it, and the display in which
+/// it shall be shown.
+pub fn begin_cell(message: String, file: String, label: String, display: Option<String>) {
     let started_at = since_1970();
-    black_box::cell_begins();
     let resident = super::foreign::read_or_open();
+    black_box::cell_begins(resident);
     let mut lock = TELLER.lock();
     let Some(teller) = lock.as_mut().filter(|teller| teller.is_own()) else { return };
     if teller.labels.len() >= LABELS {
@@ -95,16 +96,41 @@ pub fn begin_cell(message: String, file: String, label: String) {
     }
     teller.labels.insert(file, label.clone());
     let start_rss = resident.all;
-    let cell = CellNow { message, label, started_at, start_rss, ..CellNow::default() };
+    let cell = CellNow { message, label, started_at, start_rss, display, ..CellNow::default() };
     teller.cell = Some((cell, Instant::now()));
     teller.moments.clear();
     teller.tell(None, resident);
 }
 
+/// Has the cell that runs be shown in `display` from now on, if it is that of this request. Returns whether
+/// it is.
+pub fn show_cell(message: &str, display: Option<String>) -> bool {
+    let resident = super::foreign::read_or_open();
+    let now = live().as_ref().map(Now::of);
+    let mut lock = TELLER.lock();
+    let Some(teller) = lock.as_mut().filter(|teller| teller.is_own()) else { return false };
+    let cell = teller.cell.as_mut().map(|(cell, _)| cell);
+    let Some(cell) = cell.filter(|cell| !cell.ended && cell.message == message) else {
+        return false;
+    };
+    cell.display = display;
+    // At once: what the process says next is said after this.
+    teller.tell(now, resident);
+    true
+}
+
+/// What is told, for this process itself.
+pub fn told() -> Option<Telemetry> {
+    let resident = super::foreign::read_or_open();
+    let now = live().as_ref().map(Now::of);
+    let lock = TELLER.lock();
+    Some(lock.as_ref().filter(|teller| teller.is_own())?.told(now, resident))
+}
+
 /// The cell has ended.
 pub fn end_cell() {
-    black_box::cell_ended();
     let resident = super::foreign::read_or_open();
+    black_box::cell_ended(resident);
     let now = live().as_ref().map(Now::of);
     let mut lock = TELLER.lock();
     let Some(teller) = lock.as_mut().filter(|teller| teller.is_own()) else { return };
@@ -199,9 +225,14 @@ impl Teller {
 
     fn tell(&mut self, now: Option<Now>, resident: Resident) {
         let began = Instant::now();
+        self.segment.put(&self.told(now, resident).into_letter(segment::ROOM));
+        self.told = Some((began, began.elapsed()));
+    }
+
+    fn told(&self, now: Option<Now>, resident: Resident) -> Telemetry {
         let mut holders = now.map(|now| now.holders).unwrap_or_default();
         holders.iter_mut().for_each(|holder| label(&self.labels, &mut holder.place));
-        let told = Telemetry {
+        Telemetry {
             process: self.process,
             written_at: since_1970(),
             rss: resident.all,
@@ -210,9 +241,7 @@ impl Teller {
             limit: limit::told(),
             holders,
             moments: self.moments.clone(),
-        };
-        self.segment.put(&told.into_letter(segment::ROOM));
-        self.told = Some((began, began.elapsed()));
+        }
     }
 }
 
