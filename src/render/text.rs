@@ -70,7 +70,7 @@ pub(super) fn text(report: &Report, width: usize, color: bool) -> String {
 /// The figures that matter as one line, always in the same order.
 pub(super) fn line(report: &Report) -> String {
     let (recording, totals) = (&report.recording, &report.totals);
-    let stays = Bytes::from_f64(totals.surviving.value);
+    let stays = report.verdict.stays;
     let error = match error_words(totals.surviving, report.step()) {
         words if words.is_empty() => words,
         words => format!(" {words}"),
