@@ -33,7 +33,7 @@ pub use listing::{Listing, Section, Stop};
 pub use live::Live;
 pub use sizes::SizeRow;
 pub use tally::Figures;
-pub use timeline::{Layer, Moment, Run, Timeline};
+pub use timeline::{Layer, Moment, Run, Timeline, held_by_line};
 pub use verdict::Verdict;
 
 use crate::profile::{Allocator, Estimate, LineKey, Profile, Recording, Totals};
