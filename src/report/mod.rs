@@ -31,6 +31,7 @@ pub use ledger::{Ledger, LedgerRow};
 pub use lines::{Group, Line, Rest, Row, Table};
 pub use listing::{Listing, Section, Stop};
 pub use live::Live;
+pub use native_threads::EARLIER;
 pub use sizes::SizeRow;
 pub use tally::Figures;
 pub use timeline::{Layer, Moment, Run, Timeline, held_by_line};

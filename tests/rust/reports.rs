@@ -1,10 +1,10 @@
 //! The answers hold for the fixed profiles: who, how much, and that the parts add up.
 
 use crate::fixtures;
-use memprofile::profile::{Bytes, Estimate, Profile, SignedBytes};
+use memprofile::profile::{Allocator, Bytes, Estimate, Profile, SignedBytes};
 use memprofile::render;
 use memprofile::report::lines::all_lines;
-use memprofile::report::{Hue, Options, Report, error_words, relative_error};
+use memprofile::report::{EARLIER, Hue, Options, Report, error_words, relative_error};
 use proptest::prelude::*;
 
 pub fn report(profile: &Profile) -> Report {
@@ -324,4 +324,20 @@ fn what_stays_of_a_sampled_cell_is_what_is_known_exactly_within_the_error_of_the
     let verdict = report(&profile).verdict;
     assert_eq!(verdict.stays, Bytes(99 << 20));
     assert!(verdict.sentence().ends_with("; 99.0 MiB stay."), "{}", verdict.sentence());
+}
+
+#[test]
+fn memory_from_before_that_no_line_was_seen_to_fill_is_no_native_threads() {
+    let mut b = fixtures::Builder::cell("cell [3]", "old.fill(1)", 1.0);
+    b.site(None, Allocator::Earlier, [90 << 20, 90 << 20, 90 << 20, 0]);
+    let profile = b.finish(0.5, 0);
+    let report = report(&profile);
+    let labels: Vec<&str> = report.table.rest.iter().map(|rest| rest.label.as_str()).collect();
+    assert_eq!(labels, [EARLIER]);
+    let text = render::text(&report, render::USUAL, false);
+    assert!(
+        text.contains("written to while no line") && !text.contains("native threads"),
+        "{text}"
+    );
+    assert!(parts_add_up(&report));
 }
