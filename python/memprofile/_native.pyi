@@ -28,6 +28,7 @@ __all__ = [
     "SizeTree",
     "Timeline",
     "__version__",
+    "argument_is_lent",
     "arrow_chunks",
     "begin_black_box",
     "begin_cell",
@@ -492,6 +493,12 @@ def size_tree(
 
 def retained_size(obj: object) -> int:
     """The bytes that are free once an object is gone. Raises as ``deep_size``."""
+
+def argument_is_lent() -> bool:
+    """Whether the function that calls this has no reference of its own to its first argument.
+
+    From CPython 3.14 on it may have none while a variable of its caller's does.
+    """
 
 def immortal_and_interned(obj: object) -> tuple[bool, bool]:
     """Whether an object lives for ever (PEP 683, or static), and whether it is an interned str."""

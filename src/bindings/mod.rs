@@ -64,8 +64,8 @@ mod _native {
     use super::names::{PyNameShare, name_shares};
     #[pymodule_export]
     use super::objects::{
-        PySizeTree, bytes_text, deep_size, immortal_and_interned, retained_size, shallow_size,
-        size_tree,
+        PySizeTree, argument_is_lent, bytes_text, deep_size, immortal_and_interned, retained_size,
+        shallow_size, size_tree,
     };
     #[pymodule_export]
     use super::profile::{PyLine, PyProfile, PySite, PyTimeline};

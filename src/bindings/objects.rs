@@ -112,6 +112,12 @@ pub(super) fn retained_size(py: Python<'_>, obj: &Bound<'_, PyAny>) -> Result<u6
     Ok(bytes)
 }
 
+/// Whether the function that calls this has no reference of its own to its first argument (CPython 3.14).
+#[pyfunction]
+pub(super) fn argument_is_lent(py: Python<'_>) -> bool {
+    objects::argument_is_lent(py)
+}
+
 /// Whether an object lives for ever, and whether it is an interned str.
 #[pyfunction]
 pub(super) fn immortal_and_interned(obj: &Bound<'_, PyAny>) -> (bool, bool) {

@@ -26,6 +26,7 @@ unsafe extern "C" {
         child: *mut ffi::PyObject,
     ) -> *mut ffi::PyObject;
     fn memprofile_running_name(holder: *mut ffi::PyObject) -> *mut ffi::PyObject;
+    fn memprofile_argument_is_lent() -> c_int;
     fn memprofile_function_name(function: *mut ffi::PyObject) -> *mut ffi::PyObject;
 }
 
@@ -69,6 +70,12 @@ impl Gathered {
         // SAFETY: as in `label`.
         unsafe { word(self.address(row)) }
     }
+}
+
+/// Whether the Python function that calls us has no reference of its own to its first argument.
+pub fn argument_is_lent(_py: Python<'_>) -> bool {
+    // SAFETY: with the GIL; it only reads the frames of this thread.
+    unsafe { memprofile_argument_is_lent() != 0 }
 }
 
 /// Whether an object lives for ever, and whether it is an interned str. For ever lives what is not counted

@@ -19,7 +19,7 @@ mod types;
 
 pub use deep::deep_bytes;
 pub use gather::{Gathered, Name};
-pub use labels::immortal_and_interned;
+pub use labels::{argument_is_lent, immortal_and_interned};
 pub use measure::{Measure, Shallow};
 pub use running::{Running, running};
 pub use scope::Scope;
