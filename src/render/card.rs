@@ -42,7 +42,7 @@ pub fn heading(out: &mut String, text: &str) {
 
 /// The narrowest that a picture is shown at, in pixels: below it is scrolled, so that its letters can
 /// still be read.
-const NARROWEST: u32 = 520;
+const NARROWEST: u32 = 524;
 
 /// Begins what is scrolled sideways where it is wider than the card; [`SCROLLED`] ends it.
 ///
