@@ -2,57 +2,22 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
+from types import CodeType
 from typing import Any, final
 
+# fmt: off
 __all__ = [
-    "TELEMETRY_FD",
-    "AllocatorFigures",
-    "Balance",
-    "CellColumn",
-    "Cells",
-    "Child",
-    "Diff",
-    "DiffLine",
-    "ForkedLine",
-    "FrameReport",
-    "HeapCensus",
-    "Ledger",
-    "Line",
-    "Listing",
-    "MemprofileError",
-    "NameShare",
-    "Profile",
-    "Recording",
-    "Site",
-    "SizeClass",
-    "SizeTree",
-    "Timeline",
-    "__version__",
-    "argument_is_lent",
-    "arrow_chunks",
-    "begin_black_box",
-    "begin_cell",
-    "bytes_text",
-    "deep_size",
-    "end_cell",
-    "end_with_parent",
-    "heap_census",
-    "immortal_and_interned",
-    "is_recording",
-    "live",
-    "make_segment",
-    "name_shares",
-    "read_segment",
-    "retained_size",
-    "run_kernel",
-    "shallow_size",
-    "size_tree",
-    "stack",
-    "start",
-    "tell_to",
-    "tells",
-    "ways",
+    "LIMIT_SIGNAL", "TELEMETRY_FD", "AllocatorFigures", "Balance", "CellColumn", "Cells", "Child",
+    "Diff", "DiffLine", "ForkedLine", "FrameReport", "HeapCensus", "Ledger", "LimitHandler", "Line",
+    "Listing", "MemprofileError", "NameShare", "Profile", "Recording", "Site", "SizeClass",
+    "SizeTree", "Timeline", "__version__", "argument_is_lent", "arm_limit", "arrow_chunks",
+    "begin_black_box", "begin_cell", "bytes_text", "deep_size", "disarm_limit", "end_black_box",
+    "end_cell", "end_with_parent", "heap_census", "immortal_and_interned", "is_recording",
+    "limit_in_force", "live", "make_segment", "memory_needed", "memory_now", "name_shares",
+    "read_segment", "refused", "retained_size", "run_kernel", "shallow_size", "size_tree", "stack",
+    "start", "tell_to", "tells", "ways",
 ]
+# fmt: on
 
 __version__: str
 
@@ -91,6 +56,46 @@ def live(title: str, place: str | None = None, source: str | None = None) -> tup
     ``title`` is what runs, ``place`` the line that runs now and ``source`` its text.
     """
 
+LIMIT_SIGNAL: int
+"""The signal by which a limit has the main thread run a ``LimitHandler``."""
+
+def arm_limit(code: CodeType, limit: int | None, raises: bool) -> int | None:
+    """Sets a limit for what this thread does where a frame of ``code`` is on its stack.
+
+    ``limit`` is bytes of anonymous resident memory; None: near what the machine or control group has left.
+    ``code`` must live until it is lifted by ``disarm_limit`` with the number that is returned; None where the
+    platform does not tell what is held. ``raises``: a ``LimitHandler`` is in place. Hooks must be on.
+    """
+
+def disarm_limit(number: int) -> None:
+    """Lifts a limit, with those that were set after it. The one before is in force again."""
+
+def refused(number: int) -> tuple[int, int, int, str, int] | None:
+    """The last request that a limit refused, in bytes: limit, held, asked for; then file and line."""
+
+def limit_in_force() -> tuple[int, str] | None:
+    """The limit in bytes, and whose it is: ``user``, ``machine`` or ``control group``."""
+
+def memory_now() -> tuple[int, int, int, bool] | None:
+    """Bytes: what this process holds (anonymous, resident), what is left, and all that there is.
+
+    The last says whether what is left is the control group's. None where the platform does not tell.
+    """
+
+def memory_needed() -> int | None:
+    """What this process holds, in bytes, after malloc has given back what is free."""
+
+@final
+class LimitHandler:
+    """A handler for ``LIMIT_SIGNAL``: raises MemoryLimitExceeded when the limit was passed.
+
+    A signal that no limit has sent goes to ``previous``, what ``signal.getsignal`` gave before.
+    """
+
+    previous: Any
+    def __new__(cls, previous: Any) -> LimitHandler: ...
+    def __call__(self, *args: Any) -> None: ...
+
 TELEMETRY_FD: str
 """The environment variable by which a process learns the descriptor of its telemetry segment."""
 
@@ -106,17 +111,17 @@ def read_segment(path: str) -> bytes | None:
     None when it has written nothing. Raises OSError, also for any other file.
     """
 
-def tell_to(descriptor: int) -> None:
-    """Takes over an inherited telemetry segment: from now on this process tells how it goes.
+def end_black_box() -> None:
+    """Ends the black box, if it is on: the hooks are taken off."""
 
-    Raises OSError when the descriptor is none of this version.
-    """
+def tell_to(descriptor: int) -> None:
+    """Tells how it goes by an inherited segment from now on. Raises OSError if it is none of ours."""
 
 def tells() -> bool:
     """Whether this process tells how it goes."""
 
 def begin_black_box(library_paths: Sequence[str], machinery_paths: Sequence[str]) -> None:
-    """Unless something is recorded: begins a light recording, which the segment alone tells of."""
+    """Unless something is recorded: begins a light recording, told by the segment, for a limit too."""
 
 def begin_cell(message: str, filename: str, label: str) -> None:
     """A cell begins, by the request ``message``: that is told, where there is a segment."""
@@ -516,10 +521,7 @@ class HeapCensus:
     garbage: list[tuple[str, int, int]]
 
 def heap_census() -> HeapCensus:
-    """Counts all objects that the collector knows and all that they reach.
-
-    Raises MemprofileError when the memory that is left is too little.
-    """
+    """Counts all objects that the collector knows and all they reach. Raises as ``deep_size``."""
 
 def ways(
     obj: object, namespace: object | None, most: int, machinery: str
@@ -529,9 +531,7 @@ def ways(
     A way is a list of (how it is reached, its type, what it says of itself). The first step is ``names``
     (the namespace), ``modules`` (``sys.modules``), ``running`` (a function; files that begin with
     ``machinery`` are left out) or ``held``. None where no object that the collector knows refers to it,
-    and no variable of a function that runs.
-
-    Raises MemprofileError when the memory that is left is too little.
+    and no variable of a function that runs. Raises as ``deep_size``.
     """
 
 @final

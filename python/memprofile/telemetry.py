@@ -41,10 +41,13 @@ def message_of(shell: Shell) -> str:
 
 
 @contextmanager
-def cell(shell: Shell, cell_name: str) -> Iterator[None]:
-    """A cell runs. Cells inside of it, or beside it in a subshell, are part of it."""
+def cell(shell: Shell, cell_name: str, is_watched: bool) -> Iterator[None]:
+    """A cell runs. Cells inside of it, or beside it in a subshell, are part of it.
+
+    ``is_watched``: it is recorded by the black box also where nobody is told.
+    """
     global _told
-    if _told or not _native.tells():
+    if _told or not (is_watched or _native.tells()):
         yield
         return
     _told = True

@@ -12,7 +12,7 @@ const DEEPEST: u32 = 30;
 
 /// What a graph of objects may take: half of what is left, since what is measured should stay as it is.
 pub(super) fn room() -> u64 {
-    memory_left().map_or(u64::MAX, |left| left.0 / 2)
+    memory_left().map_or(u64::MAX, |left| left.bytes.0 / 2)
 }
 
 /// Bytes for people.

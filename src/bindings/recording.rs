@@ -86,6 +86,11 @@ impl PyRecording {
         let mut profile = self.session.stop(exception, |file, lines| {
             describe_file(describe, file, lines).map_err(|error| failed = Some(error)).ok()
         })?;
+        if session::is_limited() {
+            // Of the cell around it: what follows in that cell is limited, too.
+            frames::stop_nowhere();
+            session::go_on_in_black_box(self.session.paths());
+        }
         if let Some(error) = failed {
             return Err(error);
         }

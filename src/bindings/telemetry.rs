@@ -44,6 +44,12 @@ pub(super) fn begin_black_box(
     }
 }
 
+/// Ends the black box, if it is on.
+#[pyfunction]
+pub(super) fn end_black_box() {
+    session::end_black_box();
+}
+
 /// The cell has ended.
 #[pyfunction]
 pub(super) fn end_cell() {

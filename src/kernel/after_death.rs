@@ -4,6 +4,7 @@ use super::black_box;
 use super::child::Child;
 use super::death;
 use super::faults;
+use super::limit_watch::LimitWatch;
 use super::memory::MemoryWatch;
 use super::relay::{Relay, State, failed};
 use super::requests::{Cell, Channel, Request, Said};
@@ -55,6 +56,7 @@ impl Relay {
         self.child = Child::start(&self.context, &self.launch, &self.folder, self.generation)
             .map_err(|e| failed("start Python again", e))?;
         self.memory = MemoryWatch::of(self.child.pid());
+        self.limit = LimitWatch::new();
         self.out_of_memory = OutOfMemory::watch(self.child.pid());
         self.state = State::new();
         Ok(None)
@@ -92,6 +94,9 @@ impl Relay {
     /// All that we know of the end.
     fn explain(&self, status: ExitStatus, ran: Option<(&Request, &Cell)>) -> Death {
         let mut death = death::explained(status, &self.out_of_memory, ran.is_some());
+        if let Some(ended) = &self.limit.ended {
+            death::at_limit(&mut death, status, ended);
+        }
         let Some((request, cell)) = ran else { return death };
         death.curve = self.memory.curve();
         if let Some(told) = self.child.told() {

@@ -23,6 +23,7 @@ mod child;
 mod connection;
 mod death;
 mod faults;
+mod limit_watch;
 mod memory;
 mod message;
 mod private_folder;

@@ -3,6 +3,7 @@
 use super::after_death;
 use super::child::{Child, Launch, milliseconds_until};
 use super::connection::Connection;
+use super::limit_watch::LimitWatch;
 use super::memory::MemoryWatch;
 use super::message::{Author, Parent as Asked};
 use super::private_folder::PrivateFolder;
@@ -91,6 +92,7 @@ pub(super) struct Relay {
     pub(super) child: Child,
     pub(super) state: State,
     pub(super) memory: MemoryWatch,
+    pub(super) limit: LimitWatch,
     pub(super) out_of_memory: OutOfMemory,
     /// What became of a child while no cell ran: the next cell tells it.
     pub(super) notice: Option<Death>,
@@ -126,6 +128,7 @@ impl Relay {
             signals,
             parent,
             memory: MemoryWatch::of(child.pid()),
+            limit: LimitWatch::new(),
             out_of_memory: OutOfMemory::watch(child.pid()),
             notice: None,
             child,
@@ -156,6 +159,7 @@ impl Relay {
             self.nudge();
             if let Some(request) = self.requests.running() {
                 self.memory.look(&request.header);
+                self.limit.look(&self.child, request.id());
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod children;
 mod command;
+mod control_group;
 mod followed;
 mod killed;
 mod memory_left;
@@ -19,7 +20,7 @@ use other as platform;
 
 pub use children::{Children, Ended};
 pub use killed::{OutOfMemory, Whose, resident};
-pub use memory_left::memory_left;
+pub use memory_left::{Left, memory_in_all, memory_left};
 
 use crate::profile::Bytes;
 

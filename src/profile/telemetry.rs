@@ -105,6 +105,8 @@ pub struct Limit {
     pub whose: Whose,
     /// What came of it in this cell.
     pub state: LimitState,
+    /// Anonymous resident bytes from which on the process is to be ended: native code has not come back.
+    pub last: Bytes,
 }
 
 /// Who set a limit.

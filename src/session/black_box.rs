@@ -45,8 +45,14 @@ pub fn begin(paths: Paths) {
     *HOOKS.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
 }
 
+/// A recording has ended within a cell that goes on.
+pub fn go_on(paths: Paths) {
+    begin(paths);
+    cell_begins();
+}
+
 /// Ends it, if it is on. With the `python` feature the caller holds the GIL.
-pub(super) fn end() {
+pub fn end() {
     if !ON.load(Relaxed) {
         return;
     }

@@ -8,7 +8,7 @@
 //! `os.fork`. So the thread comes back when the main thread is seen to have left that call, or, where
 //! that cannot be seen, at the first sample a little later.
 
-use super::{OWN_PEAK, children, foreign, live, telemetry, with_own_stack};
+use super::{OWN_PEAK, children, foreign, limit, live, telemetry, with_own_stack};
 use crate::hooks::{own_bytes, quiet_thread, reentrancy, residency};
 #[cfg(feature = "python")]
 use crate::interpreter::pending::Pending;
@@ -100,6 +100,7 @@ fn begin() -> Option<Poll> {
 fn read() {
     let entered = Instant::now();
     let Some(resident) = foreign::read() else { return };
+    limit::look(resident);
     let bytes = resident.all;
     OWN_PEAK.fetch_max(own_bytes() as u64, Relaxed);
     super::look_for_libraries();

@@ -130,6 +130,11 @@ impl Session {
         Nanos(self.started.elapsed().as_nanos() as u64)
     }
 
+    /// Whose files are which.
+    pub fn paths(&self) -> Paths {
+        self.options.paths.clone()
+    }
+
     /// Adds what could not be measured: each one sentence.
     pub fn say(&mut self, gaps: Vec<String>) {
         self.more_gaps.extend(gaps);

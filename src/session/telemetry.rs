@@ -4,13 +4,11 @@
 //! Every poll writes it, so it is at most [`super::poll::PERIOD`] old; the poll needs neither the GIL nor
 //! anything else that a cell could hold. A process that was not given a segment tells nothing.
 
-use super::{Live, black_box, live};
+use super::{Live, black_box, limit, live};
 use crate::hooks::lock::ForkLock;
 use crate::hooks::segment;
 use crate::process::Resident;
-use crate::profile::telemetry::{
-    CellNow, HOLDERS, Holder, Limit, MOMENTS, Moment, Place, Telemetry,
-};
+use crate::profile::telemetry::{CellNow, HOLDERS, Holder, MOMENTS, Moment, Place, Telemetry};
 use crate::profile::{Bytes, Nanos, SignedBytes};
 use crate::sampling::{Line, keep_extremes};
 use std::collections::HashMap;
@@ -43,7 +41,6 @@ pub(super) struct Teller {
     process: u32,
     cell: Option<(CellNow, Instant)>,
     moments: Vec<Moment>,
-    limit: Option<Limit>,
     /// What readers call the files of cells.
     labels: HashMap<String, String>,
     /// When a letter was last written, and what that cost.
@@ -74,7 +71,6 @@ pub fn tell_to(descriptor: i32) -> io::Result<()> {
         process: std::process::id(),
         cell: None,
         moments: Vec::with_capacity(2 * MOMENTS),
-        limit: None,
         labels: HashMap::new(),
         told: None,
     });
@@ -211,7 +207,7 @@ impl Teller {
             rss: resident.all,
             anonymous: resident.anonymous(),
             cell: self.cell.as_ref().map(|(cell, _)| cell.clone()),
-            limit: self.limit,
+            limit: limit::told(),
             holders,
             moments: self.moments.clone(),
         };

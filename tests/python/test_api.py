@@ -315,7 +315,7 @@ def test_importing_does_not_import_ipython() -> None:
 
 def test_public_names() -> None:
     assert set(memprofile.__all__) == {
-        *("Diff", "MemprofileError", "Profile", "profile", "__version__"),
+        *("Diff", "MemoryLimitExceeded", "MemprofileError", "Profile", "profile", "__version__"),
         *("FrameReport", "heap", "inspect_frame", "retained", "sizeof", "why_alive"),
     }
     for name in memprofile.__all__:
