@@ -115,10 +115,7 @@ def end_black_box() -> None:
     """Ends the black box, if it is on: the hooks are taken off."""
 
 def tell_to(descriptor: int) -> None:
-    """Takes over an inherited telemetry segment: from now on this process tells how it goes.
-
-    Raises OSError when the descriptor is none of this version.
-    """
+    """Tells how it goes by an inherited segment from now on. Raises OSError if it is none of ours."""
 
 def tells() -> bool:
     """Whether this process tells how it goes."""
@@ -127,10 +124,7 @@ def black_box_goes_on() -> bool:
     """Whether the black box, or a recording, is on; libraries loaded since are seen from now on."""
 
 def begin_black_box(library_paths: Sequence[str], machinery_paths: Sequence[str]) -> None:
-    """Begins a light recording that goes on until another one starts, unless something is recorded.
-
-    It is told by the telemetry segment, and serves a limit.
-    """
+    """Unless something is recorded: begins a light recording, told by the segment, for a limit too."""
 
 def begin_cell(message: str, filename: str, label: str, display: str | None = None) -> None:
     """A cell begins, by the request ``message``: that is told, where there is a segment.
@@ -165,13 +159,15 @@ class Recording:
         self,
         describe: Callable[[str, Sequence[int]], tuple[str, str, Mapping[int, str]]],
         exception: str | None = None,
+        keepers: Callable[[], Sequence[tuple[str, int]]] | None = None,
     ) -> Profile:
         """Takes the hooks off and returns what was recorded.
 
         ``describe(filename, linenos)`` is called once for each file of the user's own, after the
         hooks are off. It returns the file's label (``cell [12]``), its kind (``"cell"`` or
         ``"user"``) and the text of its lines by number. ``exception`` names the type of the
-        exception that ended the code.
+        exception that ended the code. ``keepers()``, called after the hooks are off as well, says who
+        keeps how many bytes beside the code's own names, such as ``("Out[3]", 1000)``.
 
         Raises MemprofileError when the recording has already been stopped.
         """
@@ -197,10 +193,7 @@ class Site:
     """What one whole stack allocated from one allocator."""
 
     stack: list[tuple[str, str, int]]
-    """(function, filename, lineno), innermost first.
-
-    Of a native thread there is at most one row: the library that asked, where it is known.
-    """
+    """(function, filename, lineno), innermost first; of a native thread its library, where known."""
     allocator: str
     native_thread: bool
     waiting: tuple[str, int] | None
@@ -227,6 +220,8 @@ class Balance:
     """Native blocks and anonymous mappings, the large ones by what is in use."""
     pools: int
     """Allocators of libraries' own, as those of Arrow and polars."""
+    earlier: int
+    """Memory from before the start that was written to for the first time."""
     files: int
     """Files mapped into memory: data, and the libraries that were loaded."""
     recorder: int
@@ -318,11 +313,13 @@ class ForkedLine:
 
 @final
 class Timeline:
-    """Memory over time, as columns of equal length."""
+    """Memory over time, as columns of equal length: about 500 moments, with every extreme."""
 
     seconds: list[float]
     footprint: list[int]
     rss: list[int]
+    held: list[tuple[str, list[int]]]
+    """("line 7", what it held), where it was one of the 24 that held most; else 0."""
 
 @final
 class Diff:
@@ -506,8 +503,8 @@ def shallow_size(obj: object) -> int:
     Its header, a dict's table, a list's items, an array's data. Nothing of the object is called.
     """
 
-def deep_size(obj: object, exclude: Sequence[object], code: bool) -> int:
-    """The deep size of an object in bytes.
+def deep_size(obj: object, exclude: Sequence[object], code: bool, most: int | None = None) -> int:
+    """The deep size of an object in bytes; of the ``most`` first objects, where it reaches more.
 
     Raises MemprofileError when the memory that is left is too little.
     """
@@ -515,16 +512,10 @@ def deep_size(obj: object, exclude: Sequence[object], code: bool) -> int:
 def size_tree(
     obj: object, detail: int, exclude: Sequence[object], code: bool, limit: int | None
 ) -> SizeTree:
-    """The deep size of an object, with its parts down to ``detail`` levels.
-
-    Raises MemprofileError when the memory that is left is too little.
-    """
+    """The deep size of an object, with its parts down to ``detail`` levels. Raises as ``deep_size``."""
 
 def retained_size(obj: object) -> int:
-    """The bytes that are free once an object is gone.
-
-    Raises MemprofileError when the memory that is left is too little.
-    """
+    """The bytes that are free once an object is gone. Raises as ``deep_size``."""
 
 def argument_is_lent() -> bool:
     """Whether the function that calls this has no reference of its own to its first argument.
@@ -548,10 +539,7 @@ class HeapCensus:
     garbage: list[tuple[str, int, int]]
 
 def heap_census() -> HeapCensus:
-    """Counts all objects that the collector knows and all that they reach.
-
-    Raises MemprofileError when the memory that is left is too little.
-    """
+    """Counts all objects that the collector knows and all they reach. Raises as ``deep_size``."""
 
 def ways(
     obj: object, namespace: object | None, most: int, machinery: str
@@ -561,9 +549,7 @@ def ways(
     A way is a list of (how it is reached, its type, what it says of itself). The first step is ``names``
     (the namespace), ``modules`` (``sys.modules``), ``running`` (a function; files that begin with
     ``machinery`` are left out) or ``held``. None where no object that the collector knows refers to it,
-    and no variable of a function that runs.
-
-    Raises MemprofileError when the memory that is left is too little.
+    and no variable of a function that runs. Raises as ``deep_size``.
     """
 
 @final
