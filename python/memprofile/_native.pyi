@@ -52,7 +52,6 @@ def is_recording() -> bool:
 
 def live(title: str, place: str | None = None, source: str | None = None) -> tuple[str, str] | None:
     """How the recording that is on goes, as HTML and as text; None when none is on.
-
     ``title`` is what runs, ``place`` the line that runs now and ``source`` its text.
     """
 
@@ -94,13 +93,11 @@ TELEMETRY_FD: str
 
 def make_segment() -> int:
     """Makes a telemetry segment for a process that is to be started, and returns its descriptor.
-
     The descriptor is inherited by processes that this one executes. Raises OSError.
     """
 
 def read_segment(path: str) -> bytes | None:
     """What a process wrote last into the segment of this path, such as ``/proc/self/fd/5``: JSON.
-
     None when it has written nothing. Raises OSError, also for any other file.
     """
 
@@ -108,10 +105,7 @@ def end_black_box() -> None:
     """Ends the black box, if it is on: the hooks are taken off."""
 
 def tell_to(descriptor: int) -> None:
-    """Takes over an inherited telemetry segment: from now on this process tells how it goes.
-
-    Raises OSError when the descriptor is none of this version.
-    """
+    """Tells how it goes by an inherited segment from now on. Raises OSError if it is none of ours."""
 
 def tells() -> bool:
     """Whether this process tells how it goes."""
@@ -120,20 +114,15 @@ def black_box_goes_on() -> bool:
     """Whether the black box, or a recording, is on; libraries loaded since are seen from now on."""
 
 def begin_black_box(library_paths: Sequence[str], machinery_paths: Sequence[str]) -> None:
-    """Begins a light recording that goes on until another one starts, unless something is recorded.
-
-    It is told by the telemetry segment, and serves a limit.
-    """
+    """Unless something is recorded: begins a light recording, told by the segment, for a limit too."""
 
 def begin_cell(message: str, filename: str, label: str, display: str | None = None) -> None:
     """A cell begins, by the request ``message``: that is told, where there is a segment.
-
     ``display`` is the display in which whoever reads that shall show how it goes.
     """
 
 def show_cell(message: str, display: str | None) -> bool:
     """Has the cell that runs be shown in this display from now on; None: no more.
-
     False when nobody is told, or when the cell that is told is not that of the request ``message``.
     """
 
@@ -142,7 +131,6 @@ def end_cell() -> None:
 
 def live_end(code: str) -> tuple[str, str] | None:
     """How the cell that has just ended went, as HTML and as text; ``code`` is its source.
-
     None when nobody is told of it, or when it took no longer than a live display waits.
     """
 
@@ -158,13 +146,15 @@ class Recording:
         self,
         describe: Callable[[str, Sequence[int]], tuple[str, str, Mapping[int, str]]],
         exception: str | None = None,
+        keepers: Callable[[], Sequence[tuple[str, int]]] | None = None,
     ) -> Profile:
         """Takes the hooks off and returns what was recorded.
 
         ``describe(filename, linenos)`` is called once for each file of the user's own, after the
         hooks are off. It returns the file's label (``cell [12]``), its kind (``"cell"`` or
         ``"user"``) and the text of its lines by number. ``exception`` names the type of the
-        exception that ended the code.
+        exception that ended the code. ``keepers()``, called after the hooks are off as well, says who
+        keeps how many bytes beside the code's own names, such as ``("Out[3]", 1000)``.
 
         Raises MemprofileError when the recording has already been stopped.
         """
@@ -190,10 +180,7 @@ class Site:
     """What one whole stack allocated from one allocator."""
 
     stack: list[tuple[str, str, int]]
-    """(function, filename, lineno), innermost first.
-
-    Of a native thread there is at most one row: the library that asked, where it is known.
-    """
+    """(function, filename, lineno), innermost first; of a native thread its library, where known."""
     allocator: str
     native_thread: bool
     waiting: tuple[str, int] | None
@@ -207,7 +194,6 @@ class Site:
 @final
 class Balance:
     """The growth of the resident set at one moment, in bytes, by what it went into.
-
     ``resident`` is the sum of the others.
     """
 
@@ -220,6 +206,8 @@ class Balance:
     """Native blocks and anonymous mappings, the large ones by what is in use."""
     pools: int
     """Allocators of libraries' own, as those of Arrow and polars."""
+    earlier: int
+    """Memory from before the start that was written to for the first time."""
     files: int
     """Files mapped into memory: data, and the libraries that were loaded."""
     recorder: int
@@ -311,11 +299,13 @@ class ForkedLine:
 
 @final
 class Timeline:
-    """Memory over time, as columns of equal length."""
+    """Memory over time, as columns of equal length: about 500 moments, with every extreme."""
 
     seconds: list[float]
     footprint: list[int]
     rss: list[int]
+    held: list[tuple[str, list[int]]]
+    """("line 7", what it held), where it was one of the 24 that held most; else 0."""
 
 @final
 class Diff:
@@ -495,27 +485,24 @@ def bytes_text(count: int) -> str:
 
 def shallow_size(obj: object) -> int:
     """The bytes of the blocks that are an object's own, as the allocator gave them.
-
     Its header, a dict's table, a list's items, an array's data. Nothing of the object is called.
     """
 
-def deep_size(obj: object, exclude: Sequence[object], code: bool) -> int:
-    """The deep size of an object in bytes. Raises MemprofileError when too little memory is left."""
+def deep_size(obj: object, exclude: Sequence[object], code: bool, most: int | None = None) -> int:
+    """The deep size of an object in bytes; of the ``most`` first objects, where it reaches more.
+    Raises MemprofileError when the memory that is left is too little.
+    """
 
 def size_tree(
     obj: object, detail: int, exclude: Sequence[object], code: bool, limit: int | None
 ) -> SizeTree:
-    """The deep size of an object, with its parts down to ``detail`` levels.
-
-    Raises MemprofileError when the memory that is left is too little.
-    """
+    """The deep size of an object, with its parts down to ``detail`` levels. Raises as ``deep_size``."""
 
 def retained_size(obj: object) -> int:
-    """The bytes that are free once an object is gone. Raises MemprofileError."""
+    """The bytes that are free once an object is gone. Raises as ``deep_size``."""
 
 def argument_is_lent() -> bool:
     """Whether the function that calls this has no reference of its own to its first argument.
-
     From CPython 3.14 on it may have none while a variable of its caller's does.
     """
 
@@ -535,7 +522,7 @@ class HeapCensus:
     garbage: list[tuple[str, int, int]]
 
 def heap_census() -> HeapCensus:
-    """Counts all objects that the collector knows and all that they reach. Raises MemprofileError."""
+    """Counts all objects that the collector knows and all they reach. Raises as ``deep_size``."""
 
 def ways(
     obj: object, namespace: object | None, most: int, machinery: str
@@ -545,9 +532,7 @@ def ways(
     A way is a list of (how it is reached, its type, what it says of itself). The first step is ``names``
     (the namespace), ``modules`` (``sys.modules``), ``running`` (a function; files that begin with
     ``machinery`` are left out) or ``held``. None where no object that the collector knows refers to it,
-    and no variable of a function that runs.
-
-    Raises MemprofileError when the memory that is left is too little.
+    and no variable of a function that runs. Raises as ``deep_size``.
     """
 
 @final
@@ -578,8 +563,7 @@ def name_shares(
 
     Each object must be in one of these lists only once for each reference, and in no variable of the
     caller. What is in ``passing`` goes by itself; objects in ``border`` are not gone into.
-
-    Raises MemprofileError when the memory that is left is too little.
+    Raises as ``deep_size``.
     """
 
 @final
@@ -611,6 +595,5 @@ def run_kernel(connection_file: str | PathLike[str], command: Sequence[str]) -> 
 
 def end_with_parent(parent: int) -> None:
     """Has this process be killed when ``parent``, which started it, ends.
-
     Raises MemprofileError when another process has started it, or ``parent`` is gone.
     """

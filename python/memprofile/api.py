@@ -199,9 +199,10 @@ class Profile:
         """Each whole stack that allocated, by allocator, the largest at the peak first.
 
         ``stack`` is (function, filename, lineno), innermost first; ``allocator`` is
-        ``pymalloc``, ``malloc``, ``mmap``, ``arrow`` or ``polars``. Bytes as in ``lines``. Of the
-        last two only sums are known, so their ``allocation_count`` is 0. Of a native thread
-        ``stack`` names the library at most, and ``waiting`` is your line that ran meanwhile.
+        ``pymalloc``, ``malloc``, ``mmap``, ``arrow``, ``polars`` or, for memory from before the
+        start that was written to, ``earlier``. Bytes as in ``lines``. Of the last three only sums
+        are known, so their ``allocation_count`` is 0. Of a native thread ``stack`` names the
+        library at most, and ``waiting`` is your line that ran meanwhile.
         """
         return self._data.sites
 
@@ -301,6 +302,12 @@ class Profile:
 
     def to_pandas(self, table: _Table = "lines") -> pandas.DataFrame:
         """One table as a pandas DataFrame: bytes and seconds, as in the fields.
+
+        ``"timeline"`` has a column for each line that held something, such as ``line 7``, beside
+        ``seconds``, ``footprint`` and ``rss``: what it held at that moment, of the 24 lines that
+        held most then. The page that ``save("report.html")`` writes shows these moments, of the
+        lines that have a colour. What no line held (allocators' slack, libraries) is the rest of
+        the footprint.
 
         Raises MemprofileError for another table, or when pandas is not installed.
         """

@@ -16,7 +16,7 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.utils.text import DollarFormatter
 
-from memprofile import _native, api, live, memlimit, sources, telemetry
+from memprofile import _native, api, keepers, live, memlimit, sources, telemetry
 from memprofile.bundle import publish
 from memprofile.errors import MemprofileError
 from memprofile.interrupts import Held
@@ -101,7 +101,11 @@ class RecordedCell(LimitedCell):
         if display is not None and not display.end():
             display = None
         try:
-            finished = recording.stop(sources.describe, type(error).__name__ if error else None)
+            finished = recording.stop(
+                sources.describe,
+                type(error).__name__ if error else None,
+                lambda: keepers.of_cell(self._shell, self._result, error),
+            )
         except Exception as problem:
             complain("the recording could not be read", problem)
             return

@@ -48,12 +48,15 @@ fn data_scope(obj: &Bound<'_, PyAny>, exclude: &[Bound<'_, PyAny>], code: bool) 
 
 /// The deep size of an object, in bytes.
 #[pyfunction]
+#[pyo3(signature = (obj, exclude, code, most=None))]
 pub(super) fn deep_size(
     obj: &Bound<'_, PyAny>,
     exclude: Vec<Bound<'_, PyAny>>,
     code: bool,
+    most: Option<usize>,
 ) -> Result<u64, Error> {
-    Ok(objects::deep_bytes(obj, &data_scope(obj, &exclude, code))?.0)
+    let scope = data_scope(obj, &exclude, code);
+    Ok(objects::deep_bytes(obj, &scope, most.unwrap_or(usize::MAX))?.0)
 }
 
 /// The deep size of an object, with its parts down to `detail` levels.

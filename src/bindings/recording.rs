@@ -5,7 +5,7 @@ use super::profile::PyProfile;
 use super::{live, pools, self_test};
 use crate::error::Error;
 use crate::interpreter::frames;
-use crate::profile::FileKind;
+use crate::profile::{Bytes, FileKind, Keeper};
 use crate::sampling::Paths;
 use crate::session::{self, Described, Options, Session};
 use pyo3::exceptions::PyValueError;
@@ -69,12 +69,13 @@ impl PyRecording {
     }
 
     /// Takes the hooks off and returns what was recorded.
-    #[pyo3(signature = (describe, exception=None))]
+    #[pyo3(signature = (describe, exception=None, keepers=None))]
     fn stop(
         &mut self,
         py: Python<'_>,
         describe: &Bound<'_, PyAny>,
         exception: Option<String>,
+        keepers: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyProfile> {
         let mut failed = None;
         if session::is_recording() {
@@ -82,7 +83,7 @@ impl PyRecording {
             let collector = self.collector.take();
             session::collections(collector.map_or(Ok(0), |collector| collector.runs(py))?);
         }
-        let profile = self.session.stop(exception, |file, lines| {
+        let mut profile = self.session.stop(exception, |file, lines| {
             describe_file(describe, file, lines).map_err(|error| failed = Some(error)).ok()
         })?;
         if session::is_limited() {
@@ -90,10 +91,15 @@ impl PyRecording {
             frames::stop_nowhere();
             session::go_on_in_black_box(self.session.paths());
         }
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(PyProfile::new(profile)),
+        if let Some(error) = failed {
+            return Err(error);
         }
+        if let Some(keepers) = keepers {
+            let found: Vec<(String, u64)> = keepers.call0()?.extract()?;
+            let keeper = |(name, bytes)| Keeper { name, bytes: Bytes(bytes) };
+            profile.keepers = found.into_iter().map(keeper).collect();
+        }
+        Ok(PyProfile::new(profile))
     }
 }
 

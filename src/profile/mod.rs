@@ -15,6 +15,7 @@
 mod check;
 mod child;
 mod copies;
+mod keeper;
 mod ledger;
 mod object_graph;
 mod site;
@@ -26,6 +27,7 @@ mod units;
 
 pub use child::{Child, ChildPoint, Forked, ForkedLine};
 pub use copies::Copies;
+pub use keeper::Keeper;
 pub use ledger::{Balance, Ledger};
 pub use object_graph::{Kind, ObjectGraph, Role};
 pub use site::{Allocator, Estimate, Site, ThreadKind};
@@ -79,6 +81,9 @@ pub struct Profile {
     /// What was recorded in processes that were forked.
     #[serde(default)]
     pub forked: Vec<Forked>,
+    /// Who keeps memory when the code has ended, beside its own names.
+    #[serde(default)]
+    pub keepers: Vec<Keeper>,
 }
 
 /// What was recorded, where and how.

@@ -31,9 +31,10 @@ pub use ledger::{Ledger, LedgerRow};
 pub use lines::{Group, Line, Rest, Row, Table};
 pub use listing::{Listing, Section, Stop};
 pub use live::{AFTER as LIVE_AFTER, Live};
+pub use native_threads::EARLIER;
 pub use sizes::SizeRow;
 pub use tally::Figures;
-pub use timeline::{Layer, Moment, Run, Timeline};
+pub use timeline::{Layer, Moment, Run, Timeline, held_by_line};
 pub use verdict::Verdict;
 
 use crate::profile::{Allocator, Estimate, LineKey, Profile, Recording, Totals};

@@ -96,8 +96,9 @@ impl Session {
         let seed = since_1970.as_ref().map_or(1, |d| d.as_nanos() as u64);
         let paths = options.paths.clone();
         let settings = Settings { exact: options.exact, seed, paths, ..Settings::default() };
+        let room = foreign::Room::now();
         let mut recorder = Recorder::new(settings);
-        foreign::begin(&mut recorder, &options.pools, options.ask);
+        foreign::begin(&mut recorder, &room, &options.pools, options.ask);
         OWN_PEAK.store(own_bytes() as u64, Relaxed);
         let rss = RssReader::open();
         hooks::fork::watch(AT_FORK, LOCKS);
@@ -244,6 +245,7 @@ impl Session {
             copies: recorded.copies,
             children,
             forked,
+            keepers: Vec::new(),
         };
         describe_files(&mut profile, &mut describe);
         describe_forked(&mut profile, &mut describe);

@@ -67,6 +67,7 @@ impl Builder {
                 copies: Vec::new(),
                 children: Vec::new(),
                 forked: Vec::new(),
+                keepers: Vec::new(),
             },
         }
     }

@@ -15,11 +15,12 @@ const ON_THE_WAY: usize = 16;
 /// Objects after which the room is looked at again.
 const LOOK_AGAIN: usize = 1 << 16;
 
-/// The bytes of an object and all that it reaches within the scope, each once.
+/// The bytes of an object and all that it reaches within the scope, each once; of the first objects
+/// alone, where it reaches more than `most`.
 ///
 /// # Errors
 /// [`Error::NoRoom`] when there is too little memory to remember so many objects.
-pub fn deep_bytes(object: &Bound<'_, PyAny>, scope: &Scope) -> Result<Bytes> {
+pub fn deep_bytes(object: &Bound<'_, PyAny>, scope: &Scope, most: usize) -> Result<Bytes> {
     let mut measure = Measure::new(object.py());
     let mut seen = Seen::new();
     for &address in scope.border.keys().chain(scope.left_out.keys()) {
@@ -41,7 +42,7 @@ pub fn deep_bytes(object: &Bound<'_, PyAny>, scope: &Scope) -> Result<Bytes> {
             ring[(first + on_the_way) % ON_THE_WAY] = object;
             on_the_way += 1;
         }
-        if on_the_way == 0 {
+        if on_the_way == 0 || count >= most {
             return Ok(Bytes(bytes));
         }
         let object = ring[first];
