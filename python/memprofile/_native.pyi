@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 __all__ = [
     "TELEMETRY_FD",
@@ -16,18 +16,24 @@ __all__ = [
     "ForkedLine",
     "FrameReport",
     "HeapCensus",
+    "HeapRoll",
     "Ledger",
     "Line",
     "Listing",
     "MemprofileError",
+    "NameChange",
+    "NameChanges",
     "NameShare",
+    "NamesBefore",
     "Profile",
     "Recording",
+    "RollChange",
     "Site",
     "SizeClass",
     "SizeTree",
     "Timeline",
     "__version__",
+    "allocated_at",
     "arrow_chunks",
     "begin_black_box",
     "begin_cell",
@@ -35,6 +41,7 @@ __all__ = [
     "deep_size",
     "end_cell",
     "end_with_parent",
+    "garbage_knots",
     "heap_census",
     "immortal_and_interned",
     "is_recording",
@@ -138,13 +145,15 @@ class Recording:
         self,
         describe: Callable[[str, Sequence[int]], tuple[str, str, Mapping[int, str]]],
         exception: str | None = None,
+        names: Callable[[], NameChanges] | None = None,
     ) -> Profile:
         """Takes the hooks off and returns what was recorded.
 
         ``describe(filename, linenos)`` is called once for each file of the user's own, after the
         hooks are off. It returns the file's label (``cell [12]``), its kind (``"cell"`` or
         ``"user"``) and the text of its lines by number. ``exception`` names the type of the
-        exception that ended the code.
+        exception that ended the code. ``names()`` says what the names of a notebook hold more than
+        before; an error that it raises is a gap of the profile.
 
         Raises MemprofileError when the recording has already been stopped.
         """
@@ -366,6 +375,7 @@ class Profile:
     sizes: list[SizeClass]
     children: list[Child]
     forked_lines: list[ForkedLine]
+    names: list[NameChange]
     timeline: Timeline
     ledger: Ledger | None
 
@@ -479,21 +489,35 @@ def shallow_size(obj: object) -> int:
     Its header, a dict's table, a list's items, an array's data. Nothing of the object is called.
     """
 
-def deep_size(obj: object, exclude: Sequence[object], code: bool) -> int:
+Libraries: TypeAlias = tuple[
+    Sequence[type], Callable[[Sequence[object]], Sequence[Sequence[tuple[int, int]]]]
+]
+"""Types whose objects hold memory that only their library knows; and what says where that is.
+
+It is called with some of these objects, when all else has been looked at, and returns a list of
+(address, bytes) for each of them, or for the first of them alone. What it raises is raised.
+"""
+
+def deep_size(obj: object, exclude: Sequence[object], code: bool, libraries: Libraries) -> int:
     """The deep size of an object in bytes.
 
     Raises MemprofileError when the memory that is left is too little.
     """
 
 def size_tree(
-    obj: object, detail: int, exclude: Sequence[object], code: bool, limit: int | None
+    obj: object,
+    detail: int,
+    exclude: Sequence[object],
+    code: bool,
+    limit: int | None,
+    libraries: Libraries,
 ) -> SizeTree:
     """The deep size of an object, with its parts down to ``detail`` levels.
 
     Raises MemprofileError when the memory that is left is too little.
     """
 
-def retained_size(obj: object) -> int:
+def retained_size(obj: object, libraries: Libraries) -> int:
     """The bytes that are free once an object is gone.
 
     Raises MemprofileError when the memory that is left is too little.
@@ -513,11 +537,50 @@ class HeapCensus:
     referrers: list[tuple[str, int, int]]
     sizes: list[tuple[str, int, int]]
     garbage: list[tuple[str, int, int]]
+    roll: HeapRoll | None
 
-def heap_census() -> HeapCensus:
-    """Counts all objects that the collector knows and all that they reach.
+@final
+class HeapRoll:
+    """The objects of a heap by their places: 24 bytes each. It keeps none of them alive."""
+
+    def since(self) -> RollChange:
+        """Looks at the heap again. Raises MemprofileError as ``heap_census`` does."""
+
+@final
+class RollChange:
+    """What became of the objects of a roll: (name, new ones, their bytes, those that are gone, their
+    bytes, what the others grew by), by what they share, what is new most first.
+    """
+
+    types: list[tuple[str, int, int, int, int, int]]
+    modules: list[tuple[str, int, int, int, int, int]]
+
+def garbage_knots(
+    most: int,
+) -> tuple[
+    list[tuple[int, int, int, int, list[tuple[str, str, str | None, int]]]],
+    int,
+]:
+    """Objects that keep each other and that nobody keeps: ``most`` kinds of such knots, and their number.
+
+    A knot is: how many there are of the same types, their objects and bytes together, the bytes that
+    hang on them, and the shortest ring through its largest object. A ring has (how the
+    one before refers to it, type, what it says of itself, bytes) of each of its objects.
 
     Raises MemprofileError when the memory that is left is too little.
+    """
+
+def heap_census(with_roll: bool) -> HeapCensus:
+    """Counts all objects that the collector knows and all that they reach; ``with_roll`` notes them.
+
+    Raises MemprofileError when the memory that is left is too little.
+    """
+
+def allocated_at(obj: object) -> tuple[str | None, str | None]:
+    """Where the last recording says that an object's blocks were allocated: ``cell [3] line 2``.
+
+    The block of the object itself, and the largest of its others; None of what it does not know. It
+    knows what was live at its end and was recorded, 65,536 blocks at most, until the next one begins.
     """
 
 def ways(
@@ -548,11 +611,60 @@ class NameShare:
     shared_with: list[tuple[str, int]]
     """Other names and how much of it they reach, the largest part first."""
 
+@final
+class NamesBefore:
+    """What the user's names of a shell held before a cell; it keeps none of their objects.
+
+    ``names`` is the namespace, ``hidden`` has the names that are the shell's, and ``border`` are
+    objects that are not gone into; for ``libraries`` see ``deep_size``. It takes at most 0.03 seconds, ``changes`` at most 0.1: a name
+    that reaches more than that is told as not compared.
+
+    Raises MemprofileError when the memory that is left is too little to look at so many objects.
+    """
+
+    def __init__(
+        self,
+        names: dict[str, Any],
+        hidden: dict[str, Any],
+        border: Sequence[object],
+        libraries: Libraries,
+    ) -> None: ...
+    def changes(
+        self,
+        names: dict[str, Any],
+        hidden: dict[str, Any],
+        border: Sequence[object],
+        libraries: Libraries,
+    ) -> NameChanges:
+        """What has changed since. Raises MemprofileError as above."""
+
+@final
+class NameChanges:
+    """What has changed of the names, for a recording's ``stop``."""
+
+@final
+class NameChange:
+    """What a name of the notebook holds more than before the cell.
+
+    Bytes of all that it reaches and no name before it in the namespace does. ``before_bytes`` is
+    None of a new name, ``after_bytes`` of one that is gone; ``grown_bytes`` is the difference.
+    ``at_least``: there was too little time to look at all that it reaches now.
+    """
+
+    name: str
+    type: str
+    """The full name of the type of its object, or of the last one."""
+    before_bytes: int | None
+    after_bytes: int | None
+    grown_bytes: int
+    at_least: bool
+
 def name_shares(
     names: Sequence[tuple[str, list[object]]],
     passing: list[object],
     border: Sequence[object],
     together: int,
+    libraries: Libraries,
 ) -> tuple[list[NameShare], int, int, int]:
     """The shares of names, each given with the objects that it refers to.
 
@@ -570,7 +682,7 @@ class Listing:
     """Tables and ways, ready to draw.
 
     A section is (title, columns, how many of them are words, rows, note); a stop of a way is (how it is
-    reached, what it is).
+    reached, what it is). A ring is a caption and such stops, of which the last one refers to the first.
     """
 
     def __new__(
@@ -578,7 +690,8 @@ class Listing:
         headline: str,
         facts: str,
         sections: Sequence[tuple[str, Sequence[str], int, Sequence[Sequence[str]], str]],
-        ways: Sequence[Sequence[tuple[str, str]]],
+        ways: Sequence[Sequence[tuple[str, str]]] = [],
+        rings: Sequence[tuple[str, Sequence[tuple[str, str]]]] = [],
     ) -> Listing: ...
     def to_text(self) -> str: ...
     def to_html(self) -> str: ...

@@ -24,6 +24,7 @@ from memprofile.errors import MemprofileError
 from memprofile.interrupts import Held
 from memprofile.options import CellOptions, OptionError, read_cell_options
 from memprofile.sources import Shell
+from memprofile.variables import Growth
 
 _MARKER = '__import__("memprofile.magic", fromlist=("magic",)).cell_marker({!r})'
 # Only a docstring may stand before `from __future__ import`; the call above would make
@@ -85,6 +86,7 @@ class RecordedCell:
         self._display: live.LiveDisplay | None = None
         if options.live and live.is_possible(shell):
             self._display = live.LiveDisplay(shell, cell_name, sources.label(cell_name))
+        self._growth = Growth(shell)
 
     def begin(self, recording: _native.Recording) -> None:
         """Takes over a recording that has just been started."""
@@ -129,7 +131,9 @@ class RecordedCell:
         if display is not None and not display.end():
             display = None
         try:
-            finished = recording.stop(sources.describe, type(error).__name__ if error else None)
+            finished = recording.stop(
+                sources.describe, type(error).__name__ if error else None, self._growth.changes
+            )
         except Exception as problem:
             complain("the recording could not be read", problem)
             return

@@ -12,10 +12,12 @@ mod ledger;
 mod listing;
 mod live;
 mod names;
+mod namespace;
 mod objects;
 mod pools;
 mod profile;
 mod recording;
+mod roll;
 mod self_test;
 mod telemetry;
 
@@ -51,7 +53,7 @@ mod _native {
     #[pymodule_export]
     use super::frame::PyFrameReport;
     #[pymodule_export]
-    use super::heap::{PyHeapCensus, heap_census, ways};
+    use super::heap::{PyHeapCensus, garbage_knots, heap_census, ways};
     #[pymodule_export]
     use super::kernel::{end_with_parent, run_kernel};
     #[pymodule_export]
@@ -63,14 +65,18 @@ mod _native {
     #[pymodule_export]
     use super::names::{PyNameShare, name_shares};
     #[pymodule_export]
+    use super::namespace::{PyNameChange, PyNameChanges, PyNamesBefore};
+    #[pymodule_export]
     use super::objects::{
-        PySizeTree, bytes_text, deep_size, immortal_and_interned, retained_size, shallow_size,
-        size_tree,
+        PySizeTree, allocated_at, bytes_text, deep_size, immortal_and_interned, retained_size,
+        shallow_size, size_tree,
     };
     #[pymodule_export]
     use super::profile::{PyLine, PyProfile, PySite, PyTimeline};
     #[pymodule_export]
     use super::recording::{PyRecording, is_recording, start};
+    #[pymodule_export]
+    use super::roll::{PyHeapRoll, PyRollChange};
     #[pymodule_export]
     use super::self_test::stack;
     #[pymodule_export]

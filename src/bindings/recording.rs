@@ -1,11 +1,12 @@
 //! Starting and stopping a recording.
 
 use super::collector::Collector;
+use super::namespace::PyNameChanges;
 use super::profile::PyProfile;
 use super::{live, pools, self_test};
 use crate::error::Error;
 use crate::interpreter::frames;
-use crate::profile::FileKind;
+use crate::profile::{FileKind, Names};
 use crate::sampling::Paths;
 use crate::session::{self, Described, Options, Session};
 use pyo3::exceptions::PyValueError;
@@ -68,13 +69,14 @@ impl PyRecording {
         self.session.elapsed().seconds()
     }
 
-    /// Takes the hooks off and returns what was recorded.
-    #[pyo3(signature = (describe, exception=None))]
+    /// Takes the hooks off and returns what was recorded, with what `names` says of the names since.
+    #[pyo3(signature = (describe, exception=None, names=None))]
     fn stop(
         &mut self,
         py: Python<'_>,
         describe: &Bound<'_, PyAny>,
         exception: Option<String>,
+        names: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyProfile> {
         let mut failed = None;
         if session::is_recording() {
@@ -82,14 +84,26 @@ impl PyRecording {
             let collector = self.collector.take();
             session::collections(collector.map_or(Ok(0), |collector| collector.runs(py))?);
         }
-        let profile = self.session.stop(exception, |file, lines| {
+        let mut profile = self.session.stop(exception, |file, lines| {
             describe_file(describe, file, lines).map_err(|error| failed = Some(error)).ok()
         })?;
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(PyProfile::new(profile)),
+        if let Some(error) = failed {
+            return Err(error);
         }
+        match names.map(|names| name_changes(names)) {
+            None => {}
+            Some(Ok(changes)) => profile.names = changes,
+            Some(Err(error)) => {
+                profile.gaps.push(format!("What the names hold could not be compared: {error}."));
+            }
+        }
+        Ok(PyProfile::new(profile))
     }
+}
+
+fn name_changes(names: &Bound<'_, PyAny>) -> PyResult<Names> {
+    let changes = names.call0()?;
+    Ok(changes.cast::<PyNameChanges>()?.get().0.clone())
 }
 
 fn describe_file(describe: &Bound<'_, PyAny>, file: &str, lines: &[u32]) -> PyResult<Described> {

@@ -7,7 +7,7 @@
 use super::chart::{COARSE, Detail, FINE};
 use super::lettering::{escape, unparted};
 use super::rows::{self, Budget};
-use super::{card, children, details, forked, svg, text};
+use super::{card, children, details, forked, names, svg, text};
 use crate::error::Result;
 use crate::report::Report;
 use std::fmt::Write as _;
@@ -114,6 +114,10 @@ fn around(report: &Report, detail: Detail) -> Result<[String; 2]> {
     if !report.forked.rows.is_empty() {
         card::heading(&mut out, forked::TITLE);
         forked::html(&mut out, report);
+    }
+    if names::are_shown(report) {
+        card::heading(&mut out, names::TITLE);
+        names::html(&mut out, report);
     }
     details::write(&mut out, report);
     out.push_str("</div>");

@@ -10,12 +10,14 @@ mod children;
 mod foreign;
 mod forked;
 mod ledger;
+mod left;
 mod poll;
 mod recording;
 mod telemetry;
 
 pub use black_box::begin as begin_black_box;
 pub use foreign::read_pools;
+pub use left::allocated_at;
 #[cfg(feature = "python")]
 pub use poll::when_returned_from_fork;
 pub use recording::{

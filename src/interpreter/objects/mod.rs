@@ -4,12 +4,15 @@
 //! was: no reference count changes, no attribute is looked up, no code of the user's runs.
 
 mod blocks;
+mod buffers;
 mod deep;
 mod dicts;
+mod fingerprint;
 mod gather;
 mod kinds;
 mod labels;
 mod measure;
+mod namespace;
 mod numpy;
 mod pages;
 mod referents;
@@ -17,9 +20,10 @@ mod running;
 mod scope;
 mod types;
 
-pub use deep::deep_bytes;
+pub use deep::Deep;
 pub use gather::{Gathered, Name};
 pub use labels::immortal_and_interned;
 pub use measure::{Measure, Shallow};
+pub use namespace::{Before, Look, Namespace};
 pub use running::{Running, running};
 pub use scope::Scope;
