@@ -87,28 +87,30 @@ def _garbage(heap: objects.Heap, top: int) -> _native.Listing:
     ]
     columns = ["collector", "count of threshold", "runs", "freed objects", "uncollectable"]
     sections.append(("The collector", columns, 1, generations, ""))
-    return _native.Listing(headline, facts, sections, [], _rings())
+    rings, not_drawn = _rings()
+    return _native.Listing(headline, f"{facts} {not_drawn}".strip(), sections, [], rings)
 
 
 _MOST_RINGS = 5
 """Kinds of cycles that are drawn."""
 
 
-def _rings() -> list[tuple[str, list[tuple[str, str]]]]:
-    """The largest cycles that nobody refers to, each with its caption and the objects of a ring."""
+def _rings() -> tuple[list[tuple[str, list[tuple[str, str]]]], str]:
+    """The largest cycles that nobody refers to, each with its caption and the objects of a ring; and
+    what is not among them."""
     knots, kinds = _native.garbage_knots(_MOST_RINGS)
     rings = []
-    for number, (alike, count, size, hanging, ring) in enumerate(knots):
+    for alike, count, size, hanging, ring in knots:
         keep = "1 object refers to itself" if count == 1 else f"{count:,} objects keep each other"
         if alike > 1:
             keep = f"{alike:,} rings like this one, of {count:,} objects"
         caption = f"{keep}: {bytes_text(size)}"
         if hanging >= variables.WORTH_A_ROW:
             caption += f", and {bytes_text(hanging)} hang on {'it' if count == 1 else 'them'}"
-        if number == _MOST_RINGS - 1 and kinds > _MOST_RINGS:
-            caption += f" ({kinds - _MOST_RINGS:,} kinds of smaller ones are not drawn)"
         rings.append((caption, objects.ring_in_words(ring)))
-    return rings
+    more = kinds - len(knots)
+    kinds_more = "1 kind of smaller cycles is" if more == 1 else f"{more:,} kinds of smaller cycles are"
+    return rings, f"{kinds_more} not drawn." if more else ""
 
 
 def _checked(name: str, run: Callable[[Shell, str], None], shell: Shell, line: str) -> None:

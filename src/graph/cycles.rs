@@ -17,7 +17,7 @@ pub struct Knot {
     pub objects: u64,
     /// See `objects`.
     pub bytes: u64,
-    /// The bytes that they reach beyond their own objects.
+    /// The bytes of what else among the rows they reach.
     pub hanging: u64,
     /// The shortest ring through the largest object of the largest of them, which is the first.
     pub ring: Vec<u32>,
@@ -62,8 +62,10 @@ pub fn knots(graph: &ObjectGraph, among: &[u32], most: usize) -> (Vec<Knot>, usi
     let mut alike: Vec<Alike> = alike.into_values().collect();
     alike.sort_by_key(|alike| (Reverse(alike.knot.bytes), alike.rows.iter().min().copied()));
     alike.truncate(most.saturating_mul(LOOKED_UP));
+    let mut inside = vec![false; graph.len()];
+    among.iter().for_each(|&row| inside[row as usize] = true);
     for alike in &mut alike {
-        alike.knot.hanging = hanging(graph, &alike.rows);
+        alike.knot.hanging = hanging(graph, &alike.rows, &inside);
     }
     alike.sort_by_key(|alike| Reverse(alike.knot.bytes + alike.knot.hanging));
     alike.truncate(most);
@@ -144,14 +146,14 @@ fn ring(graph: &ObjectGraph, component: &[u32]) -> Vec<u32> {
     vec![start]
 }
 
-/// The bytes of what some rows reach and is none of them.
-fn hanging(graph: &ObjectGraph, rows: &[u32]) -> u64 {
+/// The bytes of what some rows reach `inside` and is none of them.
+fn hanging(graph: &ObjectGraph, rows: &[u32], inside: &[bool]) -> u64 {
     let mut seen: HashSet<u32> = rows.iter().copied().collect();
     let mut waiting = rows.to_vec();
     let mut bytes = 0;
     while let Some(row) = waiting.pop() {
         for &to in graph.of(row) {
-            if seen.insert(to) {
+            if inside[to as usize] && seen.insert(to) {
                 bytes += graph.bytes[to as usize];
                 waiting.push(to);
             }

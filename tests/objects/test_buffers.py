@@ -14,7 +14,7 @@ def test_arrow_counts_by_its_buffers_each_once():
         def about(value, wanted):
             assert abs(size(value) - wanted) < 0.05 * MB, (size(value), wanted)
         about(array, 4 * MB)
-        table = pa.table({"a": array, "again": array, "half": array[:10]})
+        table = pa.table({"a": array, "again": array, "half": array.slice(0)})
         about(table, 4 * MB)
         about([array, table, array.slice(1000), array.buffers()], 4 * MB)
         text = pa.array(["x" * 20] * 100_000)

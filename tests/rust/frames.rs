@@ -103,7 +103,11 @@ fn a_small_column_beside_a_view_makes_it_no_less_one() {
     (half.shared, half.is_view, half.holders) = (Bytes(76 << 20), true, vec!["big".to_owned()]);
     let mut view = frame(vec![half.clone(), column("flag", 1000, 1_000_000)]);
     view.keeps_alive = Bytes(153 << 20);
-    assert!(view.sentence().starts_with("sales holds a view of big: 1000 B"), "{}", view.sentence());
+    assert!(
+        view.sentence().starts_with("sales holds a view of big: 1000 B"),
+        "{}",
+        view.sentence()
+    );
     let mut other = frame(vec![half, column("flag", 2 << 20, 1_000_000)]);
     other.keeps_alive = Bytes(153 << 20);
     assert!(other.sentence().starts_with("sales holds 2.00 MiB"), "{}", other.sentence());

@@ -43,6 +43,8 @@ impl<'py> Deep<'py> {
     /// [`Error::NoRoom`] when there is too little memory to remember so many objects.
     pub fn of(object: &Bound<'py, PyAny>, scope: &Scope) -> Result<Deep<'py>> {
         let mut walk = Walk::new(object.py(), scope);
+        // Whatever is asked for is looked at, also where it is left out of others.
+        walk.front.seen.remove(object.as_ptr().addr());
         // SAFETY: a bound object is alive, and nothing runs meanwhile.
         let reached = unsafe { walk.reach(object.as_ptr(), None) }?;
         let (measure, asked) = walk.end();
