@@ -34,6 +34,7 @@ __all__ = [
     "Timeline",
     "__version__",
     "allocated_at",
+    "argument_is_lent",
     "arrow_chunks",
     "begin_black_box",
     "begin_cell",
@@ -521,6 +522,12 @@ def retained_size(obj: object, libraries: Libraries) -> int:
     """The bytes that are free once an object is gone.
 
     Raises MemprofileError when the memory that is left is too little.
+    """
+
+def argument_is_lent() -> bool:
+    """Whether the function that calls this has no reference of its own to its first argument.
+
+    From CPython 3.14 on it may have none while a variable of its caller's does.
     """
 
 def immortal_and_interned(obj: object) -> tuple[bool, bool]:

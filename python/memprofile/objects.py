@@ -475,7 +475,7 @@ def why_alive(obj: object, *, namespace: dict[str, object] | None = None, most: 
     Raises MemprofileError when the memory that is left is too little to look at so many objects.
     """
     alive = Alive()
-    alive.refcount = _references(obj) - _surplus()
+    alive.refcount = _references(obj) - _surplus() + _native.argument_is_lent()
     alive.immortal, alive.interned = _native.immortal_and_interned(obj)
     alive.shallow = _native.shallow_size(obj)
     alive.generation = _generation(obj)

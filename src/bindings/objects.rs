@@ -163,6 +163,12 @@ pub(super) fn allocated_at(obj: &Bound<'_, PyAny>) -> (Option<String>, Option<St
     (blocks.first().and_then(place), others.and_then(place))
 }
 
+/// Whether the function that calls this has no reference of its own to its first argument (CPython 3.14).
+#[pyfunction]
+pub(super) fn argument_is_lent(py: Python<'_>) -> bool {
+    objects::argument_is_lent(py)
+}
+
 /// Whether an object lives for ever, and whether it is an interned str.
 #[pyfunction]
 pub(super) fn immortal_and_interned(obj: &Bound<'_, PyAny>) -> (bool, bool) {

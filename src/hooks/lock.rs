@@ -8,8 +8,12 @@
 //! A library may have handlers of its own around a fork (Arrow's allocate), and they run in the
 //! forking thread while it holds the lock. Holding reaches no value, so that thread alone may take the lock
 //! meanwhile.
+//!
+//! While there is a guard, what its thread allocates is our own and passes the hooks by: they would wait for
+//! the lock for ever. It is not enough that the slots of our own library are not patched. In an executable
+//! that is not position-independent (Debian's) `malloc` may stand for a stub there, whose slot is.
 
-use super::reentrancy;
+use super::reentrancy::{self, Pause};
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -38,7 +42,11 @@ unsafe impl<T: Send> Sync for ForkLock<T> {}
 
 /// The lock, held.
 #[derive(Debug)]
-pub struct Guard<'a, T>(&'a ForkLock<T>);
+pub struct Guard<'a, T> {
+    lock: &'a ForkLock<T>,
+    // Dropped after the lock was opened.
+    _own: Pause,
+}
 
 impl<T> ForkLock<T> {
     /// An open lock.
@@ -53,10 +61,16 @@ impl<T> ForkLock<T> {
     /// Waits until the lock is open and takes it.
     #[inline]
     pub fn lock(&self) -> Guard<'_, T> {
+        let own = Pause::new();
+        self.take();
+        Guard { lock: self, _own: own }
+    }
+
+    #[inline]
+    fn take(&self) {
         if !self.change(OPEN, TAKEN) {
             self.wait();
         }
-        Guard(self)
     }
 
     fn change(&self, from: u8, to: u8) -> bool {
@@ -79,7 +93,7 @@ impl<T> ForkLock<T> {
 
     /// Takes the lock for the time of a fork.
     pub(super) fn hold(&self) {
-        std::mem::forget(self.lock());
+        self.take();
         self.holder.store(reentrancy::thread(), Ordering::Relaxed);
         self.state.store(HELD, Ordering::Release);
     }
@@ -95,22 +109,22 @@ impl<T> Deref for Guard<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
         // SAFETY: this guard is the only one.
-        unsafe { &*self.0.value.get() }
+        unsafe { &*self.lock.value.get() }
     }
 }
 
 impl<T> DerefMut for Guard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: this guard is the only one.
-        unsafe { &mut *self.0.value.get() }
+        unsafe { &mut *self.lock.value.get() }
     }
 }
 
 impl<T> Drop for Guard<'_, T> {
     fn drop(&mut self) {
         // Only the guard's own thread changes the state while there is one.
-        let held = self.0.state.load(Ordering::Relaxed) == TAKEN_WHILE_HELD;
-        self.0.state.store(if held { HELD } else { OPEN }, Ordering::Release);
+        let held = self.lock.state.load(Ordering::Relaxed) == TAKEN_WHILE_HELD;
+        self.lock.state.store(if held { HELD } else { OPEN }, Ordering::Release);
     }
 }
 
@@ -127,6 +141,18 @@ mod tests {
             }
         });
         assert_eq!(*SUM.lock(), 80_000);
+    }
+
+    #[test]
+    fn what_the_holder_allocates_is_our_own_and_what_the_forking_thread_does_is_not() {
+        static SUM: ForkLock<u64> = ForkLock::new(0);
+        let guard = SUM.lock();
+        assert!(!Pause::new().outermost());
+        drop(guard);
+        assert!(Pause::new().outermost());
+        SUM.hold();
+        assert!(Pause::new().outermost());
+        SUM.release();
     }
 
     #[test]

@@ -29,7 +29,7 @@ def given():
 small = made(1000)
 memprofile.inspect_frame(small, advice=False)
 before = given()
-with memprofile.profile() as profile:
+with memprofile.profile(exact=True) as profile:
     kept = made({n})
 in_polars = given() - before
 found = memprofile.inspect_frame(kept, advice=False)

@@ -10,6 +10,9 @@
 
 #include "layout.h"
 #include <internal/pycore_frame.h>
+#if PY_VERSION_HEX >= 0x030E0000
+#include <internal/pycore_stackref.h>
+#endif
 #if PY_VERSION_HEX >= 0x030D0000
 #include <internal/pycore_genobject.h>
 #endif
@@ -48,6 +51,16 @@ HIDDEN void memprofile_each_running_variable(note_variable note, void *arg) {
             }
         }
     }
+}
+
+/* Whether the function that runs holds its first argument without a reference of its own, as from 3.14 on it may
+ * while its caller's variable has one (LOAD_FAST_BORROW). */
+HIDDEN int memprofile_argument_is_lent(void) {
+#if PY_VERSION_HEX >= 0x030E0000
+    for (_PyInterpreterFrame *f = head(PyThreadState_Get()); f != NULL; f = f->previous)
+        if (is_python(f)) return (f->localsplus[0].bits & Py_TAG_REFCNT) != 0;
+#endif
+    return 0;
 }
 
 static int is_generator(PyObject *op) {

@@ -26,6 +26,7 @@ unsafe extern "C" {
         child: *mut ffi::PyObject,
     ) -> *mut ffi::PyObject;
     fn memprofile_running_name(holder: *mut ffi::PyObject) -> *mut ffi::PyObject;
+    fn memprofile_argument_is_lent() -> c_int;
     fn memprofile_function_name(function: *mut ffi::PyObject) -> *mut ffi::PyObject;
 }
 
@@ -73,6 +74,12 @@ impl Gathered {
         // SAFETY: as in `label`.
         if object.is_null() { None } else { unsafe { word(object) } }
     }
+}
+
+/// Whether the Python function that calls us has no reference of its own to its first argument.
+pub fn argument_is_lent(_py: Python<'_>) -> bool {
+    // SAFETY: with the GIL; it only reads the frames of this thread.
+    unsafe { memprofile_argument_is_lent() != 0 }
 }
 
 /// Whether an object lives for ever, and whether it is an interned str. For ever lives what is not counted

@@ -207,7 +207,7 @@ static size_t struct_size(PyObject *op, PyTypeObject *type, int kind, PyCFunctio
     }
 #if PY_VERSION_HEX >= 0x030D0000
     if (type->tp_flags & Py_TPFLAGS_INLINE_VALUES) {
-        size_t room = ((const PyDictValues *)((const char *)op + sizeof(PyObject)))->capacity;
+        size_t room = _PyObject_InlineValues(op)->capacity;
         size += ((room + 7) & ~(size_t)7) + (room + 1) * sizeof(PyObject *);
     }
 #endif

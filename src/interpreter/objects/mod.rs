@@ -22,7 +22,7 @@ mod types;
 
 pub use deep::Deep;
 pub use gather::{Gathered, Name};
-pub use labels::immortal_and_interned;
+pub use labels::{argument_is_lent, immortal_and_interned};
 pub use measure::{Measure, Shallow};
 pub use namespace::{Before, Look, Namespace};
 pub use running::{Running, running};

@@ -37,14 +37,15 @@ HIDDEN void memprofile_headers(PyObject *const *objects, size_t count, PyTypeObj
 }
 
 /* The keys and values of an exact dict, each as often as the collector's visitor and visit_keys would see
- * it. Returns how many there may be, and writes nothing where that is more than `room`. Holes are NULL. */
+ * it. Returns how many there may be, and writes nothing where that is more than `room`. Holes are NULL.
+ * SIZE_MAX: the values lie in an instance (VALUES_OF_AN_INSTANCE in referents.rs). */
 HIDDEN size_t memprofile_dict_referents(PyObject *op, PyObject **out, size_t room) {
     PyDictObject *dict = (PyDictObject *)op;
     PyDictKeysObject *keys = dict->ma_keys;
     size_t entries = (size_t)keys->dk_nentries;
     if (dict->ma_values != NULL) {
 #if PY_VERSION_HEX >= 0x030D0000
-        if (dict->ma_values->embedded) return 0; /* they are the instance's */
+        if (dict->ma_values->embedded) return SIZE_MAX;
 #endif
         if (entries <= room)
             for (size_t i = 0; i < entries; i++) out[i] = dict->ma_values->values[i];

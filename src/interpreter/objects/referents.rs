@@ -23,6 +23,10 @@ unsafe extern "C" {
     ) -> *const Object;
 }
 
+/// What `memprofile_dict_referents` says of a dict whose values lie in an instance: whether the collector comes
+/// to them by the dict or by the instance has changed from 3.13.0 to 3.14 (GH-130327), so CPython is asked.
+const VALUES_OF_AN_INSTANCE: usize = usize::MAX;
+
 /// Referents of one object, in two pieces: those that were collected, and those that lie side by side.
 #[derive(Debug, Clone, Copy)]
 pub struct Referents<'a> {
@@ -90,6 +94,10 @@ unsafe fn of_dict(dict: Object, buffer: &mut Vec<Object>) {
     // SAFETY: the caller gives a live dict; what was written is as much as was said.
     unsafe {
         let count = memprofile_dict_referents(dict, buffer.as_mut_ptr(), buffer.capacity());
+        if count == VALUES_OF_AN_INSTANCE {
+            let traverse = (*(&raw mut ffi::PyDict_Type)).tp_traverse;
+            return anywhere(dict, traverse, buffer);
+        }
         if count > buffer.capacity() {
             buffer.reserve(count);
             memprofile_dict_referents(dict, buffer.as_mut_ptr(), buffer.capacity());
