@@ -14,6 +14,8 @@ const COLUMNS: [&str; 3] = ["before", "after", "grown*"];
 const LISTED: usize = 4;
 /// Letters of a name.
 const NAME: usize = 40;
+/// Letters of what is said of names that were not compared.
+const LETTERS: usize = 200;
 
 fn note(report: &Report) -> String {
     let names = &report.names;
@@ -25,7 +27,7 @@ fn note(report: &Report) -> String {
         more => said.push_str(&format!("; {more} names with smaller changes")),
     }
     if !names.not_compared.is_empty() {
-        said.push_str(&format!("; {}", names.not_compared));
+        said.push_str(&format!("; {}", clip(&names.not_compared, LETTERS)));
     }
     printable(&said)
 }
@@ -74,7 +76,7 @@ pub fn sentence(report: &Report) -> Option<String> {
     }
     let mut sentence = format!("{TITLE}: {}", parts.join(", "));
     if !names.not_compared.is_empty() {
-        sentence.push_str(&format!("; {}", names.not_compared));
+        sentence.push_str(&format!("; {}", clip(&names.not_compared, LETTERS)));
     }
     Some(printable(&sentence))
 }
