@@ -490,7 +490,7 @@ def shallow_size(obj: object) -> int:
     Its header, a dict's table, a list's items, an array's data. Nothing of the object is called.
     """
 
-Libraries: TypeAlias = tuple[
+_Libraries: TypeAlias = tuple[
     Sequence[type], Callable[[Sequence[object]], Sequence[Sequence[tuple[int, int]]]]
 ]
 """Types whose objects hold memory that only their library knows; and what says where that is.
@@ -499,7 +499,7 @@ It is called with some of these objects, when all else has been looked at, and r
 (address, bytes) for each of them, or for the first of them alone. What it raises is raised.
 """
 
-def deep_size(obj: object, exclude: Sequence[object], code: bool, libraries: Libraries) -> int:
+def deep_size(obj: object, exclude: Sequence[object], code: bool, libraries: _Libraries) -> int:
     """The deep size of an object in bytes.
 
     Raises MemprofileError when the memory that is left is too little.
@@ -511,14 +511,14 @@ def size_tree(
     exclude: Sequence[object],
     code: bool,
     limit: int | None,
-    libraries: Libraries,
+    libraries: _Libraries,
 ) -> SizeTree:
     """The deep size of an object, with its parts down to ``detail`` levels.
 
     Raises MemprofileError when the memory that is left is too little.
     """
 
-def retained_size(obj: object, libraries: Libraries) -> int:
+def retained_size(obj: object, libraries: _Libraries) -> int:
     """The bytes that are free once an object is gone.
 
     Raises MemprofileError when the memory that is left is too little.
@@ -623,25 +623,25 @@ class NamesBefore:
     """What the user's names of a shell held before a cell; it keeps none of their objects.
 
     ``names`` is the namespace, ``hidden`` has the names that are the shell's, and ``border`` are
-    objects that are not gone into; for ``libraries`` see ``deep_size``. It takes at most 0.03 seconds, ``changes`` at most 0.1: a name
-    that reaches more than that is told as not compared.
+    objects that are not gone into; for ``libraries`` see ``deep_size``. It takes 0.03 seconds at
+    most, and ``changes`` 0.1: a name that reaches more than that is told as not compared.
 
     Raises MemprofileError when the memory that is left is too little to look at so many objects.
     """
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         names: dict[str, Any],
         hidden: dict[str, Any],
         border: Sequence[object],
-        libraries: Libraries,
-    ) -> None: ...
+        libraries: _Libraries,
+    ) -> NamesBefore: ...
     def changes(
         self,
         names: dict[str, Any],
         hidden: dict[str, Any],
         border: Sequence[object],
-        libraries: Libraries,
+        libraries: _Libraries,
     ) -> NameChanges:
         """What has changed since. Raises MemprofileError as above."""
 
@@ -671,7 +671,7 @@ def name_shares(
     passing: list[object],
     border: Sequence[object],
     together: int,
-    libraries: Libraries,
+    libraries: _Libraries,
 ) -> tuple[list[NameShare], int, int, int]:
     """The shares of names, each given with the objects that it refers to.
 
@@ -697,8 +697,8 @@ class Listing:
         headline: str,
         facts: str,
         sections: Sequence[tuple[str, Sequence[str], int, Sequence[Sequence[str]], str]],
-        ways: Sequence[Sequence[tuple[str, str]]] = [],
-        rings: Sequence[tuple[str, Sequence[tuple[str, str]]]] = [],
+        ways: Sequence[Sequence[tuple[str, str]]] = ...,
+        rings: Sequence[tuple[str, Sequence[tuple[str, str]]]] = ...,
     ) -> Listing: ...
     def to_text(self) -> str: ...
     def to_html(self) -> str: ...

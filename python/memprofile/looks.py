@@ -109,7 +109,9 @@ def _rings() -> tuple[list[tuple[str, list[tuple[str, str]]]], str]:
             caption += f", and {bytes_text(hanging)} hang on {'it' if count == 1 else 'them'}"
         rings.append((caption, objects.ring_in_words(ring)))
     more = kinds - len(knots)
-    kinds_more = "1 kind of smaller cycles is" if more == 1 else f"{more:,} kinds of smaller cycles are"
+    kinds_more = (
+        "1 kind of smaller cycles is" if more == 1 else f"{more:,} kinds of smaller cycles are"
+    )
     return rings, f"{kinds_more} not drawn." if more else ""
 
 

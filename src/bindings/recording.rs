@@ -9,7 +9,7 @@ use crate::interpreter::frames;
 use crate::profile::{FileKind, Names};
 use crate::sampling::Paths;
 use crate::session::{self, Described, Options, Session};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyAny;
 use std::collections::BTreeMap;
@@ -93,6 +93,8 @@ impl PyRecording {
         match names.map(|names| name_changes(names)) {
             None => {}
             Some(Ok(changes)) => profile.names = changes,
+            // An interrupt is none of ours to keep.
+            Some(Err(error)) if !error.is_instance_of::<PyException>(py) => return Err(error),
             Some(Err(error)) => {
                 profile.gaps.push(format!("What the names hold could not be compared: {error}."));
             }
