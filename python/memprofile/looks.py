@@ -96,8 +96,8 @@ _MOST_RINGS = 5
 
 
 def _rings() -> tuple[list[tuple[str, list[tuple[str, str]]]], str]:
-    """The largest cycles that nobody refers to, each with its caption and the objects of a ring; and
-    what is not among them.
+    """The largest cycles that nobody refers to, each with its caption and the objects of a ring;
+    and what is not among them.
     """
     knots, kinds = _native.garbage_knots(_MOST_RINGS)
     rings = []
