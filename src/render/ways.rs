@@ -194,11 +194,11 @@ mod tests {
 
     #[test]
     fn a_ring_says_how_it_closes() {
-        let stops = vec![stop("['back']", "dict"), stop("['node']", "Node")];
+        let stops = vec![stop(".back", "dict"), stop("[0]", "Node")];
         let ring = Ring { caption: "2 objects".into(), stops };
-        assert_eq!(ring_sentence(&ring), "dict → ['node'] (Node) → ['back'] (the first one)");
+        assert_eq!(ring_sentence(&ring), "dict → [0] (Node) → .back (the first one)");
         let svg = rings_svg(&[ring]).unwrap();
-        for word in ["2 objects", "['back']", "['node']", "dict", "Node"] {
+        for word in ["2 objects", ".back", "[0]", "dict", "Node"] {
             assert!(svg.contains(word), "{word} in {svg}");
         }
     }
