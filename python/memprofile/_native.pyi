@@ -146,15 +146,15 @@ class Recording:
         self,
         describe: Callable[[str, Sequence[int]], tuple[str, str, Mapping[int, str]]],
         exception: str | None = None,
-        names: Callable[[], NameChanges] | None = None,
+        names: Callable[[float], NameChanges] | None = None,
     ) -> Profile:
         """Takes the hooks off and returns what was recorded.
 
         ``describe(filename, linenos)`` is called once for each file of the user's own, after the
         hooks are off. It returns the file's label (``cell [12]``), its kind (``"cell"`` or
         ``"user"``) and the text of its lines by number. ``exception`` names the type of the
-        exception that ended the code. ``names()`` says what the names of a notebook hold more than
-        before; an error that it raises is a gap of the profile.
+        exception that ended the code. ``names(seconds)`` says what the names of a notebook hold
+        more than before the code, which took so long; an error that it raises is a gap of the profile.
 
         Raises MemprofileError when the recording has already been stopped.
         """
@@ -623,8 +623,10 @@ class NamesBefore:
     """What the user's names of a shell held before a cell; it keeps none of their objects.
 
     ``names`` is the namespace, ``hidden`` has the names that are the shell's, and ``border`` are
-    objects that are not gone into; for ``libraries`` see ``deep_size``. It takes 0.03 seconds at
-    most, and ``changes`` 0.1: a name that reaches more than that is told as not compared.
+    objects that are not gone into; for ``libraries`` see ``deep_size``. It takes 0.02 seconds at
+    most, and ``changes`` 2% of the ``seconds`` that the cell took, within 0.01 and 0.1. A name that
+    reaches too much for the first is told as not compared, and one for the second as at least so
+    large.
 
     Raises MemprofileError when the memory that is left is too little to look at so many objects.
     """
@@ -638,6 +640,7 @@ class NamesBefore:
     ) -> NamesBefore: ...
     def changes(
         self,
+        seconds: float,
         names: dict[str, Any],
         hidden: dict[str, Any],
         border: Sequence[object],

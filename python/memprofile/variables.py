@@ -158,7 +158,7 @@ def _look(shell: Shell, last: str = "traceback") -> Found:
     )
 
 
-_SECONDS_BEFORE, _SECONDS_AFTER = 0.02, 0.1
+_SECONDS_BEFORE, _SECONDS_AFTER = 0.01, 0.1
 """How long libraries are asked at most, before the cell and after it."""
 
 
@@ -181,11 +181,13 @@ class Growth:
     def _namespace(self) -> tuple[dict[str, Any], dict[str, Any], list[object]]:
         return self._shell.user_ns, self._shell.user_ns_hidden, _border(self._shell)
 
-    def changes(self) -> _native.NameChanges:
-        """What has changed since."""
+    def changes(self, seconds: float) -> _native.NameChanges:
+        """What has changed by a cell that took so long."""
         if isinstance(self._before, MemprofileError):
             raise self._before
-        return self._before.changes(*self._namespace(), buffers.libraries(_SECONDS_AFTER))
+        return self._before.changes(
+            seconds, *self._namespace(), buffers.libraries(_SECONDS_AFTER)
+        )
 
 
 def counted(number: int, what: str) -> str:

@@ -5,6 +5,7 @@ use crate::interpreter::objects::{Before, Look, Namespace, Scope};
 use crate::profile::{NameChange, Names};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use std::time::Duration;
 
 /// What the names held before a cell.
 #[pyclass(name = "NamesBefore", module = "memprofile._native", frozen)]
@@ -35,16 +36,18 @@ impl PyNamesBefore {
         Ok(PyNamesBefore(Before::new(look, &held)))
     }
 
-    /// Looks again.
+    /// Looks again, after a cell that took so many seconds.
     fn changes<'py>(
         &self,
+        seconds: f64,
         names: &Bound<'py, PyDict>,
         hidden: &Bound<'py, PyDict>,
         border: Vec<Bound<'py, PyAny>>,
         libraries: Libraries<'py>,
     ) -> PyResult<PyNameChanges> {
         let scope = scope(names.py(), &border, &libraries);
-        let look = Look::after(Namespace { names, hidden }, &scope, &self.0)?;
+        let took = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        let look = Look::after(Namespace { names, hidden }, &scope, &self.0, took)?;
         let held = ask(&libraries, look.foreign())?;
         Ok(PyNameChanges(self.0.changes(look, &held)))
     }

@@ -90,7 +90,8 @@ impl PyRecording {
         if let Some(error) = failed {
             return Err(error);
         }
-        match names.map(|names| name_changes(names)) {
+        let took = profile.recording.duration.seconds();
+        match names.map(|names| name_changes(names, took)) {
             None => {}
             Some(Ok(changes)) => profile.names = changes,
             // An interrupt is none of ours to keep.
@@ -103,8 +104,8 @@ impl PyRecording {
     }
 }
 
-fn name_changes(names: &Bound<'_, PyAny>) -> PyResult<Names> {
-    let changes = names.call0()?;
+fn name_changes(names: &Bound<'_, PyAny>, seconds: f64) -> PyResult<Names> {
+    let changes = names.call1((seconds,))?;
     Ok(changes.cast::<PyNameChanges>()?.get().0.clone())
 }
 

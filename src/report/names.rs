@@ -62,7 +62,7 @@ fn row(change: &NameChange) -> NameRow {
         kind: change.kind.rsplit('.').next().unwrap_or_default().to_owned(),
         before: known(change.before, "new"),
         after: format!("{more}{}", known(change.after, "gone")),
-        grown: SignedBytes(grown).to_string(),
+        grown: format!("{more}{}", SignedBytes(grown)),
     }
 }
 

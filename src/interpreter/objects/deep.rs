@@ -19,8 +19,8 @@ const ON_THE_WAY: usize = 16;
 const LOOK_AGAIN: usize = 1 << 16;
 /// Objects after which the clock is.
 const LOOK_AT_THE_CLOCK: usize = 1 << 10;
-/// Nanoseconds that a reference takes at least.
-const PER_REFERENCE: u128 = 20;
+/// Nanoseconds that a reference takes with the object behind it, where that has none itself.
+const PER_REFERENCE: u128 = 50;
 
 /// The bytes of an object and all that it reaches, and what of that a library is to be asked for.
 pub struct Deep<'py> {
@@ -166,7 +166,7 @@ impl<'a, 'py> Walk<'a, 'py> {
         // A ring: what came in first is looked at next.
         let mut ring = [std::ptr::null_mut::<ffi::PyObject>(); ON_THE_WAY];
         let (mut first, mut on_the_way) = (0, 0);
-        let (mut bytes, mut count) = (0, 0_usize);
+        let (mut bytes, mut count, mut whole) = (0, 0_usize, true);
         loop {
             while on_the_way < ON_THE_WAY
                 && let Some(object) = self.front.waiting.pop()
@@ -176,19 +176,21 @@ impl<'a, 'py> Walk<'a, 'py> {
                 on_the_way += 1;
             }
             if on_the_way == 0 {
-                return Ok(Reached { bytes: Bytes(bytes), whole: true });
+                return Ok(Reached { bytes: Bytes(bytes), whole });
             }
             let object = ring[first];
             first = (first + 1) % ON_THE_WAY;
             on_the_way -= 1;
             // SAFETY: the object is alive: it was asked for or is referred to by a live one, and nothing has
             // run since or runs now.
-            let (own, whole) = unsafe { self.look_into(object, count > 0, until) };
+            let (own, all) = unsafe { self.look_into(object, count > 0, until) };
             bytes += own;
-            if !whole {
+            count += 1;
+            whole &= all;
+            // What is to be forgotten needs no more time.
+            if !whole && self.front.since.is_some() {
                 return Ok(Reached { bytes: Bytes(bytes), whole });
             }
-            count += 1;
             if count.is_multiple_of(LOOK_AT_THE_CLOCK)
                 && until.is_some_and(|until| Instant::now() >= until)
             {
@@ -200,8 +202,8 @@ impl<'a, 'py> Walk<'a, 'py> {
         }
     }
 
-    /// The bytes of an object, and whether its references are waiting now: not where these are too many for
-    /// the time that is left. Whatever is asked for itself is looked at, others only where their type is.
+    /// The bytes of an object, and whether all of its references are waiting now: not where these are too
+    /// many for the time that is left. Whatever is asked for itself is looked at, others only where their type is.
     ///
     /// # Safety
     ///
@@ -235,20 +237,19 @@ impl<'a, 'py> Walk<'a, 'py> {
                 }
             }
             // References that have to be collected first take time by that alone.
-            if until.is_some_and(|until| no_time(collected(object), until)) {
+            let listed = collected(object);
+            if until.is_some_and(|until| in_time(listed, until) < listed) {
                 return (bytes, false);
             }
             let referents = self.measure.referents(object, &info, &mut self.buffer);
             let references = referents.some.len() + referents.table.len();
-            if until.is_some_and(|until| no_time(references, until)) {
-                return (bytes, false);
-            }
-            for &other in referents.some.iter().chain(referents.table) {
+            let taken = until.map_or(references, |until| in_time(references, until));
+            for &other in referents.some.iter().chain(referents.table).take(taken) {
                 if !other.is_null() {
                     self.front.see(other);
                 }
             }
-            (bytes, true)
+            (bytes, taken == references)
         }
     }
 
@@ -264,14 +265,14 @@ impl<'a, 'py> Walk<'a, 'py> {
     }
 }
 
-/// Whether there is none left for so many references; a few are taken without a look at the clock.
+/// How many of so many references there is time for; a few are taken without a look at the clock.
 #[inline]
-fn no_time(references: usize, until: Instant) -> bool {
+fn in_time(references: usize, until: Instant) -> usize {
     if references <= LOOK_AT_THE_CLOCK {
-        return false;
+        return references;
     }
     let left = until.saturating_duration_since(Instant::now()).as_nanos();
-    references as u128 * PER_REFERENCE >= left
+    references.min(usize::try_from(left / PER_REFERENCE).unwrap_or(usize::MAX))
 }
 
 /// How many references an object has that are collected one by one, where these can be many.

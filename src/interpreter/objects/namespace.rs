@@ -23,9 +23,10 @@ use std::time::{Duration, Instant};
 type Object = *mut ffi::PyObject;
 
 /// How long a cell waits at most.
-const BEFORE: Duration = Duration::from_millis(30);
-/// How long the report does.
-const AFTER: Duration = Duration::from_millis(100);
+const BEFORE: Duration = Duration::from_millis(20);
+/// How long the report does, by the time that the cell took: this part of it, within these bounds.
+const AFTER: (u32, Duration, Duration) =
+    (50, Duration::from_millis(10), Duration::from_millis(100));
 
 /// A namespace, and which of its names are none of the user's.
 #[derive(Debug, Clone, Copy)]
@@ -114,7 +115,7 @@ impl<'py> Look<'py> {
         Look::with(walk, namespace, BEFORE, true, |_| true)
     }
 
-    /// Looks at it after the cell, but for what was not looked at to its end before.
+    /// Looks at it after the cell, which took so long, but for what was not looked at to its end before.
     ///
     /// # Errors
     /// As of [`Look::before`].
@@ -122,10 +123,12 @@ impl<'py> Look<'py> {
         namespace: Namespace<'_, 'py>,
         scope: &Scope,
         before: &Before,
+        took: Duration,
     ) -> Result<Look<'py>> {
         let walk = Walk::new(namespace.names.py(), scope);
         let compared = |name: &str| !matches!(before.held.get(name), Some((_, None)));
-        Look::with(walk, namespace, AFTER, false, compared)
+        let (part, least, most) = AFTER;
+        Look::with(walk, namespace, (took / part).clamp(least, most), false, compared)
     }
 
     fn with(
