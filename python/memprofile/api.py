@@ -275,12 +275,6 @@ class Profile:
         ``grown_bytes`` and ``at_least`` (it reaches more than there was time to look at). Bytes of
         all that the name reaches; what several names share counts with the first. At most 200
         names; empty where nobody looked: of ``profile()`` and ``%memprofile``.
-
-        >>> import memprofile
-        >>> with memprofile.profile() as p:
-        ...     pass
-        >>> p.names
-        []
         """
         return self._data.names
 

@@ -185,9 +185,7 @@ class Growth:
         """What has changed by a cell that took so long."""
         if isinstance(self._before, MemprofileError):
             raise self._before
-        return self._before.changes(
-            seconds, *self._namespace(), buffers.libraries(_SECONDS_AFTER)
-        )
+        return self._before.changes(seconds, *self._namespace(), buffers.libraries(_SECONDS_AFTER))
 
 
 def counted(number: int, what: str) -> str:

@@ -1,7 +1,7 @@
 //! Sizes of objects for Python, and what keeps them.
 
-use crate::graph::{self, Marks, Part, Stretch};
-use crate::interpreter::objects::{self, Deep, Gathered, Measure, Scope};
+use crate::graph::{self, Marks, Part};
+use crate::interpreter::objects::{self, Deep, Gathered, Measure, Scope, Stretch};
 use crate::process::memory_left;
 use crate::profile::Bytes;
 use crate::session;

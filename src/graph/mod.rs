@@ -7,7 +7,6 @@ mod cycles;
 mod dominators;
 mod names;
 mod paths;
-mod pieces;
 mod reach;
 mod roll;
 
@@ -16,6 +15,5 @@ pub use cycles::{Knot, knots};
 pub use dominators::{Dominators, NONE};
 pub use names::{Share, shares};
 pub use paths::{Path, paths};
-pub use pieces::{Piece, Stretch, holding, pieces};
 pub use reach::{Marks, Part, deep, garbage, kept_in_turn, parts, retained, retained_of_many};
 pub use roll::{Entry, Fate, Roll};

@@ -101,14 +101,14 @@ fn a_view_is_said_to_be_one_in_the_first_sentence() {
 fn a_small_column_beside_a_view_makes_it_no_less_one() {
     let mut half = column("a", 0, 1_000_000);
     (half.shared, half.is_view, half.holders) = (Bytes(76 << 20), true, vec!["big".to_owned()]);
-    let mut view = frame(vec![half.clone(), column("flag", 1000, 1_000_000)]);
+    let mut view = frame(vec![half.clone(), column("flag", 1000, 0)]);
     view.keeps_alive = Bytes(153 << 20);
     assert!(
         view.sentence().starts_with("sales holds a view of big: 1000 B"),
         "{}",
         view.sentence()
     );
-    let mut other = frame(vec![half, column("flag", 2 << 20, 1_000_000)]);
+    let mut other = frame(vec![half, column("flag", 2 << 20, 0)]);
     other.keeps_alive = Bytes(153 << 20);
     assert!(other.sentence().starts_with("sales holds 2.00 MiB"), "{}", other.sentence());
 }

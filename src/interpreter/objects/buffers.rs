@@ -6,7 +6,7 @@
 
 use super::gather::Gathered;
 use super::measure::Measure;
-use crate::graph::{Piece, Stretch, holding, pieces};
+use super::pieces::{Piece, Stretch, holding, pieces};
 use crate::profile::{Kind, Role};
 use pyo3::prelude::*;
 

@@ -3,9 +3,9 @@
 use super::buffers::{Blocks, outside};
 use super::measure::Measure;
 use super::pages::Seen;
+use super::pieces::Stretch;
 use super::scope::Scope;
 use crate::error::{Error, Result};
-use crate::graph::Stretch;
 use crate::profile::Bytes;
 use pyo3::ffi;
 use pyo3::prelude::*;
