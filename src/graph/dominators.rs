@@ -143,7 +143,8 @@ fn referrers<'a>(
     referents: &impl Fn(u32) -> &'a [u32],
 ) -> (Vec<u32>, Vec<u32>) {
     let mut starts = vec![0_u32; order.len() + 1];
-    for &row in order {
+    let reached = || (0..).zip(number).filter(|&(_, &number)| number != NONE);
+    for (row, _) in reached() {
         referents(row).iter().for_each(|&to| starts[number[to as usize] as usize] += 1);
     }
     let mut sum = 0;
@@ -153,7 +154,7 @@ fn referrers<'a>(
     }
     // Each one's are filled in from their end, and so its end becomes its start.
     let mut sources = vec![0; sum as usize];
-    for (&row, from) in order.iter().zip(0..) {
+    for (row, &from) in reached() {
         for &to in referents(row) {
             let at = &mut starts[number[to as usize] as usize];
             *at -= 1;
