@@ -76,15 +76,18 @@ impl Namespace<'_, '_> {
         // SAFETY: bound objects are alive and mean that the GIL is held; nothing is called.
         unsafe {
             each_item(self.hidden.as_ptr(), |key, _| {
-                hidden.extend(text(key));
+                if is_of_the_user(key) {
+                    hidden.extend(text(key));
+                }
                 true
             });
             each_item(self.names.as_ptr(), |key, object| {
                 let type_ = ffi::Py_TYPE(object);
-                if let Some(name) = text(key).filter(|name| !name.starts_with('_'))
-                    && !hidden.contains(&name)
+                if is_of_the_user(key)
                     && !is_program(type_)
                     && ffi::PyFunction_Check(object) == 0
+                    && let Some(name) = text(key)
+                    && !hidden.contains(&name)
                 {
                     found.push(Named { name, object });
                 }
@@ -92,6 +95,21 @@ impl Namespace<'_, '_> {
             });
         }
         found
+    }
+}
+
+/// Whether it is a name that may be the user's own: one that begins with `_` is not, and IPython makes some for
+/// every cell.
+///
+/// # Safety
+///
+/// The caller has the GIL, and the object is alive.
+unsafe fn is_of_the_user(name: Object) -> bool {
+    // SAFETY: as the caller says; the first character is read where there is one.
+    unsafe {
+        ffi::PyUnicode_CheckExact(name) != 0
+            && ffi::PyUnicode_GetLength(name) > 0
+            && ffi::PyUnicode_ReadChar(name, 0) != u32::from('_')
     }
 }
 
