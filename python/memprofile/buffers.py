@@ -43,10 +43,13 @@ def _stretches(seconds: float | None, objects: Sequence[object]) -> list[Stretch
     until = None if seconds is None else time.perf_counter() + seconds
     found: list[Stretches] = []
     for value in objects:
-        if until is not None and time.perf_counter() > until:
-            break
+        held: Stretches = []
         is_polars = polars_frame.is_polars(value)
-        found.append(list(_of_polars(value) if is_polars else _of_arrow(value)))
+        for stretch in _of_polars(value) if is_polars else _of_arrow(value):
+            held.append(stretch)
+            if until is not None and time.perf_counter() > until:
+                return found
+        found.append(held)
     return found
 
 
