@@ -15,7 +15,7 @@ const LISTED: usize = 4;
 /// Letters of a name.
 const NAME: usize = 40;
 /// Letters of what is said of names that were not compared.
-const LETTERS: usize = 200;
+const LETTERS: usize = 100;
 
 fn note(report: &Report) -> String {
     let names = &report.names;
