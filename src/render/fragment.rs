@@ -115,10 +115,7 @@ fn around(report: &Report, detail: Detail) -> Result<[String; 2]> {
         card::heading(&mut out, forked::TITLE);
         forked::html(&mut out, report);
     }
-    if names::are_shown(report) {
-        card::heading(&mut out, names::TITLE);
-        names::html(&mut out, report);
-    }
+    names::section(&mut out, report, detail == FINE);
     details::write(&mut out, report);
     out.push_str("</div>");
     Ok([before, out])

@@ -1,8 +1,10 @@
 //! The names that grew: a table in HTML, a sentence in the text.
 
-use super::lettering::{clip, printable};
+use super::card;
+use super::lettering::{clip, escape, printable};
 use super::table::{self, Row};
 use crate::report::{NameRow, Report};
+use std::fmt::Write as _;
 
 /// What stands above the table.
 pub const TITLE: &str = "Names that grew";
@@ -44,6 +46,19 @@ fn row(row: &NameRow) -> Row<3> {
 /// Whether there is something to show.
 pub fn are_shown(report: &Report) -> bool {
     !report.tiny && !report.names.rows.is_empty()
+}
+
+/// Appends the title with the table, or with the sentence where there is too little room for one: the lines
+/// come first.
+pub fn section(out: &mut String, report: &Report, has_room: bool) {
+    if has_room {
+        if are_shown(report) {
+            card::heading(out, TITLE);
+            html(out, report);
+        }
+    } else if let Some(sentence) = sentence(report) {
+        let _ = write!(out, "<p style=\"margin:14px 0 6px\">{}</p>", escape(&sentence));
+    }
 }
 
 /// Appends the table, where there are such names.
