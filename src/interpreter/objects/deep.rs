@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::profile::Bytes;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 type Object = *mut ffi::PyObject;
 
@@ -162,7 +162,7 @@ impl<'a, 'py> Walk<'a, 'py> {
         self.front.waiting.clear();
         self.asked_before = self.asked.foreign.len();
         self.front.see(object);
-        let until = time.map(|time| Instant::now() + time);
+        let until = time.map(|time| spent() + time);
         // A ring: what came in first is looked at next.
         let mut ring = [std::ptr::null_mut::<ffi::PyObject>(); ON_THE_WAY];
         let (mut first, mut on_the_way) = (0, 0);
@@ -192,7 +192,7 @@ impl<'a, 'py> Walk<'a, 'py> {
                 return Ok(Reached { bytes: Bytes(bytes), whole });
             }
             if count.is_multiple_of(LOOK_AT_THE_CLOCK)
-                && until.is_some_and(|until| Instant::now() >= until)
+                && until.is_some_and(|until| spent() >= until)
             {
                 return Ok(Reached { bytes: Bytes(bytes), whole: false });
             }
@@ -213,7 +213,7 @@ impl<'a, 'py> Walk<'a, 'py> {
         &mut self,
         object: Object,
         may_be_left_out: bool,
-        until: Option<Instant>,
+        until: Option<Duration>,
     ) -> (u64, bool) {
         // SAFETY: as the caller says.
         unsafe {
@@ -265,13 +265,22 @@ impl<'a, 'py> Walk<'a, 'py> {
     }
 }
 
+/// The processor's time that this thread has had. A clock on the wall would go on while others have it, and
+/// what is told of a name would depend on them.
+pub(super) fn spent() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes into what it is given.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 /// How many of so many references there is time for; a few are taken without a look at the clock.
 #[inline]
-fn in_time(references: usize, until: Instant) -> usize {
+fn in_time(references: usize, until: Duration) -> usize {
     if references <= LOOK_AT_THE_CLOCK {
         return references;
     }
-    let left = until.saturating_duration_since(Instant::now()).as_nanos();
+    let left = until.saturating_sub(spent()).as_nanos();
     references.min(usize::try_from(left / PER_REFERENCE).unwrap_or(usize::MAX))
 }
 

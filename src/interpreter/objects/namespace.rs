@@ -5,7 +5,7 @@
 //! only it reaches: so what others hold is the same thing in both.
 
 use super::buffers::outside;
-use super::deep::{Asked, Walk};
+use super::deep::{Asked, Walk, spent};
 use super::dicts::each_item;
 use super::kinds::{is_program, kind_of};
 use super::labels::text;
@@ -18,11 +18,11 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::collections::{HashMap, HashSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 type Object = *mut ffi::PyObject;
 
-/// How long a cell waits at most.
+/// How long a cell waits at most, in time of the processor.
 const BEFORE: Duration = Duration::from_millis(20);
 /// How long the report does, by the time that the cell took: this part of it, within these bounds.
 const AFTER: (u32, Duration, Duration) =
@@ -156,7 +156,7 @@ impl<'py> Look<'py> {
         all_or_nothing: bool,
         wanted: impl Fn(&str) -> bool,
     ) -> Result<Look<'py>> {
-        let until = Instant::now() + time;
+        let until = spent() + time;
         let mut names = Vec::new();
         for Named { name, object } in namespace.data().into_iter().filter(|n| wanted(&n.name)) {
             // SAFETY: the namespace keeps the object, and nothing has run since it was read.
@@ -233,6 +233,6 @@ impl Before {
 }
 
 /// What one name may take: half of what is left, so that there is some for those after it.
-fn share(until: Instant) -> Duration {
-    until.saturating_duration_since(Instant::now()) / 2
+fn share(until: Duration) -> Duration {
+    until.saturating_sub(spent()) / 2
 }
