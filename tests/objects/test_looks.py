@@ -1,5 +1,7 @@
 """The magics in a real shell, in a process of their own."""
 
+import gc
+
 import pytest
 from shells import in_a_shell
 
@@ -193,6 +195,7 @@ def test_heaps_subtract():
     class Marked:
         pass
 
+    gc.collect()  # what earlier tests have left must not go meanwhile
     before = memprofile.heap()
     kept = [Marked() for _ in range(321)]
     change = memprofile.heap() - before
