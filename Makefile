@@ -31,7 +31,7 @@ help:
 	@echo 'make gallery        draws every kind of report, on one page to look at'
 	@echo 'make test           every test there is'
 	@echo 'make test-cpythons  the engine on every CPython that it serves, 3.11 to 3.15'
-	@echo 'make conformance    the tests of CPython, numpy and pandas with the hooks on, valgrind, IPython 8'
+	@echo 'make conformance    the tests of CPython, numpy and pandas with the hooks on, valgrind, IPython 8 and ipykernel 6'
 	@echo 'make fuzz           changed profiles for the reader: FUZZ_SECONDS=600 for each target'
 	@echo 'make bench          the overhead, beside memray and tracemalloc: BENCH="--pairs 3 --cells fib"'
 	@echo 'make snapshots      renews what the tests hold reports against'
@@ -91,6 +91,8 @@ conformance: $(VENV)/.conformance $(VENV)/.memprofile $(VENV)-oldest/.memprofile
 	$(PY) -m pytest tests/conformance --durations=0
 	$(call say,'The tests of notebooks with the oldest IPython that we serve')
 	$(VENV)-oldest/bin/python -m pytest tests/python
+	$(call say,'The tests of the kernel with ipykernel 6 in it')
+	$(VENV)-oldest/bin/python -m pytest tests/kernel --ignore=tests/kernel/test_front_ends.py
 
 # An environment of its own, with what is pinned in requirements/oldest.txt.
 $(VENV)-oldest/.memprofile: requirements/oldest.txt $(VENV)/.memprofile

@@ -5,7 +5,8 @@ In a notebook or an IPython terminal::
     %load_ext memprofile
 
 and from then on ``%%memprofile`` as the first line of a cell, or ``%memprofile STATEMENT``.
-In any Python program: ``with memprofile.profile() as p:`` or ``@memprofile.profile``. What
+In any Python program: ``with memprofile.profile() as p:`` or ``@memprofile.profile``.
+``%memlimit 80%`` ends a cell that takes too much memory with ``MemoryLimitExceeded``.
 ``%memframe df``, or ``memprofile.inspect_frame(df)``, tells what a DataFrame really holds. What
 goes wrong on the way raises ``MemprofileError``, whose message says what to do next.
 
@@ -26,9 +27,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from memprofile._native import __version__
-from memprofile.api import Profile, profile
+from memprofile.api import Profile
+from memprofile.block import profile
 from memprofile.comparison import Diff
-from memprofile.errors import MemprofileError
+from memprofile.errors import MemoryLimitExceeded, MemprofileError
 from memprofile.frames import FrameReport, inspect_frame
 from memprofile.objects import heap, retained, sizeof, why_alive
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Diff",
     "FrameReport",
+    "MemoryLimitExceeded",
     "MemprofileError",
     "Profile",
     "__version__",
@@ -51,9 +54,7 @@ __all__ = [
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """Adds ``%%memprofile``, ``%memprofile`` and ``%memframe`` to a shell; called by ``%load_ext
-    memprofile``.
-    """
+    """Adds ``%%memprofile`` and the other magics to a shell; called by ``%load_ext memprofile``."""
     # IPython is imported here only, so that scripts without it can use profile().
     from memprofile import magic, telemetry
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
+from types import CodeType
 from typing import Any, final
 
 from memprofile._native_objects import (
@@ -26,62 +27,21 @@ from memprofile._native_objects import (
     ways,
 )
 
+# fmt: off
 __all__ = [
-    "TELEMETRY_FD",
-    "AllocatorFigures",
-    "Balance",
-    "CellColumn",
-    "Cells",
-    "Child",
-    "Diff",
-    "DiffLine",
-    "ForkedLine",
-    "FrameReport",
-    "HeapCensus",
-    "HeapRoll",
-    "Ledger",
-    "Line",
-    "Listing",
-    "MemprofileError",
-    "NameChange",
-    "NameChanges",
-    "NameShare",
-    "NamesBefore",
-    "Profile",
-    "Recording",
-    "RollChange",
-    "Site",
-    "SizeClass",
-    "SizeTree",
-    "Timeline",
-    "__version__",
-    "allocated_at",
-    "argument_is_lent",
-    "arrow_chunks",
-    "begin_black_box",
-    "begin_cell",
-    "bytes_text",
-    "deep_size",
-    "end_cell",
-    "end_with_parent",
-    "garbage_knots",
-    "heap_census",
-    "immortal_and_interned",
-    "is_recording",
-    "live",
-    "make_segment",
-    "name_shares",
-    "read_segment",
-    "retained_size",
-    "run_kernel",
-    "shallow_size",
-    "size_tree",
-    "stack",
-    "start",
-    "tell_to",
-    "tells",
+    "LIMIT_SIGNAL", "TELEMETRY_FD", "AllocatorFigures", "Balance", "CellColumn", "Cells", "Child",
+    "Diff", "DiffLine", "ForkedLine", "FrameReport", "HeapCensus", "HeapRoll", "Ledger",
+    "LimitHandler", "Line", "Listing", "MemprofileError", "NameChange", "NameChanges", "NameShare",
+    "NamesBefore", "Profile", "Recording", "RollChange", "Site", "SizeClass", "SizeTree",
+    "Timeline", "__version__", "allocated_at", "argument_is_lent", "arm_limit", "arrow_chunks",
+    "begin_black_box", "begin_cell", "black_box_goes_on", "bytes_text", "deep_size", "disarm_limit",
+    "end_black_box", "end_cell", "end_with_parent", "garbage_knots", "heap_census",
+    "immortal_and_interned", "is_recording", "limit_in_force", "live", "live_end", "make_segment",
+    "memory_needed", "memory_now", "name_shares", "read_segment", "refused", "retained_size",
+    "run_kernel", "shallow_size", "show_cell", "size_tree", "stack", "start", "tell_to", "tells",
     "ways",
 ]
+# fmt: on
 
 __version__: str
 
@@ -120,6 +80,46 @@ def live(title: str, place: str | None = None, source: str | None = None) -> tup
     ``title`` is what runs, ``place`` the line that runs now and ``source`` its text.
     """
 
+LIMIT_SIGNAL: int
+"""The signal by which a limit has the main thread run a ``LimitHandler``."""
+
+def arm_limit(code: CodeType, limit: int | None, raises: bool) -> int | None:
+    """Sets a limit for what this thread does where a frame of ``code`` is on its stack.
+
+    ``limit`` is bytes of anonymous resident memory; None: near what the machine or control group has left.
+    ``code`` must live until it is lifted by ``disarm_limit`` with the number that is returned; None where the
+    platform does not tell what is held. ``raises``: a ``LimitHandler`` is in place. Hooks must be on.
+    """
+
+def disarm_limit(number: int) -> None:
+    """Lifts a limit, with those that were set after it. The one before is in force again."""
+
+def refused(number: int) -> tuple[int, int, int, str, int] | None:
+    """The last request that a limit refused, in bytes: limit, held, asked for; then file and line."""
+
+def limit_in_force() -> tuple[int, str] | None:
+    """The limit in bytes, and whose it is: ``user``, ``machine`` or ``control group``."""
+
+def memory_now() -> tuple[int, int, int, bool] | None:
+    """Bytes: what this process holds (anonymous, resident), what is left, and all that there is.
+
+    The last says whether what is left is the control group's. None where the platform does not tell.
+    """
+
+def memory_needed() -> int | None:
+    """What this process holds, in bytes, after malloc has given back what is free."""
+
+@final
+class LimitHandler:
+    """A handler for ``LIMIT_SIGNAL``: raises MemoryLimitExceeded when the limit was passed.
+
+    A signal that no limit has sent goes to ``previous``, what ``signal.getsignal`` gave before.
+    """
+
+    previous: Any
+    def __new__(cls, previous: Any) -> LimitHandler: ...
+    def __call__(self, *args: Any) -> None: ...
+
 TELEMETRY_FD: str
 """The environment variable by which a process learns the descriptor of its telemetry segment."""
 
@@ -135,26 +135,41 @@ def read_segment(path: str) -> bytes | None:
     None when it has written nothing. Raises OSError, also for any other file.
     """
 
-def tell_to(descriptor: int) -> None:
-    """Takes over an inherited telemetry segment: from now on this process tells how it goes.
+def end_black_box() -> None:
+    """Ends the black box, if it is on: the hooks are taken off."""
 
-    Raises OSError when the descriptor is none of this version.
-    """
+def tell_to(descriptor: int) -> None:
+    """Tells how it goes by an inherited segment from now on. Raises OSError if it is none of ours."""
 
 def tells() -> bool:
     """Whether this process tells how it goes."""
 
-def begin_black_box(library_paths: Sequence[str], machinery_paths: Sequence[str]) -> None:
-    """Begins a light recording that goes on until another one starts, unless something is recorded.
+def black_box_goes_on() -> bool:
+    """Whether the black box, or a recording, is on; libraries loaded since are seen from now on."""
 
-    It is told by the telemetry segment alone.
+def begin_black_box(library_paths: Sequence[str], machinery_paths: Sequence[str]) -> None:
+    """Unless something is recorded: begins a light recording, told by the segment, for a limit too."""
+
+def begin_cell(message: str, filename: str, label: str, display: str | None = None) -> None:
+    """A cell begins, by the request ``message``: that is told, where there is a segment.
+
+    ``display`` is the display in which whoever reads that shall show how it goes.
     """
 
-def begin_cell(message: str, filename: str, label: str) -> None:
-    """A cell begins, by the request ``message``: that is told, where there is a segment."""
+def show_cell(message: str, display: str | None) -> bool:
+    """Has the cell that runs be shown in this display from now on; None: no more.
+
+    False when nobody is told, or when the cell that is told is not that of the request ``message``.
+    """
 
 def end_cell() -> None:
     """The cell has ended: that is told, where there is a segment."""
+
+def live_end(code: str) -> tuple[str, str] | None:
+    """How the cell that has just ended went, as HTML and as text; ``code`` is its source.
+
+    None when nobody is told of it, or when it took no longer than a live display waits.
+    """
 
 @final
 class Recording:
@@ -168,6 +183,7 @@ class Recording:
         self,
         describe: Callable[[str, Sequence[int]], tuple[str, str, Mapping[int, str]]],
         exception: str | None = None,
+        keepers: Callable[[], Sequence[tuple[str, int]]] | None = None,
         names: Callable[[float], NameChanges] | None = None,
     ) -> Profile:
         """Takes the hooks off and returns what was recorded.
@@ -175,8 +191,10 @@ class Recording:
         ``describe(filename, linenos)`` is called once for each file of the user's own, after the
         hooks are off. It returns the file's label (``cell [12]``), its kind (``"cell"`` or
         ``"user"``) and the text of its lines by number. ``exception`` names the type of the
-        exception that ended the code. ``names(seconds)`` says what the names of a notebook hold
-        more than before the code, which took so long; an error that it raises is a gap of the profile.
+        exception that ended the code. ``keepers()``, called after the hooks are off as well, says who
+        keeps how many bytes beside the code's own names, such as ``("Out[3]", 1000)``, and
+        ``names(seconds)`` what the names of a notebook hold more than before the code, which took so
+        long; an error that this one raises is a gap of the profile.
 
         Raises MemprofileError when the recording has already been stopped.
         """
@@ -202,10 +220,7 @@ class Site:
     """What one whole stack allocated from one allocator."""
 
     stack: list[tuple[str, str, int]]
-    """(function, filename, lineno), innermost first.
-
-    Of a native thread there is at most one row: the library that asked, where it is known.
-    """
+    """(function, filename, lineno), innermost first; of a native thread its library, where known."""
     allocator: str
     native_thread: bool
     waiting: tuple[str, int] | None
@@ -232,6 +247,8 @@ class Balance:
     """Native blocks and anonymous mappings, the large ones by what is in use."""
     pools: int
     """Allocators of libraries' own, as those of Arrow and polars."""
+    earlier: int
+    """Memory from before the start that was written to for the first time."""
     files: int
     """Files mapped into memory: data, and the libraries that were loaded."""
     recorder: int
@@ -323,11 +340,13 @@ class ForkedLine:
 
 @final
 class Timeline:
-    """Memory over time, as columns of equal length."""
+    """Memory over time, as columns of equal length: about 500 moments, with every extreme."""
 
     seconds: list[float]
     footprint: list[int]
     rss: list[int]
+    held: list[tuple[str, list[int]]]
+    """("line 7", what it held), where it was one of the 24 that held most; else 0."""
 
 @final
 class Diff:

@@ -55,8 +55,14 @@ It is called with some of these objects, when all else has been looked at, and r
 (address, bytes) for each of them, or for the first of them alone. What it raises is raised.
 """
 
-def deep_size(obj: object, exclude: Sequence[object], code: bool, libraries: _Libraries) -> int:
-    """The deep size of an object in bytes.
+def deep_size(
+    obj: object,
+    exclude: Sequence[object],
+    code: bool,
+    libraries: _Libraries,
+    most: int | None = None,
+) -> int:
+    """The deep size of an object in bytes; of the ``most`` first objects, where it reaches more.
 
     Raises MemprofileError when the memory that is left is too little.
     """

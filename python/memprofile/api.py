@@ -1,22 +1,26 @@
-"""``profile()`` and ``Profile``: memprofile without a notebook magic."""
+"""``Profile``: what a recording has found, without a notebook magic."""
 
 from __future__ import annotations
 
 import functools
-import inspect
 import json
 import os
 import sys
 from collections.abc import Callable, Container
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from memprofile import _native, sources, tables
+from memprofile import _native, tables
 from memprofile.bundle import Bundle, bundle
 from memprofile.comparison import Diff
 from memprofile.errors import MemprofileError
-from memprofile.options import DEFAULT_TOP, FORMATS, OptionError, checked_path, format_of
+from memprofile.options import (
+    DEFAULT_TOP,
+    FORMATS,
+    OptionError,
+    checked_path,
+    format_of,
+)
 from memprofile.terminal import USUAL_WIDTH, columns, has_colors
 
 if TYPE_CHECKING:
@@ -27,10 +31,7 @@ _Table = Literal[
     "lines", "sites", "timeline", "allocators", "sizes", "children", "forked_lines", "names"
 ]
 
-P = ParamSpec("P")
-R_co = TypeVar("R_co", covariant=True)
-
-__all__ = ["Profile", "profile"]
+__all__ = ["Profile"]
 
 
 class Profile:
@@ -200,9 +201,10 @@ class Profile:
         """Each whole stack that allocated, by allocator, the largest at the peak first.
 
         ``stack`` is (function, filename, lineno), innermost first; ``allocator`` is
-        ``pymalloc``, ``malloc``, ``mmap``, ``arrow`` or ``polars``. Bytes as in ``lines``. Of the
-        last two only sums are known, so their ``allocation_count`` is 0. Of a native thread
-        ``stack`` names the library at most, and ``waiting`` is your line that ran meanwhile.
+        ``pymalloc``, ``malloc``, ``mmap``, ``arrow``, ``polars`` or, for memory from before the
+        start that was written to, ``earlier``. Bytes as in ``lines``. Of the last three only sums
+        are known, so their ``allocation_count`` is 0. Of a native thread ``stack`` names the
+        library at most, and ``waiting`` is your line that ran meanwhile.
         """
         return self._data.sites
 
@@ -313,6 +315,12 @@ class Profile:
 
     def to_pandas(self, table: _Table = "lines") -> pandas.DataFrame:
         """One table as a pandas DataFrame: bytes and seconds, as in the fields.
+
+        ``"timeline"`` has a column for each line that held something, such as ``line 7``, beside
+        ``seconds``, ``footprint`` and ``rss``: what it held at that moment, of the 24 lines that
+        held most then. The page that ``save("report.html")`` writes shows these moments, of the
+        lines that have a colour. What no line held (allocators' slack, libraries) is the rest of
+        the footprint.
 
         Raises MemprofileError for another table, or when pandas is not installed.
         """
@@ -446,153 +454,3 @@ class Profile:
 
 def _from_json(text: str) -> Profile:
     return Profile._of(_native.Profile.from_json(text))
-
-
-class Profiled(Protocol[P, R_co]):
-    """A decorated function."""
-
-    last_profile: Profile | None
-    """The profile of the last call that ended; None before the first."""
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
-
-
-class Profiler:
-    """What ``profile()`` returns: a context manager, and a decorator."""
-
-    def __init__(self, title: str | None, exact: bool, main_file: str | None) -> None:
-        self._title = title
-        self._exact = exact
-        self._main_file = main_file
-        self._recording: _native.Recording | None = None
-        self._profile: Profile | None = None
-
-    def __enter__(self) -> Profile:
-        title = self._title
-        if title is None:
-            title = "block" if self._main_file is None else sources.label(self._main_file)
-        result = self._profile = Profile()
-        # This frame ends before the block does, so it cannot be where stacks stop.
-        self._recording = _native.start(
-            title=title,
-            main_file=self._main_file,
-            exact=self._exact,
-            whole_stacks=True,
-            **sources.paths(),
-        )
-        return result
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        recording, self._recording = self._recording, None
-        result, self._profile = self._profile, None
-        if recording is not None and result is not None:
-            result._finished = recording.stop(sources.describe, kind.__name__ if kind else None)
-
-    def __call__(self, function: Callable[P, R_co]) -> Profiled[P, R_co]:
-        """Decorates a function: each outermost call is recorded, see ``Profiled.last_profile``."""
-        return _decorated(function, self._title, self._exact)
-
-
-def _decorated(function: Callable[P, R_co], title: str | None, exact: bool) -> Profiled[P, R_co]:
-    name = getattr(function, "__qualname__", repr(function))
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise MemprofileError(
-            f"profile() cannot decorate the generator {name}, whose body runs in pieces; "
-            "put `with memprofile.profile():` around the loop that consumes it"
-        )
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    main_file = None if code is None else code.co_filename
-    # A call from inside of the running one (recursion, a thread) is part of its recording.
-    running = False
-
-    def profiler() -> Profiler:
-        return Profiler(title or name, exact, main_file)
-
-    if inspect.iscoroutinefunction(function):
-
-        async def awaiting(*args: P.args, **kwargs: P.kwargs) -> Any:
-            nonlocal running
-            if running:
-                return await function(*args, **kwargs)
-            with profiler() as result:
-                running = True
-                try:
-                    return await function(*args, **kwargs)
-                finally:
-                    running = False
-                    profiled.last_profile = result
-
-        profiled = cast("Profiled[P, R_co]", functools.update_wrapper(awaiting, function))
-
-    else:
-
-        def calling(*args: P.args, **kwargs: P.kwargs) -> R_co:
-            nonlocal running
-            if running:
-                return function(*args, **kwargs)
-            with profiler() as result:
-                running = True
-                try:
-                    return function(*args, **kwargs)
-                finally:
-                    running = False
-                    profiled.last_profile = result
-
-        profiled = cast("Profiled[P, R_co]", functools.update_wrapper(calling, function))
-
-    profiled.last_profile = None
-    return profiled
-
-
-@overload
-def profile(function: Callable[P, R_co], /) -> Profiled[P, R_co]: ...
-@overload
-def profile(*, title: str | None = None, exact: bool = False) -> Profiler: ...
-def profile(
-    function: Callable[P, R_co] | None = None,
-    /,
-    *,
-    title: str | None = None,
-    exact: bool = False,
-) -> Profiler | Profiled[P, R_co]:
-    """Profiles a block or a function.
-
-    ``with memprofile.profile() as p:`` fills the Profile ``p`` when the block ends, also by
-    an exception. ``@memprofile.profile`` (with or without parentheses) records each call;
-    ``function.last_profile`` is the Profile of the last one. ``title`` is what reports call
-    it, ``exact`` records every allocation however many there are.
-
-    >>> import memprofile
-    >>> with memprofile.profile() as p:
-    ...     data = bytearray(10_000_000)
-    >>> p.peak_footprint >= 10_000_000
-    True
-    >>> @memprofile.profile
-    ... def load(count):
-    ...     return sum([n for n in range(count)])
-    >>> load(1000)
-    499500
-    >>> load.last_profile.peak_footprint > 8 * 1000
-    True
-
-    Raises MemprofileError when a recording is already running in this process, when the
-    interpreter cannot be measured, or for a generator function:
-
-    >>> with memprofile.profile(), memprofile.profile():
-    ...     pass
-    Traceback (most recent call last):
-    memprofile.MemprofileError: a memory recording is already running in this process; ...
-    """
-    if function is not None:
-        if not callable(function):
-            raise MemprofileError(
-                f"profile() decorates a function, not {function!r}; "
-                "give the title by name, for example: profile(title='load')"
-            )
-        return _decorated(function, title, exact)
-    return Profiler(title, exact, sys._getframe(1).f_code.co_filename)

@@ -11,17 +11,16 @@ import ast
 import functools
 import linecache
 import sys
-from collections.abc import Awaitable, Callable
-from types import TracebackType
 from typing import Any
 
 from IPython.core.error import UsageError
 from IPython.utils.text import DollarFormatter
 
-from memprofile import _native, api, live, sources
+from memprofile import _native, api, keepers, live, memlimit, sources, telemetry
 from memprofile.bundle import publish
 from memprofile.errors import MemprofileError
 from memprofile.interrupts import Held
+from memprofile.memlimit import LimitedCell, RunNodes, report_failure
 from memprofile.options import CellOptions, OptionError, read_cell_options
 from memprofile.sources import Shell
 from memprofile.variables import Growth
@@ -30,8 +29,6 @@ _MARKER = '__import__("memprofile.magic", fromlist=("magic",)).cell_marker({!r})
 # Only a docstring may stand before `from __future__ import`; the call above would make
 # IPython's own check, whether the cell awaits, fail to compile it.
 _DOCSTRING = "memprofile.magic.cell_marker:"
-
-RunNodes = Callable[..., Awaitable[bool | None]]
 
 
 def marker(tail: str, before_future_import: bool) -> str:
@@ -72,57 +69,32 @@ def complain(what: str, error: BaseException) -> None:
     print(f"memprofile: {what}: {error or type(error).__name__}", file=sys.stderr)
 
 
-class RecordedCell:
+class RecordedCell(LimitedCell):
     """Start, stop and everything that is put into the shell in between."""
 
     def __init__(self, shell: Shell, options: CellOptions, cell_name: str, result: Any) -> None:
-        self._shell = shell
+        super().__init__(shell, result, memlimit.of_cell(options.limit, profiled=True))
         self._options = options
         self._cell_name = cell_name
-        self._result = result
         self._recording: _native.Recording | None = None
-        self._shadow: Callable[..., None] | None = None
-        self._shadowed: tuple[Any, ...] = ()
         self._display: live.LiveDisplay | None = None
-        if options.live and live.is_possible(shell):
-            self._display = live.LiveDisplay(shell, cell_name, sources.label(cell_name))
+        if (options.live or live.for_all) and live.is_possible(shell):
+            message = telemetry.message_of(shell)
+            display = telemetry.take_display(message)
+            title = sources.label(cell_name)
+            self._display = live.LiveDisplay(shell, cell_name, title, message, display)
         self._growth = Growth(shell)
 
     def begin(self, recording: _native.Recording) -> None:
         """Takes over a recording that has just been started."""
         self._recording = recording
-        own = self._shell.__dict__
-        self._shadowed = (own["showtraceback"],) if "showtraceback" in own else ()
-        original = self._shell.showtraceback
-
-        def showtraceback(*args: Any, **kwargs: Any) -> None:
-            # A traceback that user code or a nested cell shows does not end this cell: IPython
-            # notes the error in the cell's own result first.
-            if self._error() is not None or self._result is None:
-                with Held():
-                    self.finish()
-            original(*args, **kwargs)
-
-        self._shadow = showtraceback
-        own["showtraceback"] = showtraceback
+        self._begin()
         if self._display is not None:
             self._display.begin()
 
-    def _error(self) -> BaseException | None:
-        result = self._result
-        if result is None:
-            return sys.exc_info()[1]
-        error: BaseException | None = result.error_in_exec or result.error_before_exec
-        return error
-
     def finish(self) -> None:
         """Stops, restores and reports; does nothing the second time, and never raises."""
-        shadow, self._shadow = self._shadow, None
-        own = self._shell.__dict__
-        if shadow is not None and own.get("showtraceback") is shadow:
-            del own["showtraceback"]
-            if self._shadowed:
-                own["showtraceback"] = self._shadowed[0]
+        super().finish()
         recording, self._recording = self._recording, None
         if recording is None:
             return
@@ -132,7 +104,10 @@ class RecordedCell:
             display = None
         try:
             finished = recording.stop(
-                sources.describe, type(error).__name__ if error else None, self._growth.changes
+                sources.describe,
+                type(error).__name__ if error else None,
+                lambda: keepers.of_cell(self._shell, self._result, error),
+                self._growth.changes,
             )
         except Exception as problem:
             complain("the recording could not be read", problem)
@@ -155,15 +130,6 @@ class RecordedCell:
                 profile.save(options.save, options.top)
             except (OSError, MemprofileError) as problem:
                 complain(f"the profile could not be saved to {str(options.save)!r}", problem)
-
-
-def _report_failure(shell: Shell, result: Any, error: BaseException) -> bool:
-    """Shows an error of our own side as a cell's error; the reply becomes ``error``."""
-    if result is not None:
-        result.error_in_exec = error
-    traceback: TracebackType | None = error.__traceback__
-    shell.showtraceback((type(error), error, traceback))
-    return True
 
 
 def _usage_error(error: Exception) -> UsageError:
@@ -210,7 +176,7 @@ async def run(
     kwargs: dict[str, Any],
 ) -> bool | None:
     """Runs the statements of a cell under a recording, as ``original`` would without one."""
-    result = kwargs.get("result", args[2] if len(args) > 2 else None)
+    result = memlimit.result_of(args, kwargs)
     _show_as_comment(cell_name, tail)
     try:
         try:
@@ -232,7 +198,7 @@ async def run(
                             **sources.paths(),
                         )
                     )
-                outcome = await original(nodes, cell_name, *args, **kwargs)
+                outcome = await memlimit.within(original, nodes, cell_name, *args, **kwargs)
             finally:
                 with Held():
                     cell.finish()
@@ -240,6 +206,6 @@ async def run(
             cell.finish()
         return outcome
     except (OptionError, MemprofileError) as error:
-        return _report_failure(shell, result, _usage_error(error))
+        return report_failure(shell, result, _usage_error(error))
     except (Exception, KeyboardInterrupt) as error:
-        return _report_failure(shell, result, error)
+        return report_failure(shell, result, error)

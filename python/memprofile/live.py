@@ -1,8 +1,13 @@
 """``%%memprofile --live``: one display, updated while the cell runs, then replaced by the report.
 
-A thread of Python's does it, whenever the cell lets go of the GIL, at most four times a second and
-for at most a hundredth of the time. It begins and ends with the cell. Before a fork it ends, since
-from 3.12 on Python warns of a fork beside threads; it comes back when the fork is over.
+In the memprofile kernel the supervisor updates it, whatever the cell does: it is told which display
+that is. Elsewhere a thread of Python's does it, whenever the cell lets go of the GIL, at most four
+times a second and for at most a hundredth of the time. It begins and ends with the cell. Before a
+fork it ends, since from 3.12 on Python warns of a fork beside threads; it comes back when the fork
+is over.
+
+``%memprofile_live on`` does so for every cell. The memprofile kernel then also shows cells that
+nobody profiles, if they take longer than a second, and puts how they went in that place.
 """
 
 from __future__ import annotations
@@ -15,6 +20,8 @@ import threading
 import time
 import uuid
 from typing import Any
+
+from IPython.core.error import UsageError
 
 from memprofile import _native
 from memprofile.interrupts import Held
@@ -30,19 +37,75 @@ _WAIT = 2.0
 """Seconds that the cell waits for an update which is on its way when it ends."""
 
 
+for_all = False
+"""Whether every cell is shown live."""
+
+
+def switch(shell: Shell, line: str) -> None:
+    """``%memprofile_live``: on, off, or the state; says what is so afterwards."""
+    global for_all
+    match line.split():
+        case ["on"]:
+            for_all = True
+        case ["off"]:
+            for_all = False
+        case []:
+            pass
+        case _:
+            raise UsageError(
+                f"%memprofile_live: it takes on, off or nothing, not {line.strip()!r}; "
+                "for example: %memprofile_live on"
+            )
+    if not is_possible(shell):
+        print("A terminal cannot take back what it shows: here no cell is shown while it runs.")
+        return
+    supervised = _native.tells()
+    which = "cell that takes longer than a second" if supervised else "%%memprofile cell"
+    if not for_all:
+        print(f"Cells without --live are not shown while they run. To show every {which}:")
+        print("    %memprofile_live on")
+        return
+    print(f"Every {which} is shown while it runs; %memprofile_live off ends that.")
+    if not supervised:
+        print(
+            "This kernel can neither show other cells, nor one long call that keeps Python's lock: "
+            'the kernel "Python 3 (memprofile)" can.'
+        )
+
+
 def is_possible(shell: Shell) -> bool:
     """Whether this front end can replace what it shows: a terminal cannot."""
     return list(shell.display_formatter.active_types) != ["text/plain"]
 
 
-class LiveDisplay:
-    """The display of one cell."""
+def new_display(shell: Shell) -> str | None:
+    """The name of a display for a cell that nobody profiles; None where it is not to be shown."""
+    return uuid.uuid4().hex if for_all and is_possible(shell) else None
 
-    def __init__(self, shell: Shell, cell_name: str, title: str) -> None:
+
+def show_end(shell: Shell, display: str, cell_name: str) -> None:
+    """Puts how a cell went that nobody profiled where the supervisor has shown it."""
+    with Held():
+        try:
+            drawn = _native.live_end("".join(linecache.getlines(cell_name)))
+            if drawn is not None:
+                _send(shell.display_pub, display, "update_display_data", *drawn, _named(display))
+        except Exception as problem:  # the cell's own outcome must not change
+            print(f"memprofile: the live display has no end: {problem!r}", file=sys.stderr)
+
+
+class LiveDisplay:
+    """The display of one cell, of the request ``message``; of this name if it has one already."""
+
+    def __init__(
+        self, shell: Shell, cell_name: str, title: str, message: str, display: str | None = None
+    ) -> None:
         self._publisher = shell.display_pub
         self._cell_name = cell_name
         self._title = title
-        self._id = uuid.uuid4().hex
+        self._message = message
+        self._id = display or uuid.uuid4().hex
+        self._supervised = False
         # The cell's own thread, and what says whose outputs these are.
         self._cell_thread = threading.get_ident()
         self._context = contextvars.copy_context()
@@ -57,7 +120,7 @@ class LiveDisplay:
         """Shows it above the cell's other outputs, and keeps it up to date from now on."""
         global _running
         running = f"{self._title} is running"
-        self._send("display_data", f"<p>{running}</p>", running)
+        self._send("display_data", f"<p>{running}</p>", running, _named(self._id))
         original = self._publisher.clear_output
 
         def clear_output(*args: Any, **kwargs: Any) -> None:
@@ -67,15 +130,21 @@ class LiveDisplay:
 
         self._shadow = clear_output
         self._publisher.__dict__["clear_output"] = clear_output
-        _watch_forks()
-        _running = self
-        self.resume()
+        self._supervised = _native.show_cell(self._message, self._id)
+        if not self._supervised:
+            _watch_forks()
+            _running = self
+            self.resume()
 
     def end(self) -> bool:
         """Stops updating. Returns whether the display is still there, to be replaced."""
         global _running
-        _running = None
-        self.pause()
+        if self._supervised:
+            # Before what follows is sent: it stays.
+            _native.show_cell(self._message, None)
+        else:
+            _running = None
+            self.pause()
         own = self._publisher.__dict__
         if own.get("clear_output") is self._shadow:
             own.pop("clear_output", None)
@@ -142,19 +211,29 @@ class LiveDisplay:
         del frame  # it holds the cell's variables
         return _native.live(self._title, place, source) or ("", "")
 
-    def _send(self, kind: str, html: str, text: str) -> None:
-        data = {"text/html": html, "text/plain": text}
-        transient = {"display_id": self._id}
-        publisher = self._publisher
-        socket = getattr(publisher, "pub_socket", None)
-        if socket is None:
-            publisher.publish(data, transient=transient, update=kind != "display_data")
-            return
-        # Not by `publish`: ipykernel keeps all that goes there in the notebook's history.
-        content = {"data": data, "metadata": {}, "transient": transient}
-        session = publisher.session
-        message = session.msg(kind, content, parent=publisher.parent_header)
-        session.send(socket, message, ident=publisher.topic)
+    def _send(self, kind: str, html: str, text: str, metadata: Any = None) -> None:
+        _send(self._publisher, self._id, kind, html, text, metadata)
+
+
+def _named(display: str) -> dict[str, str]:
+    """The metadata by which the supervisor knows a display: whether it is there, it knows best."""
+    return {"memprofile_display": display}
+
+
+def _send(
+    publisher: Any, display: str, kind: str, html: str, text: str, metadata: Any = None
+) -> None:
+    data = {"text/html": html, "text/plain": text}
+    transient = {"display_id": display}
+    socket = getattr(publisher, "pub_socket", None)
+    if socket is None:
+        publisher.publish(data, transient=transient, update=kind != "display_data")
+        return
+    # Not by `publish`: ipykernel keeps all that goes there in the notebook's history.
+    content = {"data": data, "metadata": {}, "transient": transient}
+    session = publisher.session
+    message = session.msg(kind, content, parent=publisher.parent_header, metadata=metadata)
+    session.send(socket, message, ident=publisher.topic)
 
 
 _running: LiveDisplay | None = None

@@ -18,7 +18,7 @@ from IPython.core.error import UsageError
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.magic import needs_local_scope, no_var_expand, output_can_be_silenced
 
-from memprofile import cell, looks, memframe, statement, telemetry
+from memprofile import cell, live, looks, memframe, memlimit, statement, telemetry
 from memprofile.sources import MAGIC_LINE, Shell
 
 _FIRST_LINE = re.compile(re.escape(MAGIC_LINE) + r"(|[ \t].*)")
@@ -64,7 +64,7 @@ def _magic_for(shell: Shell) -> Callable[..., Any]:
     def memprofile(line: str, cell: str | None = None, local_ns: Any = None) -> Any:
         """Shows what a cell, or one statement, costs in memory.
 
-        Cell: %%memprofile [-o NAME] [-q] [--save FILE] [--exact] [--top N] [--live]
+        Cell: %%memprofile [-o NAME] [-q] [--save FILE] [--exact] [--top N] [--live] [--limit SIZE]
 
           as the first line of a cell. The cell runs once, exactly as without it; the report
           comes below its output.
@@ -77,6 +77,8 @@ def _magic_for(shell: Shell) -> Callable[..., Any]:
           --top N      show N lines (10), the rest as one row
           --live       show how it goes while the cell runs (not in a terminal); the report takes
                        its place above the cell's other outputs
+          --limit SIZE end the cell with MemoryLimitExceeded before the process holds more: 2GB,
+                       2GiB, or 80% of what there is
 
         Line: %memprofile [-o NAME] [-r N] [--exact] STATEMENT
 
@@ -124,6 +126,47 @@ def _memframe_for(shell: Shell) -> Callable[..., Any]:
     return memframe_magic
 
 
+@no_var_expand
+def memlimit_magic(line: str) -> None:
+    """Sets how much memory the process may hold while a cell runs.
+
+    %memlimit [SIZE|off|default]
+
+      SIZE     2GB, 2GiB, or 80% of what the machine or the container has; from the next cell on
+               a cell that would go beyond ends with MemoryLimitExceeded, and all names stay
+      off      no limit
+      default  near what there is: in cells under %%memprofile, and in the memprofile kernel
+               in every cell
+
+    With nothing after it, it says what holds. %%memprofile --limit SIZE is for one cell.
+
+    For example:
+
+      %memlimit 80%
+      %memlimit off
+    """
+    memlimit.magic(line)
+
+
+def _live_for(shell: Shell) -> Callable[..., Any]:
+    @no_var_expand
+    def memprofile_live(line: str) -> None:
+        """Shows every cell's memory while the cell runs; without an argument says whether it does.
+
+        %memprofile_live [on|off]
+
+          In the kernel "Python 3 (memprofile)": each cell that takes longer than a second.
+          In any other kernel: each %%memprofile cell, as --live does for one.
+
+        For example:
+
+          %memprofile_live on
+        """
+        live.switch(shell, line)
+
+    return memprofile_live
+
+
 class Installation:
     """What was put into one shell; ``remove`` takes exactly that out again."""
 
@@ -137,10 +180,12 @@ class Installation:
             nodelist: list[ast.stmt], cell_name: str, *args: Any, **kwargs: Any
         ) -> bool | None:
             tail = cell.marked(nodelist) if self._active else None
-            with telemetry.cell(shell, cell_name):
+            limit = memlimit.OFF if not self._active else memlimit.of_cell(None, tail is not None)
+            with telemetry.cell(shell, cell_name, limit != memlimit.OFF and tail is None):
                 if tail is None:
-                    untouched: bool | None = await original(nodelist, cell_name, *args, **kwargs)
-                    return untouched
+                    return await memlimit.run(
+                        shell, original, limit, nodelist, cell_name, *args, **kwargs
+                    )
                 return await cell.run(shell, original, tail, nodelist[1:], cell_name, args, kwargs)
 
         self._wrapper = run_ast_nodes
@@ -151,7 +196,12 @@ class Installation:
         shell.events.register("post_run_cell", self._after)
         magics = shell.magics_manager.magics
         magics["line"]["memprofile"] = magics["cell"]["memprofile"] = self._magic
-        self._lines = {"memframe": _memframe_for(shell), **looks.magics_for(shell)}
+        self._lines = {
+            "memframe": _memframe_for(shell),
+            "memlimit": memlimit_magic,
+            "memprofile_live": _live_for(shell),
+            **looks.magics_for(shell),
+        }
         magics["line"].update(self._lines)
 
     def remove(self) -> None:
@@ -189,3 +239,4 @@ def uninstall(shell: Shell) -> None:
     installation = _installed.pop(shell, None)
     if installation is not None:
         installation.remove()
+        memlimit.end()

@@ -14,6 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from memprofile import _native
+from memprofile._native import bytes_text
+
 DEFAULT_TOP = 10
 """How many lines a report shows before the rest is one row."""
 
@@ -51,6 +54,7 @@ class CellOptions:
     exact: bool = False
     top: int = DEFAULT_TOP
     live: bool = False
+    limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,57 @@ def checked_path(
     return path
 
 
+_LIMIT = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?) ?(%|[KMGT]i?B)", re.IGNORECASE)
+_THOUSANDS = "KMGT"
+
+
+def checked_limit(value: str, what: str, example: str) -> int:
+    """The bytes of a limit such as ``2GB``, ``1.5GiB`` or ``80%``, or an OptionError.
+
+    A GB is 1000³ bytes and a GiB 1024³; percents are of what the machine or its control group has.
+    """
+    found = _LIMIT.fullmatch(value)
+    if found is None:
+        raise OptionError(f"{what} needs a size as 2GB, 1.5GiB or 80%, not {value!r}; {example}")
+    number, unit = float(found[1]), found[2].upper()
+    if unit == "%":
+        if not 0 < number <= 100:
+            raise OptionError(f"{what} needs 1% to 100%, not {value!r}; {example}")
+        now = _memory_now(what)
+        limit = int(number / 100 * now[2])
+    else:
+        power = _THOUSANDS.index(unit[0]) + 1
+        limit = int(number * (1024 if "I" in unit else 1000) ** power)
+    return above_held(limit, value, what)
+
+
+def above_held(limit: int, value: object, what: str) -> int:
+    """A limit that is more than what the process holds, or an OptionError."""
+    held = _memory_now(what)[0]
+    if limit <= held:
+        # Some of it may be free, and malloc keeps it for later.
+        held = _native.memory_needed() or 0
+    if limit <= held:
+        raise OptionError(
+            f"{what} {value} is no more than this process holds already, {bytes_text(held)}; "
+            f"give it more, for example: {-(-2 * held // 10**9)}GB"
+        )
+    return limit
+
+
+def _memory_now(what: str) -> tuple[int, int, int, bool]:
+    now = _native.memory_now()
+    if now is None:
+        raise OptionError(
+            f"{what} needs Linux, which tells what a process holds; leave it out on this platform"
+        )
+    return now
+
+
+def _limit(value: str) -> int:
+    return checked_limit(value, "--limit", "for example: --limit 2GB")
+
+
 _Table = dict[str, tuple[str, Callable[[str], object] | None]]
 """By flag: the field that it sets, and what reads its value; None where it has none."""
 
@@ -120,6 +175,7 @@ _CELL: _Table = {
     "--exact": ("exact", None),
     "--top": ("top", _positive("--top", "for example: --top 20")),
     "--live": ("live", None),
+    "--limit": ("limit", _limit),
 }
 
 _STATEMENT: _Table = {

@@ -11,10 +11,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from memprofile import _native, sources
+from memprofile import _native, live, sources
 from memprofile.sources import Shell
 
-_told = False
+_told: str | None = None
+"""The request whose cell is told."""
+
+_display: str | None = None
+"""The display in which that cell shall be shown."""
 
 
 def begin() -> None:
@@ -41,17 +45,38 @@ def message_of(shell: Shell) -> str:
 
 
 @contextmanager
-def cell(shell: Shell, cell_name: str) -> Iterator[None]:
-    """A cell runs. Cells inside of it, or beside it in a subshell, are part of it."""
-    global _told
-    if _told or not _native.tells():
+def cell(shell: Shell, cell_name: str, is_watched: bool) -> Iterator[None]:
+    """A cell runs. Cells inside of it, or beside it in a subshell, are part of it.
+
+    ``is_watched``: it is recorded by the black box also where nobody is told.
+    """
+    global _told, _display
+    if _told is not None or not (is_watched or _native.tells()):
         yield
         return
-    _told = True
+    _told = message_of(shell)
+    _display = live.new_display(shell) if _native.tells() else None
     try:
-        _native.begin_black_box(**sources.paths())
-        _native.begin_cell(message_of(shell), cell_name, sources.label(cell_name))
+        # Finding the paths takes longer than all else here.
+        if not _native.black_box_goes_on():
+            _native.begin_black_box(**sources.paths())
+        _native.begin_cell(_told, cell_name, sources.label(cell_name), _display)
         yield
     finally:
-        _told = False
+        _told = None
+        display = take_display()
         _native.end_cell()
+        if display is not None:
+            live.show_end(shell, display, cell_name)
+
+
+def take_display(message: str | None = None) -> str | None:
+    """The display of the cell that is told, if it is that of the request ``message``.
+
+    Whoever takes it puts there what the cell leaves.
+    """
+    global _display
+    if message != _told:
+        return None
+    display, _display = _display, None
+    return display

@@ -1,6 +1,7 @@
 //! How a recording goes while it runs.
 
 use crate::hooks::reentrancy::Pause;
+use crate::report::Live;
 use crate::{render, session};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -20,6 +21,18 @@ pub(super) fn live(
         let Some(mut live) = session::now() else { return Ok(None) };
         live.title = title;
         live.line = place.map(|place| (place, source.unwrap_or_default()));
+        render::live_html(&live).map(|html| Some((html, render::live_text(&live))))
+    });
+    Ok(drawn?)
+}
+
+/// How the cell that has just ended went, as HTML and as text.
+#[pyfunction]
+pub(super) fn live_end(py: Python<'_>, code: &str) -> PyResult<Option<(String, String)>> {
+    let drawn = py.detach(|| {
+        let _pause = Pause::new();
+        let live = session::told().and_then(|told| Live::told(&told, code));
+        let Some(live) = live.filter(|live| live.ended) else { return Ok(None) };
         render::live_html(&live).map(|html| Some((html, render::live_text(&live))))
     });
     Ok(drawn?)

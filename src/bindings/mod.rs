@@ -9,6 +9,7 @@ mod frame;
 mod heap;
 mod kernel;
 mod ledger;
+mod limit;
 mod listing;
 mod live;
 mod names;
@@ -59,9 +60,13 @@ mod _native {
     #[pymodule_export]
     use super::ledger::{PyBalance, PyLedger};
     #[pymodule_export]
+    use super::limit::{
+        PyLimitHandler, arm_limit, disarm_limit, limit_in_force, memory_needed, memory_now, refused,
+    };
+    #[pymodule_export]
     use super::listing::PyListing;
     #[pymodule_export]
-    use super::live::live;
+    use super::live::{live, live_end};
     #[pymodule_export]
     use super::names::{PyNameShare, name_shares};
     #[pymodule_export]
@@ -81,12 +86,15 @@ mod _native {
     use super::self_test::stack;
     #[pymodule_export]
     use super::telemetry::{
-        begin_black_box, begin_cell, end_cell, make_segment, read_segment, tell_to, tells,
+        begin_black_box, begin_cell, black_box_goes_on, end_black_box, end_cell, make_segment,
+        read_segment, show_cell, tell_to, tells,
     };
 
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "the name in Python")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+    #[pymodule_export]
+    const LIMIT_SIGNAL: i32 = super::limit::SIGNAL;
     #[pymodule_export]
     const TELEMETRY_FD: &str = crate::profile::telemetry::VARIABLE;
 }

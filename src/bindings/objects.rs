@@ -12,7 +12,7 @@ const DEEPEST: u32 = 30;
 
 /// What a graph of objects may take: half of what is left, since what is measured should stay as it is.
 pub(super) fn room() -> u64 {
-    memory_left().map_or(u64::MAX, |left| left.0 / 2)
+    memory_left().map_or(u64::MAX, |left| left.bytes.0 / 2)
 }
 
 /// Bytes for people.
@@ -69,13 +69,16 @@ fn data_scope(
 
 /// The deep size of an object, in bytes.
 #[pyfunction]
+#[pyo3(signature = (obj, exclude, code, libraries, most=None))]
 pub(super) fn deep_size<'py>(
     obj: &Bound<'py, PyAny>,
     exclude: Vec<Bound<'py, PyAny>>,
     code: bool,
     libraries: Libraries<'py>,
+    most: Option<usize>,
 ) -> PyResult<u64> {
-    let deep = Deep::of(obj, &data_scope(obj, &exclude, code, &libraries))?;
+    let deep =
+        Deep::of(obj, &data_scope(obj, &exclude, code, &libraries), most.unwrap_or(usize::MAX))?;
     let held = ask(&libraries, deep.foreign())?;
     Ok(deep.bytes(&held).0)
 }

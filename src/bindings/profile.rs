@@ -216,6 +216,7 @@ impl PyProfile {
             seconds: points.iter().map(|point| point.at.seconds()).collect(),
             footprint: points.iter().map(|point| point.footprint.0).collect(),
             rss: points.iter().map(|point| point.rss.0).collect(),
+            held: report::held_by_line(&self.profile),
         }
     }
 
@@ -353,6 +354,7 @@ impl PySite {
                 Allocator::Mmap => "mmap",
                 Allocator::Arrow => "arrow",
                 Allocator::Polars => "polars",
+                Allocator::Earlier => "earlier",
             },
             native_thread: site.thread == ThreadKind::Native,
             waiting: site
@@ -385,6 +387,7 @@ pub(super) struct PyTimeline {
     seconds: Vec<f64>,
     footprint: Vec<i64>,
     rss: Vec<u64>,
+    held: Vec<(String, Vec<u64>)>,
 }
 
 #[pymethods]

@@ -6,7 +6,7 @@ use super::profile::PyProfile;
 use super::{live, pools, self_test};
 use crate::error::Error;
 use crate::interpreter::frames;
-use crate::profile::{FileKind, Names};
+use crate::profile::{Bytes, FileKind, Keeper, Names};
 use crate::sampling::Paths;
 use crate::session::{self, Described, Options, Session};
 use pyo3::exceptions::{PyException, PyValueError};
@@ -69,13 +69,14 @@ impl PyRecording {
         self.session.elapsed().seconds()
     }
 
-    /// Takes the hooks off and returns what was recorded, with what `names` says of the names since.
-    #[pyo3(signature = (describe, exception=None, names=None))]
+    /// Takes the hooks off and returns what was recorded, with what `keepers` and `names` say since.
+    #[pyo3(signature = (describe, exception=None, keepers=None, names=None))]
     fn stop(
         &mut self,
         py: Python<'_>,
         describe: &Bound<'_, PyAny>,
         exception: Option<String>,
+        keepers: Option<&Bound<'_, PyAny>>,
         names: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyProfile> {
         let mut failed = None;
@@ -87,8 +88,18 @@ impl PyRecording {
         let mut profile = self.session.stop(exception, |file, lines| {
             describe_file(describe, file, lines).map_err(|error| failed = Some(error)).ok()
         })?;
+        if session::is_limited() {
+            // Of the cell around it: what follows in that cell is limited, too.
+            frames::stop_nowhere();
+            session::go_on_in_black_box(self.session.paths());
+        }
         if let Some(error) = failed {
             return Err(error);
+        }
+        if let Some(keepers) = keepers {
+            let found: Vec<(String, u64)> = keepers.call0()?.extract()?;
+            let keeper = |(name, bytes)| Keeper { name, bytes: Bytes(bytes) };
+            profile.keepers = found.into_iter().map(keeper).collect();
         }
         let took = profile.recording.duration.seconds();
         match names.map(|names| name_changes(names, took)) {

@@ -22,8 +22,27 @@ pub(super) fn tells() -> bool {
 
 /// A cell begins.
 #[pyfunction]
-pub(super) fn begin_cell(message: String, filename: String, label: String) {
-    session::begin_cell(message, filename, label);
+#[pyo3(signature = (message, filename, label, display=None))]
+pub(super) fn begin_cell(
+    message: String,
+    filename: String,
+    label: String,
+    display: Option<String>,
+) {
+    session::begin_cell(message, filename, label, display);
+}
+
+/// Has the cell that runs be shown in a display, or no more; whether it is that of this request.
+#[pyfunction]
+#[pyo3(signature = (message, display))]
+pub(super) fn show_cell(message: &str, display: Option<String>) -> bool {
+    session::show_cell(message, display)
+}
+
+/// Whether the black box, or a recording of the user's, goes on from the cell before.
+#[pyfunction]
+pub(super) fn black_box_goes_on() -> bool {
+    session::black_box_goes_on()
 }
 
 /// Begins the black box, unless something is recorded already.
@@ -42,6 +61,12 @@ pub(super) fn begin_black_box(
         let paths = Paths { library: library_paths, machinery: machinery_paths, profiled: None };
         session::begin_black_box(paths);
     }
+}
+
+/// Ends the black box, if it is on.
+#[pyfunction]
+pub(super) fn end_black_box() {
+    session::end_black_box();
 }
 
 /// The cell has ended.

@@ -20,6 +20,13 @@ pub fn taken_by_malloc() -> Option<i64> {
     None
 }
 
+/// Has malloc give back the pages that nobody uses (malloc_trim(3)). As [`free_in_malloc`] it takes time and
+/// locks.
+pub fn give_back() {
+    #[cfg(native_hooks)]
+    imp::give_back();
+}
+
 #[cfg(native_hooks)]
 mod imp {
     use std::sync::OnceLock;
@@ -33,6 +40,11 @@ mod imp {
         // SAFETY: with 0 it changes nothing, and only reads where the heap ends.
         let end = unsafe { libc::sbrk(0) } as isize as i64;
         (end != -1).then(|| end + CHUNKS_MAPPED.load(Relaxed))
+    }
+
+    pub(super) fn give_back() {
+        // SAFETY: it only unmaps pages of chunks that are free, under malloc's own locks.
+        unsafe { libc::malloc_trim(0) };
     }
 
     type Mallinfo2 = unsafe extern "C" fn() -> libc::mallinfo2;

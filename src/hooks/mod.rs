@@ -31,8 +31,10 @@ pub mod pymem;
 pub mod quiet_thread;
 pub mod reaped;
 pub mod reentrancy;
+pub mod refusal;
 pub mod residency;
 pub mod segment;
+pub mod wake;
 
 use crate::profile::Allocator;
 use std::sync::OnceLock;
@@ -100,6 +102,9 @@ pub struct Callbacks {
     pub gone_back: fn(start: usize, length: usize, resident: usize),
     /// The process is about to end, by `exit` or `_exit`.
     pub leaving: fn(),
+    /// Whether a request for so many bytes more is refused; `zeroed`: they cost nothing until they are
+    /// written to. Only asked from a size on ([`refusal::ask_from`]).
+    pub refuses: fn(bytes: usize, zeroed: bool) -> bool,
 }
 
 static CALLBACKS: OnceLock<Callbacks> = OnceLock::new();

@@ -12,7 +12,8 @@
  * - A block is forgotten *before* it is freed and noted *after* it was allocated, so that no
  *   other thread can be given an address that we still hold to be live.
  * - `inside` is set while our own code runs: what it allocates or frees passes through.
- * - errno is the caller's: every call into Rust is bracketed by saving and restoring it.
+ * - errno is the caller's: every call into Rust is bracketed by saving and restoring it. A request that is
+ *   refused sets it, as malloc does.
  * - When recording is off a hook costs one load and one branch; a hook may be entered at any
  *   time after it was removed, since another thread may have read the slot before.
  */
@@ -31,6 +32,7 @@
 #define FLUSH_BYTES (32 * 1024)
 
 extern HIDDEN uint64_t memprofile_large;     /* a block of this size is always noted */
+extern HIDDEN uint64_t memprofile_askable;   /* a request of this size may be refused */
 extern HIDDEN uint8_t memprofile_filter[(1 << FILTER_BITS) / 8]; /* a bit for each hash */
 
 /* Where this thread's last hook was entered: its frame and where it returns to. See hooks/asking.rs.
@@ -45,6 +47,7 @@ HIDDEN struct memprofile_entry *memprofile_entry(void) { return &entry; }
 #define ENTERED(own_frame, returns_to) (entry.frame = (own_frame), entry.caller = (returns_to))
 
 /* In Rust. They are only called with `inside` set. */
+extern HIDDEN int memprofile_refuses(size_t bytes, int zeroed);
 extern HIDDEN void memprofile_noted(void *block, size_t size, struct memprofile_slot *slot);
 extern HIDDEN void memprofile_forgotten(void *block, struct memprofile_slot *slot);
 extern HIDDEN void memprofile_moving(void *block, uint64_t saved[4]);
@@ -175,10 +178,31 @@ static __attribute__((noinline)) void forget(void *block, struct memprofile_slot
     errno = saved_errno;
 }
 
-HIDDEN void *memprofile_malloc(size_t size) { return fresh(malloc(size), size); }
+/* See hooks/refusal.rs. All that was called since the interpreter's loop stands above this frame. */
+static __attribute__((noinline, cold)) int refused(size_t bytes, int zeroed, const void *caller) {
+    if (slot_if_recording() == NULL) return 0;
+    int saved_errno = errno;
+    enter();
+    ENTERED(__builtin_frame_address(0), caller);
+    int refuses = memprofile_refuses(bytes, zeroed);
+    leave();
+    errno = refuses ? ENOMEM : saved_errno;
+    return refuses;
+}
+
+/* In the hook itself, since it takes the address that the hook returns to. */
+#define REFUSED(bytes, zeroed) \
+    (RARE((bytes) >= __atomic_load_n(&memprofile_askable, __ATOMIC_RELAXED)) && \
+     refused((bytes), (zeroed), __builtin_return_address(0)))
+
+HIDDEN void *memprofile_malloc(size_t size) {
+    if (REFUSED(size, 0)) return NULL;
+    return fresh(malloc(size), size);
+}
 
 HIDDEN void *memprofile_calloc(size_t count, size_t size) {
-    /* A product that overflows has made calloc fail, and then nothing is noted. */
+    /* A product that overflows makes calloc fail, and then nothing is noted. */
+    if (REFUSED(count * size, 1)) return NULL;
     return fresh(calloc(count, size), count * size);
 }
 
@@ -226,8 +250,12 @@ HIDDEN void memprofile_free(void *block) {
 HIDDEN void *memprofile_realloc(void *old, size_t size) {
     struct memprofile_slot *slot = slot_if_recording();
     if (slot == NULL) return realloc(old, size);
-    if (old == NULL) return fresh(realloc(NULL, size), size);
+    if (old == NULL) {
+        if (REFUSED(size, 0)) return NULL;
+        return fresh(realloc(NULL, size), size);
+    }
     int64_t before = (int64_t)usable_size(old);
+    if (size > (size_t)before && REFUSED(size - (size_t)before, 0)) return NULL;
     size_t old_head = head_of(old);
     int sampled = may_be_sampled(old);
     uint64_t saved[4];

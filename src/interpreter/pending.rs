@@ -48,6 +48,11 @@ impl Pending {
     }
 }
 
+/// Whether this is the main thread: the one that runs the handlers of signals, and pending calls.
+pub fn is_main_thread() -> bool {
+    memprofile_may_ask() != 0
+}
+
 unsafe extern "C" fn run(argument: *mut c_void) -> c_int {
     // SAFETY: only `ask` adds this call, and its argument is a static of this type.
     let pending: &Pending = unsafe { &*argument.cast::<Pending>() };

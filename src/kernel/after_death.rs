@@ -4,8 +4,10 @@ use super::black_box;
 use super::child::Child;
 use super::death;
 use super::faults;
+use super::limit_watch::LimitWatch;
 use super::memory::MemoryWatch;
-use super::relay::{Relay, State, failed};
+use super::message;
+use super::relay::{ALL, Relay, State, failed};
 use super::requests::{Cell, Channel, Request, Said};
 use super::sockets::send;
 use crate::error::Result;
@@ -18,15 +20,9 @@ use std::process::ExitStatus;
 /// Children in a row that die young, until we give up and Jupyter says so.
 const MOST_FAILURES: u32 = 3;
 
-/// A report for a `display_data`.
-pub(super) fn shown(death: &Death) -> Value {
-    let text = death_text(death);
-    // Where the picture fails, the text says the same.
-    let data = match death_html(death) {
-        Ok(html) => json!({ "text/html": html, "text/plain": text }),
-        Err(_) => json!({ "text/plain": text }),
-    };
-    json!({ "data": data, "metadata": {}, "transient": {} })
+/// A report for a `display_data`, or to be put in the place of a display.
+pub(super) fn shown(death: &Death, display: Option<&str>) -> Value {
+    message::shown(death_html(death), death_text(death), display)
 }
 
 impl Relay {
@@ -34,7 +30,7 @@ impl Relay {
     /// where we end as well.
     pub(super) fn child_gone(&mut self) -> Result<Option<i32>> {
         self.child.last_words();
-        while self.hear_child() {}
+        while self.hear_child(ALL) {}
         let status = self.child.wait().map_err(|e| failed("see how Python ended", e))?;
         // An `exit()` that was answered ends a stock kernel too.
         if self.shutdown || (status.success() && self.state.ready && self.requests.is_empty()) {
@@ -47,7 +43,8 @@ impl Relay {
             eprintln!("memprofile kernel: Python {} before it could be used", death::words(status));
             return Ok(Some(status.code().filter(|code| *code != 0).unwrap_or(1)));
         }
-        if self.state.ready {
+        // One that was never ready was asked on the control channel alone.
+        if self.state.ready || !self.requests.is_empty() {
             self.answer_all(status);
         }
         self.child.forget();
@@ -55,6 +52,7 @@ impl Relay {
         self.child = Child::start(&self.context, &self.launch, &self.folder, self.generation)
             .map_err(|e| failed("start Python again", e))?;
         self.memory = MemoryWatch::of(self.child.pid());
+        self.limit = LimitWatch::new();
         self.out_of_memory = OutOfMemory::watch(self.child.pid());
         self.state = State::new();
         Ok(None)
@@ -85,21 +83,25 @@ impl Relay {
         if !told {
             self.notice = Some(self.explain(status, None));
         }
-        // Not before all are answered: a front end forgets what it waits for.
-        self.publish_state("restarting", None);
+        // Not before all are answered. And not `restarting`: to that JupyterLab adds a dialog which says
+        // that the kernel died, over the report which says why.
+        self.publish_state("starting", None);
     }
 
     /// All that we know of the end.
     fn explain(&self, status: ExitStatus, ran: Option<(&Request, &Cell)>) -> Death {
         let mut death = death::explained(status, &self.out_of_memory, ran.is_some());
+        if let Some(ended) = &self.limit.ended {
+            death::at_limit(&mut death, status, ended);
+        }
         let Some((request, cell)) = ran else { return death };
         death.curve = self.memory.curve();
         if let Some(told) = self.child.told() {
-            black_box::add(&mut death, &told, request.id(), &cell.code);
+            black_box::add(&mut death, &told, request.id(), cell.source());
         }
         if death::is_crash(status) {
             let text = std::fs::read(self.child.folder().join(faults::FILE)).unwrap_or_default();
-            let places = faults::places(&String::from_utf8_lossy(&text), &cell.code);
+            let places = faults::places(&String::from_utf8_lossy(&text), cell.source());
             // Python's own word is of the very moment.
             if !places.is_empty() {
                 death.places = places;
@@ -111,7 +113,7 @@ impl Relay {
     /// Shows and answers what became of a cell; whether anything was shown.
     fn fail(&mut self, request: &Request, cell: &Cell, death: &Death, last_count: u64) -> bool {
         let parent = Some(&*request.header);
-        let was_shown = request.input == Said::ByChild;
+        let was_shown = request.input != Said::No;
         let count = if was_shown { last_count } else { last_count + u64::from(cell.is_counted()) };
         let value = death::error_value(death);
         let mut error = json!({
@@ -120,10 +122,11 @@ impl Relay {
         });
         if !cell.silent {
             if !was_shown {
-                let input = json!({ "code": cell.code, "execution_count": count });
-                self.publish("execute_input", parent, &input);
+                self.publish_input(&cell.code, count, parent);
             }
-            self.publish("display_data", parent, &shown(death));
+            let display = request.display.as_deref();
+            let kind = if display.is_some() { "update_display_data" } else { "display_data" };
+            self.publish(kind, parent, &shown(death, display));
             if !request.is_replied() {
                 self.publish("error", parent, &error);
             }

@@ -1,6 +1,6 @@
 //! What the process told of itself before it was gone, in the words of the report.
 
-use crate::profile::telemetry::{CellNow, Place, Telemetry, Whose};
+use crate::profile::telemetry::{Telemetry, Whose};
 use crate::report::{Death, Stand};
 
 /// Adds what is known of the request's cell, whose source is `code`. What was told of another cell is
@@ -10,14 +10,10 @@ pub fn add(death: &mut Death, told: &Telemetry, request: &str, code: &str) {
     else {
         return;
     };
-    death.places = cell.line.iter().map(|line| stand(line, cell, code)).collect();
+    death.places = cell.line.iter().map(|line| Stand::of(line, cell, code)).collect();
     death.holders = (told.holders.iter())
         .filter(|holder| holder.bytes.0 > 0)
-        .map(|holder| {
-            let Stand { label, source } = stand(&holder.place, cell, code);
-            let name = if source.is_empty() { label } else { format!("{label}: {source}") };
-            (name, holder.bytes)
-        })
+        .map(|holder| (Stand::of(&holder.place, cell, code).words(), holder.bytes))
         .collect();
     if death.limit.is_none()
         && let Some(limit) = told.limit
@@ -31,24 +27,11 @@ pub fn add(death: &mut Death, told: &Telemetry, request: &str, code: &str) {
     }
 }
 
-fn stand(place: &Place, cell: &CellNow, code: &str) -> Stand {
-    let within = match place.function.as_str() {
-        "<module>" | "" => String::new(),
-        function => format!(" in {function}"),
-    };
-    if place.label == cell.label {
-        let line = (place.line as usize).checked_sub(1).and_then(|at| code.lines().nth(at));
-        let source = line.unwrap_or_default().trim().to_owned();
-        return Stand { label: format!("line {}{within}", place.line), source };
-    }
-    Stand { label: format!("{}, line {}{within}", place.label, place.line), source: String::new() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::profile::Bytes;
-    use crate::profile::telemetry::Holder;
+    use crate::profile::telemetry::{CellNow, Holder, Place};
 
     fn told() -> Telemetry {
         let place = |label: &str, line| Place {

@@ -1,5 +1,6 @@
 //! How a child ended, and why, in words.
 
+use super::limit_watch::Ended;
 use crate::process::{OutOfMemory, Whose};
 use crate::profile::Bytes;
 use crate::report::{Death, Stand};
@@ -50,6 +51,15 @@ pub fn explained(status: ExitStatus, memory: &OutOfMemory, in_cell: bool) -> Dea
         limit: limit.map(|(name, bytes): (&str, Bytes)| (name.to_owned(), bytes)),
         next: NEXT.to_owned(),
         ..Death::default()
+    }
+}
+
+/// We have ended it ourselves, unless it was faster.
+pub fn at_limit(death: &mut Death, status: ExitStatus, ended: &Ended) {
+    if status.signal() == Some(SIGKILL) {
+        "Python was ended at its memory limit (SIGKILL)".clone_into(&mut death.headline);
+        death.cause = ended.cause();
+        death.limit = Some(("limit".to_owned(), ended.limit.bytes));
     }
 }
 

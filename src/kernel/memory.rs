@@ -43,7 +43,7 @@ impl MemoryWatch {
         }
         self.due = now + PERIOD;
         if let Some(held) = resident(self.pid) {
-            self.seen.push_back((now, held));
+            self.seen.push_back((now, held.all));
         }
         while self.seen.front().is_some_and(|(at, _)| now.duration_since(*at) > SPAN) {
             self.seen.pop_front();

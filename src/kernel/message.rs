@@ -1,6 +1,7 @@
 //! Messages that the supervisor writes itself, as a kernel would.
 
 use super::wire::{DELIMITER, Signer};
+use crate::error::Result;
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
@@ -13,6 +14,17 @@ pub struct Author {
     session: String,
     signer: Signer,
     written: u64,
+}
+
+/// The content of a message that shows something, in the display `id` if it has a name. Where the HTML
+/// could not be made the text says the same.
+pub fn shown(html: Result<String>, text: String, id: Option<&str>) -> Value {
+    let data = match html {
+        Ok(html) => json!({ "text/html": html, "text/plain": text }),
+        Err(_) => json!({ "text/plain": text }),
+    };
+    let transient = id.map_or_else(|| json!({}), |id| json!({ "display_id": id }));
+    json!({ "data": data, "metadata": {}, "transient": transient })
 }
 
 /// What a message answers: a request's header as it came, or nothing.

@@ -23,6 +23,8 @@ mod child;
 mod connection;
 mod death;
 mod faults;
+mod limit_watch;
+mod live;
 mod memory;
 mod message;
 mod private_folder;

@@ -3,10 +3,11 @@
 use super::after_death;
 use super::child::{Child, Launch, milliseconds_until};
 use super::connection::Connection;
+use super::limit_watch::LimitWatch;
 use super::memory::MemoryWatch;
 use super::message::{Author, Parent as Asked};
 use super::private_folder::PrivateFolder;
-use super::requests::{Channel, Requests, Said};
+use super::requests::{Channel, Requests};
 use super::sockets::{Frames, Front, TURN, drain, receive, send};
 use super::watched::{Parent, Signals};
 use super::wire::{Envelope, Fault, Signer};
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use zmq::{Context, POLLIN};
+use zmq::{Context, POLLIN, PollItem};
 
 /// Names our own requests to a child: their replies go no further.
 const NUDGE: &[u8] = b"memprofile-nudge";
@@ -72,11 +73,22 @@ impl State {
     }
 }
 
-/// What the loop does something about, besides messages.
+/// What the loop does something about. A socket that has nothing is not asked: asking costs more than
+/// passing a message on.
 struct Came {
     parent_gone: bool,
     child_gone: bool,
+    /// Somebody wants us to end.
+    end: bool,
+    /// In the order in which they are heard.
+    child: Sockets,
+    front: Sockets,
 }
+
+/// Which of the four sockets of one side: of the child's IOPub, stdin, shell and control; of ours to the
+/// front ends IOPub, control, stdin and shell.
+pub(super) type Sockets = [bool; 4];
+pub(super) const ALL: Sockets = [true; 4];
 
 pub(super) struct Relay {
     pub(super) context: Context,
@@ -91,9 +103,12 @@ pub(super) struct Relay {
     pub(super) child: Child,
     pub(super) state: State,
     pub(super) memory: MemoryWatch,
+    pub(super) limit: LimitWatch,
     pub(super) out_of_memory: OutOfMemory,
     /// What became of a child while no cell ran: the next cell tells it.
     pub(super) notice: Option<Death>,
+    /// When it is time to see again whether a cell is to be shown.
+    pub(super) live_due: Instant,
     pub(super) generation: u32,
     pub(super) failures: u32,
     /// A front end has asked for the end.
@@ -126,8 +141,10 @@ impl Relay {
             signals,
             parent,
             memory: MemoryWatch::of(child.pid()),
+            limit: LimitWatch::new(),
             out_of_memory: OutOfMemory::watch(child.pid()),
             notice: None,
+            live_due: Instant::now(),
             child,
             state: State::new(),
             generation: 1,
@@ -141,8 +158,8 @@ impl Relay {
         loop {
             let came = self.wait();
             // The child first: what it has said of a request goes out before we speak of it.
-            self.hear_child();
-            if self.signals.take_end() || came.parent_gone {
+            self.hear_child(came.child);
+            if came.end && self.signals.take_end() || came.parent_gone {
                 self.child.end(PATIENCE).map_err(|e| failed("end Python", e))?;
                 return Ok(self.leave(1));
             }
@@ -151,11 +168,13 @@ impl Relay {
             {
                 return Ok(self.leave(code));
             }
-            self.hear_front();
+            self.hear_front(came.front);
             self.say_busy();
             self.nudge();
+            self.show_live();
             if let Some(request) = self.requests.running() {
                 self.memory.look(&request.header);
+                self.limit.look(&self.child, request.id());
             }
         }
     }
@@ -178,41 +197,56 @@ impl Relay {
         let nudge = (!self.state.ready).then_some(self.state.nudge);
         let busy = self.requests.silent_until().filter(|_| self.state.ready);
         let look = self.requests.is_running().then(|| self.memory.due());
-        let timeout =
-            nudge.into_iter().chain(busy).chain(look).min().map_or(-1, milliseconds_until);
+        let times = nudge.into_iter().chain(busy).chain(look).chain(self.live_due());
+        let timeout = times.min().map_or(-1, milliseconds_until);
         let (child, front) = (&self.child, &self.front);
         let mut items = vec![self.parent.gone(), child.gone(), self.signals.end()];
         let sockets = [&child.iopub, &child.stdin, &child.shell, &child.control];
         items.extend(sockets.map(|socket| socket.as_poll_item(POLLIN)));
-        items.extend([&front.control, &front.stdin, &front.iopub].map(|s| s.as_poll_item(POLLIN)));
+        items.extend([&front.iopub, &front.control, &front.stdin].map(|s| s.as_poll_item(POLLIN)));
         // Not before the child can be heard: what it said of a request would be lost.
         if self.state.ready {
             items.push(front.shell.as_poll_item(POLLIN));
         }
         let polled = zmq::poll(&mut items, timeout);
-        let is = |at: usize| polled.is_ok() && items[at].is_readable();
-        Came { parent_gone: is(0), child_gone: is(1) }
+        let is = |at: usize| polled.is_ok() && items.get(at).is_some_and(PollItem::is_readable);
+        Came {
+            parent_gone: is(0),
+            child_gone: is(1),
+            end: is(2),
+            child: [3, 4, 5, 6].map(is),
+            front: [7, 8, 9, 10].map(is),
+        }
     }
 
-    /// Passes on what the child has said; whether there was anything.
-    pub(super) fn hear_child(&mut self) -> bool {
-        let Relay { child, front, requests, state, author, notice, .. } = self;
-        let mut any = drain(&child.iopub, |frames| {
-            state.ready = true;
-            if passes(requests, &frames, author.session()) {
+    /// Passes on what the child has said on these; whether there was anything.
+    pub(super) fn hear_child(&mut self, [iopub, stdin, shell, control]: Sockets) -> bool {
+        let Relay { child, front, requests, state, author, notice, generation, .. } = self;
+        let is_first = *generation == 1;
+        let mut any = drain(&child.iopub, iopub, |frames| {
+            if !std::mem::replace(&mut state.ready, true) && !is_first {
+                let idle = json!({ "execution_state": "idle" });
+                send(&front.iopub, author.publish("status", None, &idle));
+            }
+            if passes(requests, &frames, author.session(), is_first) {
                 send(&front.iopub, frames);
             }
             if let Some(parent) = requests.take_begun()
                 && let Some(death) = notice.take()
             {
-                let shown =
-                    author.publish("display_data", Some(&parent), &after_death::shown(&death));
+                let shown = author.publish(
+                    "display_data",
+                    Some(&parent),
+                    &after_death::shown(&death, None),
+                );
                 send(&front.iopub, shown);
             }
         });
-        any |= drain(&child.stdin, |frames| send(&front.stdin, frames));
-        for (from, to) in [(&child.shell, &front.shell), (&child.control, &front.control)] {
-            any |= drain(from, |frames| {
+        any |= drain(&child.stdin, stdin, |frames| send(&front.stdin, frames));
+        let replies =
+            [(&child.shell, shell, &front.shell), (&child.control, control, &front.control)];
+        for (from, has, to) in replies {
+            any |= drain(from, has, |frames| {
                 if frames.first().is_some_and(|identity| **identity == *NUDGE) {
                     return;
                 }
@@ -225,27 +259,25 @@ impl Relay {
         any
     }
 
-    /// Takes what the front ends ask.
-    fn hear_front(&mut self) {
-        for _ in 0..TURN {
+    /// Takes what the front ends ask on these.
+    fn hear_front(&mut self, [iopub, control, stdin, shell]: Sockets) {
+        let turn = |has: bool| 0..if has { TURN } else { 0 };
+        for _ in turn(iopub) {
             let Some(frames) = receive(&self.front.iopub) else { break };
             self.welcome(&frames);
         }
-        for _ in 0..TURN {
+        for _ in turn(control) {
             let Some(frames) = receive(&self.front.control) else { break };
             self.request(frames, Channel::Control);
         }
-        for _ in 0..TURN {
+        for _ in turn(stdin) {
             let Some(frames) = receive(&self.front.stdin) else { break };
             match self.signer.verify_frames(&frames) {
                 Ok(_) => send(&self.child.stdin, frames),
                 Err(fault) => self.drop_message(fault),
             }
         }
-        for _ in 0..TURN {
-            if !self.state.ready {
-                break;
-            }
+        for _ in turn(shell) {
             let Some(frames) = receive(&self.front.shell) else { break };
             self.request(frames, Channel::Shell);
         }
@@ -315,7 +347,7 @@ impl Relay {
     fn say_busy(&mut self) {
         if self.state.ready && self.requests.silent_until().is_some_and(|at| at <= Instant::now()) {
             let Some(request) = self.requests.running() else { return };
-            request.busy = Said::ByUs;
+            request.busy.take_over();
             let header = request.header.clone();
             self.publish_state("busy", Some(&header));
         }
@@ -332,9 +364,14 @@ impl Relay {
         send(&self.child.control, nudge);
     }
 
-    /// Publishes `status`: `busy`, `idle` or `restarting`.
+    /// Publishes `status`: `busy`, `idle` or `starting`.
     pub(super) fn publish_state(&mut self, state: &str, parent: Asked<'_>) {
         self.publish("status", parent, &json!({ "execution_state": state }));
+    }
+
+    /// Shows the source of a cell that runs.
+    pub(super) fn publish_input(&mut self, code: &str, count: u64, parent: Asked<'_>) {
+        self.publish("execute_input", parent, &json!({ "code": code, "execution_count": count }));
     }
 
     pub(super) fn publish(&mut self, kind: &str, parent: Asked<'_>, content: &Value) {
@@ -343,17 +380,26 @@ impl Relay {
 }
 
 /// Whether what the child publishes goes on to the front ends.
-fn passes(requests: &mut Requests, frames: &Frames, own_session: &str) -> bool {
+fn passes(requests: &mut Requests, frames: &Frames, own_session: &str, is_first: bool) -> bool {
     let Ok(envelope) = Envelope::open(frames) else { return true };
     let Ok(header) = envelope.header() else { return true };
     match &*header.msg_type {
         // It greets us; the front ends get a greeting of ours.
         "iopub_welcome" => false,
-        "status" | "execute_input" => match envelope.parent() {
-            Some(parent) if parent.session == own_session => false,
-            Some(parent) => requests.published(&envelope, &header, &parent.msg_id),
-            None => true,
-        },
+        "status"
+        | "execute_input"
+        | "display_data"
+        | "update_display_data"
+        | "clear_output"
+        | "comm_open"
+        | "comm_msg" => {
+            match envelope.parent() {
+                Some(parent) if parent.session == own_session => false,
+                Some(parent) => requests.published(&envelope, &header, &parent.msg_id),
+                // That it starts is said of all but the first child by us, and when it is there.
+                None => is_first || header.msg_type != "status",
+            }
+        }
         _ => true,
     }
 }

@@ -6,6 +6,7 @@
 
 use super::wire::{Envelope, Header};
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ops::Deref;
 use std::time::{Duration, Instant};
@@ -33,6 +34,17 @@ pub enum Said {
     ByUs,
 }
 
+impl Said {
+    /// We say it unless it was said; whether we do.
+    pub fn take_over(&mut self) -> bool {
+        let ours = *self == Said::No;
+        if ours {
+            *self = Said::ByUs;
+        }
+        ours
+    }
+}
+
 /// A cell, as its `execute_request` describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Cell {
@@ -47,6 +59,12 @@ pub struct Cell {
 }
 
 impl Cell {
+    /// Its source as IPython numbers its lines: without empty ones before the first.
+    pub fn source(&self) -> &str {
+        let empty = self.code.split_inclusive('\n').take_while(|line| line.trim().is_empty());
+        &self.code[empty.map(str::len).sum()..]
+    }
+
     /// Whether it gets a number of its own.
     pub fn is_counted(&self) -> bool {
         self.store_history && !self.silent
@@ -55,6 +73,27 @@ impl Cell {
 
 fn yes() -> bool {
     true
+}
+
+/// A widget's state. While an `Output` widget takes a cell's outputs it has the id of the cell's request.
+#[derive(Deserialize)]
+struct Output<'a> {
+    #[serde(borrow)]
+    comm_id: Cow<'a, str>,
+    #[serde(borrow)]
+    data: OutputData<'a>,
+}
+
+#[derive(Deserialize)]
+struct OutputData<'a> {
+    #[serde(borrow)]
+    state: OutputState<'a>,
+}
+
+#[derive(Deserialize)]
+struct OutputState<'a> {
+    #[serde(borrow)]
+    msg_id: Cow<'a, str>,
 }
 
 /// One request on its way.
@@ -76,6 +115,10 @@ pub struct Request {
     pub busy: Said,
     /// Who showed its source.
     pub input: Said,
+    /// The display that shows how it goes, as long as the front ends have it.
+    pub display: Option<String>,
+    cleared: bool,
+    widgets: Vec<String>,
     id: String,
     subshell: Option<String>,
     replied: bool,
@@ -96,6 +139,11 @@ impl Request {
     /// The type of the message that replies to it; `None` for what gets no reply.
     pub fn reply_kind(&self) -> Option<String> {
         self.kind.strip_suffix("_request").map(|name| format!("{name}_reply"))
+    }
+
+    /// Whether a display would stay among its outputs: it has cleared none, and no widget takes them.
+    pub fn has_place(&self) -> bool {
+        !self.cleared && self.widgets.is_empty()
     }
 
     fn is_done(&self) -> bool {
@@ -129,6 +177,9 @@ impl Requests {
             since: Instant::now(),
             busy: Said::No,
             input: Said::No,
+            display: None,
+            cleared: false,
+            widgets: Vec::new(),
             id: header.msg_id.to_string(),
             subshell: header.subshell_id.as_ref().map(ToString::to_string),
             replied: false,
@@ -156,6 +207,11 @@ impl Requests {
         struct Input {
             execution_count: u64,
         }
+        #[derive(Deserialize)]
+        struct Live<'a> {
+            #[serde(borrow)]
+            memprofile_display: Cow<'a, str>,
+        }
         let mut passes = true;
         let said = |field: &mut Said, passes: &mut bool| match field {
             Said::ByUs => *passes = false,
@@ -168,16 +224,44 @@ impl Requests {
                 _ => {}
             },
             "execute_input" => {
-                if let Some(input) = envelope.content::<Input>() {
-                    self.count = self.count.max(input.execution_count);
-                }
                 let mut begun = None;
                 self.note(id, |request| {
                     said(&mut request.input, &mut passes);
                     let counts = request.cell.as_ref().is_some_and(Cell::is_counted);
                     begun = counts.then(|| request.header.clone());
                 });
+                if begun.is_some()
+                    && let Some(input) = envelope.content::<Input>()
+                {
+                    self.count = self.count.max(input.execution_count);
+                }
                 self.begun = begun;
+            }
+            // Of all displays only those that show how a cell goes say so there.
+            "display_data" | "update_display_data" if envelope.parts[2] != b"{}" => {
+                if let Some(Live { memprofile_display }) = envelope.metadata() {
+                    self.note(id, |request| {
+                        let is_there = request.display.as_deref() == Some(&*memprofile_display);
+                        passes = is_there == (header.msg_type == "update_display_data");
+                        if passes && !is_there {
+                            request.display = Some(memprofile_display.into_owned());
+                        }
+                    });
+                }
+            }
+            "clear_output" => self.note(id, |request| {
+                request.cleared = true;
+                request.display = None;
+            }),
+            "comm_open" | "comm_msg" => {
+                if let Some(Output { comm_id, data }) = envelope.content() {
+                    self.note(id, |request| {
+                        request.widgets.retain(|widget| *widget != comm_id);
+                        if data.state.msg_id == request.id {
+                            request.widgets.push(comm_id.into_owned());
+                        }
+                    });
+                }
             }
             _ => {}
         }
@@ -212,6 +296,29 @@ impl Requests {
         (first.busy == Said::No).then(|| first.since + SILENCE)
     }
 
+    /// That of this id, if it has not ended yet.
+    pub fn unfinished(&mut self, id: &str) -> Option<&mut Request> {
+        self.open.iter_mut().find(|request| request.id == id && !request.idle)
+    }
+
+    /// Since when the first of the cells that run has been waiting or running.
+    pub fn cell_since(&self) -> Option<Instant> {
+        let main = self.first_of_shell().map(|at| self.open[at].since);
+        let beside = |request: &&Request| request.subshell.is_some() && request.cell.is_some();
+        let beside = self.open.iter().filter(beside).map(|request| request.since);
+        main.into_iter().chain(beside).min()
+    }
+
+    /// The number under which a cell is shown before the child has shown it; from now on it is the last
+    /// one, if the cell is counted.
+    pub fn next_count(&mut self, counted: bool) -> u64 {
+        let next = self.count + 1;
+        if counted {
+            self.count = next;
+        }
+        next
+    }
+
     /// The number of the last cell that the child showed.
     pub fn last_count(&self) -> u64 {
         self.count
@@ -235,5 +342,111 @@ impl Requests {
     /// Whether nothing is owed.
     pub fn is_empty(&self) -> bool {
         self.open.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::DELIMITER;
+    use super::*;
+
+    fn frames(kind: &str, id: &str, metadata: &str, content: &str) -> Vec<Vec<u8>> {
+        let header = format!(r#"{{"msg_id": "{id}", "msg_type": "{kind}"}}"#);
+        let parts = [&*header, "{}", metadata, content].map(|part| part.as_bytes().to_vec());
+        [DELIMITER.to_vec(), Vec::new()].into_iter().chain(parts).collect()
+    }
+
+    /// With the cell `a` that runs.
+    fn requests() -> Requests {
+        let mut requests = Requests::default();
+        let frames = frames("execute_request", "a", "{}", r#"{"code": "1"}"#);
+        let envelope = Envelope::open(&frames).expect("a message");
+        let header = envelope.header().expect("a header");
+        requests.forwarded(&envelope, &header, Channel::Shell);
+        requests
+    }
+
+    /// Whether what the child publishes of `a` passes.
+    fn passes(requests: &mut Requests, kind: &str, metadata: &str, content: &str) -> bool {
+        let frames = frames(kind, "b", metadata, content);
+        let envelope = Envelope::open(&frames).expect("a message");
+        requests.published(&envelope, &envelope.header().expect("a header"), "a")
+    }
+
+    const BUSY: &str = r#"{"execution_state": "busy"}"#;
+    const INPUT: &str = r#"{"code": "1", "execution_count": 4}"#;
+    const OPENS: &str = r#"{"memprofile_display": "d"}"#;
+
+    #[test]
+    fn lines_are_counted_from_the_first_that_is_not_empty() {
+        let source = |code: &str| {
+            Cell { code: code.to_owned(), silent: false, store_history: true }.source().to_owned()
+        };
+        assert_eq!(source("\n \t\n  a\n\nb"), "  a\n\nb");
+        assert_eq!((source("a\n"), source("\n")), ("a\n".to_owned(), String::new()));
+    }
+
+    #[test]
+    fn what_we_have_said_the_child_does_not_say_again() {
+        let mut requests = requests();
+        let request = requests.unfinished("a").expect("it runs");
+        assert!(request.busy.take_over() && request.input.take_over());
+        assert!(!request.busy.take_over());
+        request.display = Some("d".to_owned());
+        assert!(!passes(&mut requests, "status", "{}", BUSY));
+        assert!(!passes(&mut requests, "execute_input", "{}", INPUT));
+        assert!(!passes(&mut requests, "display_data", OPENS, "{}"));
+        assert!(passes(&mut requests, "display_data", "{}", "{}"), "the user's own");
+        assert!(passes(&mut requests, "update_display_data", OPENS, "{}"));
+    }
+
+    #[test]
+    fn what_the_child_has_said_we_do_not() {
+        let mut requests = requests();
+        assert!(passes(&mut requests, "status", "{}", BUSY));
+        assert!(passes(&mut requests, "execute_input", "{}", INPUT));
+        assert!(passes(&mut requests, "display_data", OPENS, "{}"));
+        assert_eq!(requests.last_count(), 4);
+        let request = requests.unfinished("a").expect("it runs");
+        assert!(!request.busy.take_over() && !request.input.take_over());
+        assert_eq!(request.display.as_deref(), Some("d"));
+    }
+
+    #[test]
+    fn a_cell_that_clears_its_outputs_has_no_display_any_more() {
+        let mut requests = requests();
+        passes(&mut requests, "display_data", OPENS, "{}");
+        assert!(passes(&mut requests, "clear_output", "{}", r#"{"wait": false}"#));
+        let request = requests.unfinished("a").expect("it runs");
+        assert!(request.display.is_none() && !request.has_place());
+        assert!(!passes(&mut requests, "update_display_data", OPENS, "{}"));
+    }
+
+    #[test]
+    fn there_is_no_place_while_a_widget_takes_the_outputs() {
+        let mut requests = requests();
+        let mut has_place = |comm: &str, taken_by: &str| {
+            let content = format!(
+                r#"{{"comm_id": "{comm}", "data": {{"method": "update", "state": {{"msg_id": "{taken_by}"}}}}}}"#
+            );
+            assert!(passes(&mut requests, "comm_msg", "{}", &content));
+            requests.unfinished("a").expect("it runs").has_place()
+        };
+        assert!(!has_place("one", "a"));
+        assert!(!has_place("two", "a"));
+        assert!(!has_place("one", ""));
+        assert!(has_place("two", ""));
+        assert!(passes(&mut requests, "comm_msg", "{}", r#"{"comm_id": "x", "data": {}}"#));
+    }
+
+    #[test]
+    fn a_cell_that_has_ended_is_not_shown() {
+        let mut requests = requests();
+        assert!(requests.cell_since().is_some());
+        assert!(passes(&mut requests, "status", "{}", r#"{"execution_state": "idle"}"#));
+        assert!(requests.unfinished("a").is_none());
+        assert!(requests.cell_since().is_none());
+        assert_eq!((requests.next_count(false), requests.next_count(true)), (1, 1));
+        assert_eq!(requests.last_count(), 1);
     }
 }

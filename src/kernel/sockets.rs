@@ -82,10 +82,10 @@ pub fn receive(socket: &Socket) -> Option<Frames> {
     }
 }
 
-/// Gives `each` the messages of one turn; whether there were any.
-pub fn drain(socket: &Socket, mut each: impl FnMut(Frames)) -> bool {
+/// Gives `each` the messages of one turn of a socket that `has` some; whether there were any.
+pub fn drain(socket: &Socket, has: bool, mut each: impl FnMut(Frames)) -> bool {
     let mut any = false;
-    for _ in 0..TURN {
+    for _ in 0..if has { TURN } else { 0 } {
         let Some(frames) = receive(socket) else { break };
         any = true;
         each(frames);

@@ -77,6 +77,11 @@ impl<'a, F: Deref<Target = [u8]>> Envelope<'a, F> {
         serde_json::from_slice(self.parts[1]).ok()
     }
 
+    /// The metadata as `T` describes it; `None` where it is not so.
+    pub fn metadata<T: Deserialize<'a>>(&self) -> Option<T> {
+        serde_json::from_slice(self.parts[2]).ok()
+    }
+
     /// The content as `T` describes it; `None` where it is not so.
     pub fn content<T: Deserialize<'a>>(&self) -> Option<T> {
         serde_json::from_slice(self.parts[3]).ok()

@@ -4,25 +4,17 @@
 //! (the kernel's admin-guide), and of the machine `oom_kill` in `/proc/vmstat`.
 
 use super::PAGE;
+use super::Resident;
+use super::control_group::{Group, line};
 use super::proc_files::kib;
 use crate::profile::Bytes;
 use std::fs;
-use std::path::{Path, PathBuf};
-
-/// A limit of no use: "as much as there is".
-const NONE: u64 = 1 << 60;
 
 /// The control group that a process was in, and what the kernel had counted by then.
 #[derive(Debug, Clone)]
 pub struct OutOfMemory {
     group: Option<Group>,
     before: Counts,
-}
-
-#[derive(Debug, Clone)]
-struct Group {
-    folder: PathBuf,
-    unified: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +39,7 @@ pub enum Whose {
 impl OutOfMemory {
     /// Begins to watch for the end of the process.
     pub fn watch(pid: u32) -> OutOfMemory {
-        let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-        let group = group_of(&text, Path::new("/sys/fs/cgroup"));
+        let group = Group::of(pid);
         OutOfMemory { before: Counts::now(group.as_ref()), group }
     }
 
@@ -80,32 +71,16 @@ fn machine() -> Option<Bytes> {
     kib(&fs::read_to_string("/proc/meminfo").ok()?, "MemTotal:").map(Bytes)
 }
 
-/// The resident set size of a process; `None` when it is gone.
-pub fn resident(pid: u32) -> Option<Bytes> {
+/// The resident set of a process; `None` when it is gone.
+pub fn resident(pid: u32) -> Option<Resident> {
     let text = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-    Some(Bytes(text.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()? * PAGE))
-        .filter(|b| b.0 > 0)
-}
-
-impl Group {
-    fn number(folder: &Path, file: &str) -> Option<u64> {
-        fs::read_to_string(folder.join(file)).ok()?.trim().parse().ok()
-    }
-
-    /// The least of its own limit and those of the groups that it is in.
-    fn limit(&self) -> Option<Bytes> {
-        let file = if self.unified { "memory.max" } else { "memory.limit_in_bytes" };
-        let limits = self.folder.ancestors().filter_map(|folder| Group::number(folder, file));
-        limits.filter(|limit| *limit < NONE).min().map(Bytes)
-    }
+    let mut pages = text.split_ascii_whitespace().skip(1).map(|field| field.parse::<u64>().ok());
+    let (all, of_files) = (pages.next()??, pages.next()??);
+    (all > 0).then_some(Resident { all: Bytes(all * PAGE), of_files: Bytes(of_files * PAGE) })
 }
 
 impl Counts {
     fn now(group: Option<&Group>) -> Counts {
-        let line = |text: &str, label: &str| -> Option<u64> {
-            let rest = text.lines().find_map(|line| line.strip_prefix(label))?;
-            rest.strip_prefix(' ')?.trim().parse().ok()
-        };
         let counted = |file: &str, label: &str| {
             line(&fs::read_to_string(group?.folder.join(file)).ok()?, label)
         };
@@ -121,48 +96,14 @@ impl Counts {
     }
 }
 
-/// The group that counts memory, from `/proc/<pid>/cgroup`. In a container the path may be that
-/// of the machine outside; then what is mounted is the group itself.
-fn group_of(text: &str, root: &Path) -> Option<Group> {
-    let mut found = None;
-    for line in text.lines() {
-        let mut fields = line.splitn(3, ':');
-        let (_, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
-        let unified = controllers.is_empty();
-        if !unified && !controllers.split(',').any(|name| name == "memory") {
-            continue;
-        }
-        let mounted = if unified { root.to_owned() } else { root.join("memory") };
-        let counts = if unified { "memory.events" } else { "memory.oom_control" };
-        let inner = mounted.join(path.trim_start_matches('/'));
-        let folder = [inner, mounted].into_iter().find(|folder| folder.join(counts).exists());
-        if let Some(folder) = folder {
-            let group = Group { folder, unified };
-            if !unified {
-                return Some(group);
-            }
-            found = Some(group);
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::control_group::tests::tree;
     use super::*;
-
-    fn tree(name: &str, files: &[(&str, &str)]) -> PathBuf {
-        let root = std::env::temp_dir().join(format!("memprofile-{name}-{}", std::process::id()));
-        for (path, text) in files {
-            let path = root.join(path);
-            fs::create_dir_all(path.parent().expect("a folder")).expect("it can be made");
-            fs::write(path, text).expect("it can be written");
-        }
-        root
-    }
+    use std::path::Path;
 
     fn watched(root: &Path, cgroup: &str) -> OutOfMemory {
-        let group = group_of(cgroup, root);
+        let group = Group::named(cgroup, root);
         OutOfMemory { before: Counts::now(group.as_ref()), group }
     }
 
@@ -189,12 +130,13 @@ mod tests {
 
     #[test]
     fn a_container_sees_its_own_group_at_the_root() {
-        let files =
-            [("memory/memory.oom_control", "oom_kill 4\n"), ("memory/memory.failcnt", "7\n")];
+        let counted = "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n";
+        let files = [("memory/memory.oom_control", counted), ("memory/memory.failcnt", "7\n")];
         let root = tree("container", &files);
         let watched = watched(&root, "9:name=systemd:/\n4:memory:/docker/abc\n0::/\n");
         assert_eq!(watched.before.ended_in_group, Some(4));
-        fs::write(root.join("memory/memory.oom_control"), "oom_kill 5\n").expect("writable");
+        fs::write(root.join("memory/memory.oom_control"), counted.replace('4', "5"))
+            .expect("writable");
         fs::write(root.join("memory/memory.failcnt"), "9\n").expect("writable");
         assert_eq!(watched.seen(), Some(Whose::Group(None)));
         fs::remove_dir_all(root).expect("it is there");
@@ -202,7 +144,10 @@ mod tests {
 
     #[test]
     fn this_process_has_a_resident_set() {
-        assert!(resident(std::process::id()).is_some_and(|rss| rss.0 > PAGE));
+        assert!(
+            resident(std::process::id())
+                .is_some_and(|r| r.anonymous().0 > PAGE && r.all > r.anonymous())
+        );
         assert_eq!(resident(u32::MAX), None);
     }
 }

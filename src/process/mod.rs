@@ -2,6 +2,7 @@
 
 mod children;
 mod command;
+mod control_group;
 mod followed;
 mod killed;
 mod memory_left;
@@ -19,7 +20,7 @@ use other as platform;
 
 pub use children::{Children, Ended};
 pub use killed::{OutOfMemory, Whose, resident};
-pub use memory_left::memory_left;
+pub use memory_left::{Left, memory_in_all, memory_left};
 
 use crate::profile::Bytes;
 
@@ -64,7 +65,7 @@ impl Resident {
     }
 }
 
-/// Addresses that were reserved, to be used bit by bit.
+/// A range of addresses of no file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reserved {
     /// The first.
@@ -77,6 +78,12 @@ pub struct Reserved {
 /// milliseconds: the kernel looks at every page.
 pub fn reserved() -> Vec<Reserved> {
     platform::reserved()
+}
+
+/// The private mappings of this process that can be written to, without the C library's heaps and the
+/// stacks of threads. It takes a millisecond where there are very many.
+pub fn writable() -> Vec<Reserved> {
+    platform::writable()
 }
 
 /// The kernel's high-water mark of the resident set size.

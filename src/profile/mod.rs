@@ -15,6 +15,7 @@
 mod check;
 mod child;
 mod copies;
+mod keeper;
 mod ledger;
 mod names;
 mod object_graph;
@@ -27,6 +28,7 @@ mod units;
 
 pub use child::{Child, ChildPoint, Forked, ForkedLine};
 pub use copies::Copies;
+pub use keeper::Keeper;
 pub use ledger::{Balance, Ledger};
 pub use names::{NameChange, Names};
 pub use object_graph::{Kind, ObjectGraph, Role};
@@ -84,6 +86,9 @@ pub struct Profile {
     /// What the notebook's names held before and after; empty where nobody looked.
     #[serde(default)]
     pub names: Names,
+    /// Who keeps memory when the code has ended, beside its own names.
+    #[serde(default)]
+    pub keepers: Vec<Keeper>,
 }
 
 /// What was recorded, where and how.

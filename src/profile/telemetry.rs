@@ -48,6 +48,9 @@ pub struct CellNow {
     pub peak: Bytes,
     /// The line of the user's own that allocated last.
     pub line: Option<Place>,
+    /// The display in which whoever reads this shall show how it goes, if it shall be shown.
+    #[serde(default)]
+    pub display: Option<String>,
 }
 
 /// A line of the user's own code.
@@ -105,6 +108,8 @@ pub struct Limit {
     pub whose: Whose,
     /// What came of it in this cell.
     pub state: LimitState,
+    /// Anonymous resident bytes from which on the process is to be ended: native code has not come back.
+    pub last: Bytes,
 }
 
 /// Who set a limit.
@@ -150,6 +155,7 @@ impl Telemetry {
         if let Some(cell) = &mut short.cell {
             cut(&mut cell.message);
             cut(&mut cell.label);
+            cell.display.iter_mut().for_each(cut);
             cell.line.iter_mut().for_each(Place::cut);
         }
         short.holders.truncate(HOLDERS);
@@ -220,6 +226,7 @@ mod tests {
                         footprint: SignedBytes(footprint),
                         peak: Bytes(peak),
                         line: Some(line),
+                        display: None,
                     }
                 }),
                 limit: None,

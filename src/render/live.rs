@@ -6,6 +6,7 @@ use super::lettering::{Face, clip, escape, printable};
 use super::svg::WIDTH;
 use super::{card, theme};
 use crate::error::Result;
+use crate::profile::Bytes;
 use crate::report::{Hue, Live};
 use std::fmt::Write as _;
 
@@ -16,14 +17,21 @@ const PLOT: f64 = 110.0;
 const HEIGHT: f64 = TOP + PLOT + 24.0;
 /// Letters of a line of source.
 const LONGEST: usize = 110;
+const HOLDERS: &str = "Who holds most";
 
-/// As two lines of plain text.
+/// As a few lines of plain text.
 pub fn live_text(live: &Live) -> String {
     let mut text = format!("{}\n{}", printable(&live.sentence()), live.facts());
     if let Some((place, source)) = &live.line {
         let _ = write!(text, " · {}: {}", printable(place), clipped(source));
     }
     text.push('\n');
+    if let Some(holders) = live.holders.as_ref().filter(|holders| !holders.is_empty()) {
+        let _ = writeln!(text, "{HOLDERS}:");
+        for (line, bytes) in holders {
+            let _ = writeln!(text, "{bytes:>10}  {}", clipped(line));
+        }
+    }
     text
 }
 
@@ -38,15 +46,33 @@ pub fn live_html(live: &Live) -> Result<String> {
     card::facts(&mut out, &escape(&live.facts()));
     let alt = format!("Memory in use over time: {}.", live.sentence());
     card::image(&mut out, &picture(live)?, &escape(&printable(&alt)));
-    // Always there, so that nothing below moves when a line is known.
-    let (place, source) = live.line.clone().unwrap_or_default();
-    let _ = write!(
-        out,
-        "<p style=\"margin:6px 0 0;min-height:19px\">{} <code>{}</code></p></div>",
-        escape(&printable(&place)),
-        escape(&clipped(&source))
-    );
+    if !live.ended {
+        // Always there, so that nothing below moves when a line is known.
+        let (place, source) = live.line.clone().unwrap_or_default();
+        let _ = write!(
+            out,
+            "<p style=\"margin:6px 0 0;min-height:19px\">{} <code>{}</code></p>",
+            escape(&printable(&place)),
+            escape(&clipped(&source))
+        );
+    }
+    if let Some(holders) = &live.holders {
+        held(&mut out, holders);
+    }
+    out.push_str("</div>");
     Ok(out)
+}
+
+/// The lines that hold most, in a space that is as high whether there are any.
+fn held(out: &mut String, holders: &[(String, Bytes)]) {
+    card::heading(out, HOLDERS);
+    out.push_str(
+        "<pre style=\"margin:0;font-size:12px;line-height:18px;min-height:54px;overflow-x:auto\">",
+    );
+    for (line, bytes) in holders {
+        let _ = writeln!(out, "{:>10}  {}", bytes.to_string(), escape(&clipped(line)));
+    }
+    out.push_str("</pre>");
 }
 
 fn clipped(source: &str) -> String {
@@ -95,7 +121,7 @@ fn draw(canvas: &Canvas<'_>, live: &Live) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::{Bytes, Nanos, SignedBytes};
+    use crate::profile::{Nanos, SignedBytes};
 
     fn live() -> Live {
         let moment = |n: i64| (Nanos(n as u64 * 20_000_000), SignedBytes(n << 18));
@@ -107,6 +133,8 @@ mod tests {
             rss: Some(Bytes(200 << 20)),
             curve: (0..500).map(moment).collect(),
             line: Some(("line 2".to_owned(), "x = [1] * (a < b)".to_owned())),
+            holders: Some(vec![("line 1: y = [0] * (c < d)".to_owned(), Bytes(70 << 20))]),
+            ended: false,
         }
     }
 
@@ -117,6 +145,8 @@ mod tests {
         assert!(html.contains("80.0 MiB in use") && html.contains("a &lt; b"), "{html}");
         let text = live_text(&live());
         assert!(text.contains("80.0 MiB in use") && text.contains("line 2: x = [1] * (a < b)"));
+        assert!(html.contains("70.0 MiB  line 1: y = [0] * (c &lt; d)"), "{html}");
+        assert!(text.contains("70.0 MiB  line 1: y = [0] * (c < d)"), "{text}");
     }
 
     #[test]
@@ -124,5 +154,7 @@ mod tests {
         assert!(live_html(&Live::default()).is_ok());
         let below = Live { footprint: SignedBytes(-(50 << 20)), ..live() };
         assert!(live_html(&below).expect("it is drawn").contains("less than at the start"));
+        let ended = live_html(&Live { ended: true, ..live() }).expect("it is drawn");
+        assert!(ended.contains("ran for 10.0 s") && !ended.contains("line 2"), "{ended}");
     }
 }

@@ -1,5 +1,6 @@
 //! What became of a cell whose process is gone: told by what others saw of it.
 
+use crate::profile::telemetry::{CellNow, Place};
 use crate::profile::{Bytes, Nanos};
 
 /// The end of a process, ready to draw.
@@ -28,6 +29,29 @@ pub struct Stand {
     pub label: String,
     /// The line's text; may be empty.
     pub source: String,
+}
+
+impl Stand {
+    /// A line that a process told of, for a reader who looks at the cell; `code` is the cell's source.
+    pub fn of(place: &Place, cell: &CellNow, code: &str) -> Stand {
+        let within = match place.function.as_str() {
+            "<module>" | "" => String::new(),
+            function => format!(" in {function}"),
+        };
+        if place.label == cell.label {
+            let line = (place.line as usize).checked_sub(1).and_then(|at| code.lines().nth(at));
+            let source = line.unwrap_or_default().trim().to_owned();
+            return Stand { label: format!("line {}{within}", place.line), source };
+        }
+        let label = format!("{}, line {}{within}", place.label, place.line);
+        Stand { label, source: String::new() }
+    }
+
+    /// In one piece.
+    pub fn words(self) -> String {
+        let Stand { label, source } = self;
+        if source.is_empty() { label } else { format!("{label}: {source}") }
+    }
 }
 
 impl Death {

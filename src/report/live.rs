@@ -1,12 +1,21 @@
 //! How it goes while a cell runs.
 
+use super::Stand;
+use crate::profile::telemetry::Telemetry;
 use crate::profile::{Bytes, Nanos, SignedBytes};
+
+/// A cell that nobody asked to see, or whose process cannot show it, is shown after so long.
+pub const AFTER: Nanos = Nanos(1_000_000_000);
+/// How many lines that hold memory are shown.
+const HOLDERS: usize = 3;
 
 /// A moment of a recording that runs, ready to draw.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Live {
     /// What runs: `cell [12]`.
     pub title: String,
+    /// Whether it has ended.
+    pub ended: bool,
     /// For how long.
     pub elapsed: Nanos,
     /// In use above the start.
@@ -19,24 +28,61 @@ pub struct Live {
     pub curve: Vec<(Nanos, SignedBytes)>,
     /// The line that runs: where it is, such as `line 3`, and its text.
     pub line: Option<(String, String)>,
+    /// Lines that hold most, the largest first; `None` where they are not known yet.
+    pub holders: Option<Vec<(String, Bytes)>>,
 }
 
 impl Live {
+    /// What a process has told of its cell, whose source is `code`. `None` where it shall not be shown, or
+    /// not yet.
+    pub fn told(told: &Telemetry, code: &str) -> Option<Live> {
+        let cell = told.cell.as_ref().filter(|cell| cell.elapsed >= AFTER)?;
+        cell.display.as_ref()?;
+        let line = cell.line.as_ref().filter(|_| !cell.ended).map(|place| {
+            let Stand { label, source } = Stand::of(place, cell, code);
+            (format!("{label} allocated last"), source)
+        });
+        let holders = told.holders.iter().filter(|holder| holder.bytes.0 > 0).take(HOLDERS);
+        Some(Live {
+            title: cell.label.clone(),
+            ended: cell.ended,
+            elapsed: cell.elapsed,
+            footprint: cell.footprint,
+            peak: cell.peak,
+            rss: Some(told.rss),
+            curve: told.moments.iter().map(|moment| (moment.at, moment.footprint)).collect(),
+            line,
+            holders: Some(
+                holders.map(|h| (Stand::of(&h.place, cell, code).words(), h.bytes)).collect(),
+            ),
+        })
+    }
+
     /// The figures in words.
     pub fn sentence(&self) -> String {
+        let Live { title, peak, .. } = self;
         let now = Bytes(self.footprint.0.unsigned_abs());
-        let held = if self.footprint.0 < 0 {
-            format!("{now} less than at the start")
-        } else {
-            format!("{now} in use")
+        let held = match (self.footprint.0 < 0, self.ended) {
+            (true, _) => format!("{now} less than at the start"),
+            (false, false) => format!("{now} in use"),
+            (false, true) => format!("{now} stay"),
         };
-        format!("{} is running: {held}, peak {}", self.title, self.peak)
+        if self.ended {
+            return format!("{title} ran for {}: peak {peak}, {held}", duration(self.elapsed));
+        }
+        format!("{title} is running: {held}, peak {peak}")
     }
 
     /// What is good to know besides.
     pub fn facts(&self) -> String {
-        let resident = self.rss.map_or(String::new(), |rss| format!(" · resident set {rss}"));
-        format!("{} so far{resident}", duration(self.elapsed))
+        let resident = self.rss.map(|rss| format!("resident set {rss}"));
+        let other = if self.ended {
+            Some("%%memprofile as its first line shows which lines held the peak".to_owned())
+        } else {
+            Some(format!("{} so far", duration(self.elapsed)))
+        };
+        let facts: Vec<String> = other.into_iter().chain(resident).collect();
+        facts.join(" · ")
     }
 }
 
@@ -53,6 +99,7 @@ fn duration(time: Nanos) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::telemetry::{CellNow, Holder, Place};
 
     #[test]
     fn it_says_how_it_goes() {
@@ -69,7 +116,38 @@ mod tests {
         live.rss = Some(Bytes(1 << 30));
         assert!(live.sentence().contains("1.00 MiB less than at the start"));
         assert_eq!(live.facts(), "4.2 s so far · resident set 1.00 GiB");
+        live.ended = true;
+        live.footprint = SignedBytes(1 << 20);
+        assert_eq!(live.sentence(), "cell [3] ran for 4.2 s: peak 5.00 MiB, 1.00 MiB stay");
+        assert!(live.facts().contains("%%memprofile"));
         assert_eq!(duration(Nanos(187_000_000_000)), "3 min 7 s");
         assert_eq!(duration(Nanos(7_500_000_000_000)), "2 h 5 min");
+    }
+
+    #[test]
+    fn what_is_told_is_shown_when_it_was_asked_for_and_takes_long() {
+        let place = |line| Place { label: "cell [3]".to_owned(), line, ..Place::default() };
+        let mut told = Telemetry {
+            cell: Some(CellNow {
+                label: "cell [3]".to_owned(),
+                elapsed: AFTER,
+                line: Some(place(2)),
+                display: Some("d".to_owned()),
+                ..CellNow::default()
+            }),
+            holders: vec![Holder { place: place(1), bytes: Bytes(7) }],
+            ..Telemetry::default()
+        };
+        let live = Live::told(&told, "a = 1\nb = 2").expect("it is to be shown");
+        assert_eq!(live.line, Some(("line 2 allocated last".to_owned(), "b = 2".to_owned())));
+        assert_eq!(live.holders, Some(vec![("line 1: a = 1".to_owned(), Bytes(7))]));
+        let changes: [fn(&mut CellNow); 2] = [|c| c.display = None, |c| c.elapsed.0 -= 1];
+        for change in changes {
+            let mut told = told.clone();
+            told.cell.iter_mut().for_each(change);
+            assert_eq!(Live::told(&told, ""), None);
+        }
+        told.cell = None;
+        assert_eq!(Live::told(&told, ""), None);
     }
 }

@@ -31,11 +31,12 @@ pub use hues::{HUES, Hue};
 pub use ledger::{Ledger, LedgerRow};
 pub use lines::{Group, Line, Rest, Row, Table};
 pub use listing::{Listing, Ring, Section, Stop};
-pub use live::Live;
+pub use live::{AFTER as LIVE_AFTER, Live};
 pub use names::{NameRow, Names};
+pub use native_threads::EARLIER;
 pub use sizes::SizeRow;
 pub use tally::Figures;
-pub use timeline::{Layer, Moment, Run, Timeline};
+pub use timeline::{Layer, Moment, Run, Timeline, held_by_line};
 pub use verdict::Verdict;
 
 use crate::profile::{Allocator, Estimate, LineKey, Profile, Recording, Totals};

@@ -73,7 +73,8 @@ impl Recorder {
         self.look(now);
     }
 
-    pub(super) fn measure(&mut self, now: u64, memory: &mut impl Memory) {
+    /// Looks how much of each large block is in use.
+    pub fn measure(&mut self, now: u64, memory: &mut impl Memory) {
         let partial = self.large.partial().into_iter();
         let found: Vec<(usize, u64, u64)> =
             partial.map(|block| (block.0, block.1, self.looks.resident(block, memory))).collect();

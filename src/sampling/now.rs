@@ -15,15 +15,9 @@ impl Recorder {
         self.names.line(self.running?)
     }
 
-    /// A part of the recording ends: what of its large blocks is in use now may be its peak.
-    pub fn end_part(&mut self, now: u64, memory: &mut impl Memory) {
-        self.measure(now, memory);
-    }
-
     /// A part of the recording begins: its peak is to be found. Returns the footprint, in bytes above the
     /// start.
-    pub fn begin_part(&mut self, now: u64, memory: &mut impl Memory) -> i64 {
-        self.measure(now, memory);
+    pub fn begin_part(&mut self) -> i64 {
         self.leave_peak();
         self.running = None;
         self.peak = self.bytes();

@@ -3,14 +3,19 @@
 //!
 //! It sees `malloc` and its kin and pymalloc's arenas, not Python's small objects one by one, and takes
 //! samples at large intervals. A recording of the user's goes first: the box ends, and begins anew with
-//! the next cell. It tells by `telemetry` alone, and its poll thread runs while a cell does.
+//! the next cell. It tells by `telemetry` alone, and its poll thread rests between cells.
 
 use super::{AT_FORK, CALLBACKS, LOCKS, Live, OwnMemory, foreign, live, poll};
 use crate::hooks::{self, HookGuard, reentrancy};
+use crate::process::Resident;
+use crate::profile::Bytes;
 use crate::sampling::{Paths, Recorder, Settings};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// At the last look at the large blocks: the resident set, and how many there had been.
+static LOOKED: Mutex<Option<(Bytes, u64)>> = Mutex::new(None);
 
 static HOOKS: Mutex<Option<HookGuard>> = Mutex::new(None);
 
@@ -22,34 +27,51 @@ pub(super) fn is_on() -> bool {
     ON.load(Relaxed)
 }
 
-/// Begins it, unless something is recorded already; then libraries that were loaded since are seen from
-/// now on. With the `python` feature the caller holds the GIL.
+/// Whether something is recorded already; then libraries that were loaded since are seen from now on. With
+/// the `python` feature the caller holds the GIL.
+pub fn goes_on() -> bool {
+    let goes_on = live().is_some();
+    #[cfg(native_hooks)]
+    if goes_on {
+        hooks::native::patch_new_libraries();
+    }
+    goes_on
+}
+
+/// Begins it, unless something is recorded already. With the `python` feature the caller holds the GIL.
 pub fn begin(paths: Paths) {
     if live().is_some() {
-        #[cfg(native_hooks)]
-        hooks::native::patch_new_libraries();
         return;
     }
     let _pause = reentrancy::Pause::new();
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64);
     let settings = Settings { light: true, seed, paths, ..Settings::default() };
+    let room = foreign::Room::now();
     let mut recorder = Recorder::new(settings);
-    foreign::begin(&mut recorder, &[], None);
+    foreign::begin(&mut recorder, &room, &[], None);
     hooks::fork::watch(AT_FORK, LOCKS);
     let always_from = recorder.always_from();
     ON.store(true, Relaxed);
+    *LOOKED.lock().unwrap_or_else(PoisonError::into_inner) = None;
     *live() = Some(Live::new(recorder, Instant::now(), reentrancy::thread()));
     let guard = hooks::install(CALLBACKS, hooks::Extent::WithoutObjects);
     hooks::set_large(always_from);
     *HOOKS.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
 }
 
+/// A recording has ended within a cell that goes on.
+pub fn go_on(paths: Paths) {
+    begin(paths);
+    cell_begins(foreign::read_or_open());
+}
+
 /// Ends it, if it is on. With the `python` feature the caller holds the GIL.
-pub(super) fn end() {
+pub fn end() {
     if !ON.load(Relaxed) {
         return;
     }
-    cell_ended();
+    cell_ended(foreign::read_or_open());
+    poll::stop();
     drop(HOOKS.lock().unwrap_or_else(PoisonError::into_inner).take());
     ON.store(false, Relaxed);
     foreign::end();
@@ -58,26 +80,38 @@ pub(super) fn end() {
 }
 
 /// A cell begins: what it holds is counted from here.
-pub(super) fn cell_begins() {
+pub(super) fn cell_begins(resident: Resident) {
     if !ON.load(Relaxed) {
         return;
     }
     if let Some(live) = live().as_mut() {
-        let now = live.nanos(Instant::now());
-        live.base = live.recorder.begin_part(now, &mut OwnMemory);
+        look(live, resident);
+        live.base = live.recorder.begin_part();
     }
     poll::start();
 }
 
-/// The cell has ended.
-pub(super) fn cell_ended() {
+/// The cell has ended: what of its large blocks is in use now may be its peak.
+pub(super) fn cell_ended(resident: Resident) {
     if !ON.load(Relaxed) {
         return;
     }
-    poll::stop();
+    poll::rest();
     if let Some(live) = live().as_mut() {
-        let now = live.nanos(Instant::now());
-        live.recorder.end_part(now, &mut OwnMemory);
+        look(live, resident);
+    }
+}
+
+/// Looks at the large blocks, if what they hold may have changed. That is most of what a short cell costs.
+fn look(live: &mut Live, resident: Resident) {
+    let blocks = live.recorder.large_blocks();
+    let mut last = LOOKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let same = |&(rss, count): &(Bytes, u64)| {
+        rss.0.abs_diff(resident.all.0) < poll::GROWTH && count == blocks
+    };
+    if !last.as_ref().is_some_and(same) {
+        live.recorder.measure(live.nanos(Instant::now()), &mut OwnMemory);
+        *last = Some((resident.all, blocks));
     }
 }
 

@@ -5,25 +5,32 @@
 //! a few hundred nanoseconds at a sample, by code that neither allocates through a hook nor calls
 //! Python, so it cannot be waited for in a circle.
 
+mod armed;
 mod black_box;
 mod children;
 mod foreign;
 mod forked;
 mod ledger;
 mod left;
+mod limit;
 mod poll;
 mod recording;
 mod telemetry;
 
-pub use black_box::begin as begin_black_box;
+pub use armed::{Bounds, Refusal};
+pub use black_box::{
+    begin as begin_black_box, end as end_black_box, go_on as go_on_in_black_box,
+    goes_on as black_box_goes_on,
+};
 pub use foreign::read_pools;
 pub use left::allocated_at;
+pub use limit::{Due, arm, disarm, due, held, held_at_least, in_force, is_limited, refusal};
 #[cfg(feature = "python")]
 pub use poll::when_returned_from_fork;
 pub use recording::{
     Described, Options, Session, collection, collections, enough_collections, is_recording, now,
 };
-pub use telemetry::{begin_cell, end_cell, tell_to, tells};
+pub use telemetry::{begin_cell, end_cell, show_cell, tell_to, tells, told};
 
 use crate::hooks::lock::{ForkLock, Guard};
 use crate::hooks::{self, Callbacks, Noted, Saved, fork};
@@ -66,8 +73,15 @@ fn live() -> Guard<'static, Option<Live>> {
 }
 
 /// Held across a fork, so that none is locked for ever in the child.
-const LOCKS: fork::Locks =
-    &[&LIVE, &telemetry::TELLER, &foreign::READER, &foreign::ASK, &forked::LETTERS, &forked::ROLE];
+const LOCKS: fork::Locks = &[
+    &LIVE,
+    &telemetry::TELLER,
+    &foreign::READER,
+    &foreign::ASK,
+    &forked::LETTERS,
+    &forked::ROLE,
+    &limit::LIMITS,
+];
 
 /// What is done when the process forks.
 const AT_FORK: fork::Handlers = fork::Handlers {
@@ -82,6 +96,7 @@ const AT_FORK: fork::Handlers = fork::Handlers {
         poll::in_child();
         black_box::in_child();
         telemetry::in_child();
+        limit::in_child();
         forked::in_child();
     },
 };
@@ -221,7 +236,21 @@ impl sampling::Memory for OwnMemory {
 mod own_stack {
     //! The stack of this thread, as the recorder wants it.
     use crate::interpreter::frames::Stack;
+    pub(super) use crate::interpreter::frames::{evaluation_loop, holds_gil};
     use crate::sampling::{Frames, Place};
+
+    /// Whether the code object at this address runs on it.
+    pub(super) fn runs(code: usize) -> bool {
+        Stack::walk_whole(|stack| stack.is_some_and(|stack| stack.runs(code)))
+    }
+
+    /// The file and the number of the innermost line.
+    pub(super) fn innermost() -> Option<(String, u32)> {
+        Stack::walk_whole(|stack| {
+            let place = stack.filter(|stack| !stack.is_empty())?.place(0);
+            Some((place.file, place.line))
+        })
+    }
 
     pub(super) struct OwnStack<'call>(&'call Stack<'call>);
 
@@ -247,6 +276,22 @@ mod own_stack {
 mod own_stack {
     //! Without an interpreter no thread has a Python stack.
     use crate::sampling::{Frames, Place};
+
+    pub(super) fn evaluation_loop() -> Option<usize> {
+        None
+    }
+
+    pub(super) fn holds_gil() -> bool {
+        false
+    }
+
+    pub(super) fn runs(_code: usize) -> bool {
+        false
+    }
+
+    pub(super) fn innermost() -> Option<(String, u32)> {
+        None
+    }
 
     pub(super) enum OwnStack {}
 
@@ -393,6 +438,7 @@ const CALLBACKS: Callbacks = Callbacks {
         });
     },
     leaving: forked::leaving,
+    refuses: limit::refuses,
 };
 
 /// Apart, so that other frees do not make room for a stack.

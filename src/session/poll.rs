@@ -8,7 +8,7 @@
 //! `os.fork`. So the thread comes back when the main thread is seen to have left that call, or, where
 //! that cannot be seen, at the first sample a little later.
 
-use super::{OWN_PEAK, children, foreign, live, telemetry, with_own_stack};
+use super::{OWN_PEAK, children, foreign, limit, live, telemetry, with_own_stack};
 use crate::hooks::{own_bytes, quiet_thread, reentrancy, residency};
 #[cfg(feature = "python")]
 use crate::interpreter::pending::Pending;
@@ -16,7 +16,7 @@ use crate::profile::{Bytes, Nanos};
 use crate::sampling::Frames;
 #[cfg(feature = "python")]
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -27,12 +27,21 @@ pub(super) const PERIOD: Duration = Duration::from_millis(10);
 /// How long after a fork the thread comes back.
 const AFTER_FORK: Duration = Duration::from_millis(50);
 
-/// The running thread.
+/// The thread, and what it is told to do.
 #[derive(Debug)]
 struct Poll {
     thread: JoinHandle<()>,
-    stop: Arc<AtomicBool>,
+    told: Arc<AtomicU8>,
 }
+
+/// To read again and again.
+const READ: u8 = 0;
+/// To wait until it is told otherwise. It sees that when its time comes: nobody waits for it.
+const REST: u8 = 1;
+/// What it makes of that: now it has to be woken.
+const RESTS: u8 = 2;
+/// To end.
+const END: u8 = 3;
 
 static POLL: Mutex<Option<Poll>> = Mutex::new(None);
 static READINGS: AtomicU64 = AtomicU64::new(0);
@@ -61,18 +70,39 @@ pub(super) fn start() {
     READINGS.store(0, Relaxed);
     PAUSED.store(false, Relaxed);
     *unpoisoned(&LOOKED) = None;
-    *unpoisoned(&POLL) = begin();
+    let mut poll = unpoisoned(&POLL);
+    match &*poll {
+        Some(resting) => resting.tell(READ),
+        None => *poll = begin(),
+    }
+}
+
+/// Lets the thread rest until the next [`start`], which costs less than another thread.
+pub(super) fn rest() {
+    PAUSED.store(false, Relaxed);
+    if let Some(poll) = &*unpoisoned(&POLL) {
+        // Not where it rests already: then it has to be woken.
+        _ = poll.told.compare_exchange(READ, REST, Relaxed, Relaxed);
+    }
 }
 
 /// Ends polling.
 pub(super) fn stop() {
     PAUSED.store(false, Relaxed);
     let poll = unpoisoned(&POLL).take();
-    if let Some(Poll { thread, stop }) = poll {
-        stop.store(true, Relaxed);
-        thread.thread().unpark();
-        if thread.join().is_err() {
+    if let Some(poll) = poll {
+        poll.tell(END);
+        if poll.thread.join().is_err() {
             READINGS.store(0, Relaxed);
+        }
+    }
+}
+
+impl Poll {
+    fn tell(&self, what: u8) {
+        // One that has not come to rest yet goes on without being woken.
+        if matches!((self.told.swap(what, Relaxed), what), (RESTS, _) | (_, END)) {
+            self.thread.thread().unpark();
         }
     }
 }
@@ -84,22 +114,32 @@ pub(super) fn period(duration: Nanos) -> Nanos {
 
 fn begin() -> Option<Poll> {
     foreign::read()?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&stop);
+    let told = Arc::new(AtomicU8::new(READ));
+    let hears = Arc::clone(&told);
     let body = move || {
-        while !told.load(Relaxed) {
-            std::thread::park_timeout(PERIOD);
-            read();
-            READINGS.fetch_add(1, Relaxed);
+        loop {
+            match hears.load(Relaxed) {
+                END => return,
+                REST => _ = hears.compare_exchange(REST, RESTS, Relaxed, Relaxed),
+                RESTS => std::thread::park(),
+                _ => {
+                    std::thread::park_timeout(PERIOD);
+                    if hears.load(Relaxed) != REST {
+                        read();
+                        READINGS.fetch_add(1, Relaxed);
+                    }
+                }
+            }
         }
     };
     let thread = quiet_thread::spawn("memprofile", body).ok()?;
-    Some(Poll { thread, stop })
+    Some(Poll { thread, told })
 }
 
 fn read() {
     let entered = Instant::now();
     let Some(resident) = foreign::read() else { return };
+    limit::look(resident);
     let bytes = resident.all;
     OWN_PEAK.fetch_max(own_bytes() as u64, Relaxed);
     super::look_for_libraries();
@@ -136,7 +176,7 @@ struct Look {
 }
 
 /// Growth of the resident set that is worth a look.
-const GROWTH: u64 = 256 << 10;
+pub(super) const GROWTH: u64 = 256 << 10;
 
 /// A look may take this share of the time: it waits as many times as long as the last one took. In the
 /// thread's own time: on a busy machine a look that was interrupted would else be the last.
@@ -176,9 +216,11 @@ fn look(rss: Bytes, now: Instant) -> (Vec<(usize, u64, u64)>, Option<foreign::Fo
 
 /// The process is about to fork.
 pub(super) fn before_fork() {
-    if unpoisoned(&POLL).is_some() {
+    let reads = unpoisoned(&POLL).as_ref().map(|poll| poll.told.load(Relaxed) == READ);
+    if let Some(reads) = reads {
         stop();
-        PAUSED.store(true, Relaxed);
+        // One that rests is missed by nobody.
+        PAUSED.store(reads, Relaxed);
     }
     if PAUSED.load(Relaxed) {
         let fork = Fork { at: Instant::now(), thread: reentrancy::thread(), place: place() };

@@ -97,8 +97,9 @@ impl Session {
         let seed = since_1970.as_ref().map_or(1, |d| d.as_nanos() as u64);
         let paths = options.paths.clone();
         let settings = Settings { exact: options.exact, seed, paths, ..Settings::default() };
+        let room = foreign::Room::now();
         let mut recorder = Recorder::new(settings);
-        foreign::begin(&mut recorder, &options.pools, options.ask);
+        foreign::begin(&mut recorder, &room, &options.pools, options.ask);
         OWN_PEAK.store(own_bytes() as u64, Relaxed);
         let rss = RssReader::open();
         hooks::fork::watch(AT_FORK, LOCKS);
@@ -128,6 +129,11 @@ impl Session {
     /// Time since the start.
     pub fn elapsed(&self) -> Nanos {
         Nanos(self.started.elapsed().as_nanos() as u64)
+    }
+
+    /// Whose files are which.
+    pub fn paths(&self) -> Paths {
+        self.options.paths.clone()
     }
 
     /// Adds what could not be measured: each one sentence.
@@ -241,6 +247,7 @@ impl Session {
             children,
             forked,
             names: Names::default(),
+            keepers: Vec::new(),
         };
         describe_files(&mut profile, &mut describe);
         describe_forked(&mut profile, &mut describe);
@@ -431,6 +438,6 @@ pub fn now() -> Option<report::Live> {
         peak: Bytes(live.recorder.peak().max(0) as u64),
         rss: rss.map(Bytes),
         curve: curve.into_iter().map(|(at, held)| (Nanos(at), SignedBytes(held))).collect(),
-        line: None,
+        ..report::Live::default()
     })
 }

@@ -4,13 +4,11 @@
 //! Every poll writes it, so it is at most [`super::poll::PERIOD`] old; the poll needs neither the GIL nor
 //! anything else that a cell could hold. A process that was not given a segment tells nothing.
 
-use super::{Live, black_box, live};
+use super::{Live, black_box, limit, live};
 use crate::hooks::lock::ForkLock;
 use crate::hooks::segment;
 use crate::process::Resident;
-use crate::profile::telemetry::{
-    CellNow, HOLDERS, Holder, Limit, MOMENTS, Moment, Place, Telemetry,
-};
+use crate::profile::telemetry::{CellNow, HOLDERS, Holder, MOMENTS, Moment, Place, Telemetry};
 use crate::profile::{Bytes, Nanos, SignedBytes};
 use crate::sampling::{Line, keep_extremes};
 use std::collections::HashMap;
@@ -43,7 +41,6 @@ pub(super) struct Teller {
     process: u32,
     cell: Option<(CellNow, Instant)>,
     moments: Vec<Moment>,
-    limit: Option<Limit>,
     /// What readers call the files of cells.
     labels: HashMap<String, String>,
     /// When a letter was last written, and what that cost.
@@ -74,7 +71,6 @@ pub fn tell_to(descriptor: i32) -> io::Result<()> {
         process: std::process::id(),
         cell: None,
         moments: Vec::with_capacity(2 * MOMENTS),
-        limit: None,
         labels: HashMap::new(),
         told: None,
     });
@@ -87,11 +83,12 @@ pub fn tells() -> bool {
     TELLS.load(Relaxed)
 }
 
-/// A cell begins: the `msg_id` of its request, its file, and what a reader calls it.
-pub fn begin_cell(message: String, file: String, label: String) {
+/// A cell begins: the `msg_id` of its request, its file, what a reader calls it, and the display in which
+/// it shall be shown.
+pub fn begin_cell(message: String, file: String, label: String, display: Option<String>) {
     let started_at = since_1970();
-    black_box::cell_begins();
     let resident = super::foreign::read_or_open();
+    black_box::cell_begins(resident);
     let mut lock = TELLER.lock();
     let Some(teller) = lock.as_mut().filter(|teller| teller.is_own()) else { return };
     if teller.labels.len() >= LABELS {
@@ -99,16 +96,41 @@ pub fn begin_cell(message: String, file: String, label: String) {
     }
     teller.labels.insert(file, label.clone());
     let start_rss = resident.all;
-    let cell = CellNow { message, label, started_at, start_rss, ..CellNow::default() };
+    let cell = CellNow { message, label, started_at, start_rss, display, ..CellNow::default() };
     teller.cell = Some((cell, Instant::now()));
     teller.moments.clear();
     teller.tell(None, resident);
 }
 
+/// Has the cell that runs be shown in `display` from now on, if it is that of this request. Returns whether
+/// it is.
+pub fn show_cell(message: &str, display: Option<String>) -> bool {
+    let resident = super::foreign::read_or_open();
+    let now = live().as_ref().map(Now::of);
+    let mut lock = TELLER.lock();
+    let Some(teller) = lock.as_mut().filter(|teller| teller.is_own()) else { return false };
+    let cell = teller.cell.as_mut().map(|(cell, _)| cell);
+    let Some(cell) = cell.filter(|cell| !cell.ended && cell.message == message) else {
+        return false;
+    };
+    cell.display = display;
+    // At once: what the process says next is said after this.
+    teller.tell(now, resident);
+    true
+}
+
+/// What is told, for this process itself.
+pub fn told() -> Option<Telemetry> {
+    let resident = super::foreign::read_or_open();
+    let now = live().as_ref().map(Now::of);
+    let lock = TELLER.lock();
+    Some(lock.as_ref().filter(|teller| teller.is_own())?.told(now, resident))
+}
+
 /// The cell has ended.
 pub fn end_cell() {
-    black_box::cell_ended();
     let resident = super::foreign::read_or_open();
+    black_box::cell_ended(resident);
     let now = live().as_ref().map(Now::of);
     let mut lock = TELLER.lock();
     let Some(teller) = lock.as_mut().filter(|teller| teller.is_own()) else { return };
@@ -203,20 +225,23 @@ impl Teller {
 
     fn tell(&mut self, now: Option<Now>, resident: Resident) {
         let began = Instant::now();
+        self.segment.put(&self.told(now, resident).into_letter(segment::ROOM));
+        self.told = Some((began, began.elapsed()));
+    }
+
+    fn told(&self, now: Option<Now>, resident: Resident) -> Telemetry {
         let mut holders = now.map(|now| now.holders).unwrap_or_default();
         holders.iter_mut().for_each(|holder| label(&self.labels, &mut holder.place));
-        let told = Telemetry {
+        Telemetry {
             process: self.process,
             written_at: since_1970(),
             rss: resident.all,
             anonymous: resident.anonymous(),
             cell: self.cell.as_ref().map(|(cell, _)| cell.clone()),
-            limit: self.limit,
+            limit: limit::told(),
             holders,
             moments: self.moments.clone(),
-        };
-        self.segment.put(&told.into_letter(segment::ROOM));
-        self.told = Some((began, began.elapsed()));
+        }
     }
 }
 

@@ -18,6 +18,14 @@ CELLS = {
         "while True:\n    held.append(b'x' * 10_000_000); time.sleep(0.04)\n"
         "    if len(held) == 30: print('held', flush=True)\n    del held[40:]"
     ),
+    "live": (
+        "%%memprofile --live\nimport ctypes, os\n"
+        "fd, room = os.open('gate', os.O_RDWR), ctypes.create_string_buffer(1)\n"
+        "print('before')\n"
+        "kept = [bytes(1000) for _ in range(50_000)]\n"
+        "ctypes.PyDLL(None).read(fd, room, 1)  # with Python's lock, until the test has written\n"
+        "print('after it')"
+    ),
     "after": "print('after')",
     "name": "name",
 }
@@ -82,9 +90,8 @@ def test_a_kernel_that_dies_is_explained_and_goes_on(notebook, screenshots):
     notebook.idle()
     notebook.page.screenshot(path=screenshots / "kernel-death.png")
     report.screenshot(path=screenshots / "kernel-death-report.png")
-    # What Lab says of it is closed by the user.
-    for button in notebook.page.locator(".jp-Dialog .jp-mod-accept").all():
-        button.click()
+    # Lab has nothing to say of it.
+    assert notebook.page.locator(".jp-Dialog").count() == 0
     # The queued cell did not run, and is not waiting.
     assert notebook.cell("after").locator(".jp-OutputArea-output").count() == 0
     assert "*" not in notebook.cell("after").locator(".jp-InputPrompt").inner_text()
@@ -92,6 +99,35 @@ def test_a_kernel_that_dies_is_explained_and_goes_on(notebook, screenshots):
     notebook.output("name", "NameError")
     notebook.run("after")
     notebook.output("after", "after")
+
+
+def test_a_cell_that_holds_the_lock_is_shown_live_and_then_has_its_report(
+    notebook, lab, screenshots
+):
+    gate = lab.folder / "gate"
+    os.mkfifo(gate)
+    try:
+        notebook.run("live")
+        plot = notebook.cell("live").locator('img[alt^="Memory in use over time"]')
+        plot.wait_for()
+        seen = {plot.get_attribute("src")}
+        while len(seen) < 4:
+            seen.add(plot.get_attribute("src"))
+        shown = notebook.cell("live").locator(".jp-OutputArea-output").first
+        assert "is running: " in shown.inner_text()
+        assert "kept = [bytes(1000)" in shown.inner_text()
+        notebook.page.screenshot(path=screenshots / "kernel-live.png")
+        shown.screenshot(path=screenshots / "kernel-live-display.png")
+        with gate.open("w") as pipe:
+            pipe.write("x")
+    finally:
+        gate.unlink()
+    assert "Line by line" in notebook.output("live", "Line by line").inner_text()
+    texts = notebook.cell("live").locator(".jp-OutputArea-output").all_inner_texts()
+    assert len(texts) == 2
+    assert texts[1].split() == ["before", "after", "it"]
+    notebook.idle()
+    notebook.page.screenshot(path=screenshots / "kernel-live-report.png")
 
 
 def test_a_cell_is_interrupted_and_the_kernel_restarted(notebook, screenshots):

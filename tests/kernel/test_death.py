@@ -25,7 +25,7 @@ def test_the_cell_that_ran_fails_and_the_queued_ones_are_aborted_in_order(fresh)
     fresh.published_until(lambda m: m["msg_type"] == "stream")
     queued = [fresh.send(f"print({n})") for n in range(3)]
     os.kill(fresh.child, signal.SIGKILL)
-    messages = fresh.published_until(lambda m: state(m) == "restarting")
+    messages = fresh.published_until(lambda m: state(m) == "starting")
     assert kinds(messages, running) == ["display_data", "error", "idle"]
     for request in queued:
         assert kinds(messages, request) == ["busy", "idle"]
@@ -43,7 +43,7 @@ def test_the_cell_that_ran_fails_and_the_queued_ones_are_aborted_in_order(fresh)
 
 def test_our_messages_are_the_cells_and_each_is_one_of_its_own(fresh):
     request = fresh.send(KILL.format("KILL"))
-    messages = fresh.published_until(lambda m: state(m) == "restarting")
+    messages = fresh.published_until(lambda m: state(m) == "starting")
     ours = [m for m in messages if m["header"]["username"] == "memprofile"]
     assert {"display_data", "error", "status"} <= {m["msg_type"] for m in ours}
     assert len({m["header"]["msg_id"] for m in messages}) == len(messages)
@@ -59,7 +59,7 @@ def test_a_cell_that_the_child_never_spoke_of_fails_and_is_not_aborted(fresh):
     request, queued = fresh.send("never = 1"), fresh.send("later = 1")
     fresh.published_until(lambda m: state(m) == "busy")
     os.kill(fresh.child, signal.SIGKILL)
-    messages = fresh.published_until(lambda m: state(m) == "restarting")
+    messages = fresh.published_until(lambda m: state(m) == "starting")
     assert kinds(messages, request) == ["execute_input", "display_data", "error", "idle"]
     assert content(messages, "execute_input") == {"code": "never = 1", "execution_count": 1}
     assert fresh.reply(request)["content"]["status"] == "error"
@@ -68,7 +68,7 @@ def test_a_cell_that_the_child_never_spoke_of_fails_and_is_not_aborted(fresh):
 
 def test_a_silent_cell_dies_silently(fresh):
     request = fresh.send(KILL.format("KILL"), silent=True)
-    messages = fresh.published_until(lambda m: state(m) == "restarting")
+    messages = fresh.published_until(lambda m: state(m) == "starting")
     assert not {"error", "display_data", "execute_input"} & set(kinds(messages, request))
     assert fresh.reply(request)["content"]["ename"] == "KernelDied"
 
@@ -106,7 +106,7 @@ def test_other_requests_are_answered_too(fresh):
 def test_a_death_while_no_cell_ran_is_told_by_the_next_cell(fresh):
     fresh.run_ok("name = 1")
     os.kill(fresh.child, signal.SIGKILL)
-    fresh.published_until(lambda m: state(m) == "restarting")
+    fresh.published_until(lambda m: state(m) == "starting")
     # What a front end runs for itself is not the reader's.
     assert fresh.run("1", silent=True).messages == []
     first = fresh.run("print('first')")
@@ -145,7 +145,7 @@ def test_a_client_that_knows_nothing_of_it_goes_on(fresh):
     """What asks for the kernel's state after a death gets an answer."""
     for _ in range(3):
         os.kill(fresh.child, signal.SIGKILL)
-        fresh.published_until(lambda m: state(m) == "restarting")
+        fresh.published_until(lambda m: state(m) == "starting")
         fresh.client.kernel_info()
         fresh.client.get_shell_msg(timeout=TIMEOUT)
         assert fresh.run("1 + 1").value == "2"
@@ -159,6 +159,42 @@ def test_a_forked_child_that_keeps_the_sockets_open_does_not_hold_us_up(fresh):
         assert fresh.run("1 + 1").value == "2"
     finally:
         os.kill(pid, signal.SIGKILL)
+
+
+def test_a_child_that_is_killed_while_it_starts_is_followed_by_another(fresh):
+    fresh.run_ok("name = 1")
+    gone = fresh.child
+    os.kill(gone, signal.SIGKILL)
+    (starting,) = until(lambda: [pid for pid in children(fresh.supervisor) if pid != gone])
+    os.kill(starting, signal.SIGKILL)
+    assert fresh.run("name").reply["ename"] == "NameError"
+    assert lives(fresh.supervisor)
+
+
+def test_what_is_asked_of_a_child_that_dies_while_it_starts_is_answered(fresh):
+    fresh.run_ok("name = 1")
+    gone = fresh.child
+    os.kill(gone, signal.SIGKILL)
+    (starting,) = until(lambda: [pid for pid in children(fresh.supervisor) if pid != gone])
+    os.kill(starting, signal.SIGSTOP)
+    fresh.client.session.send(
+        fresh.client.control_channel.socket, "debug_request", {"command": "debugInfo"}
+    )
+    # Answered by the supervisor, after it has taken what came before.
+    assert fresh.control("interrupt_request")["content"] == {"status": "ok"}
+    os.kill(starting, signal.SIGKILL)
+    assert fresh.client.get_control_msg(timeout=TIMEOUT)["content"]["status"] == "aborted"
+
+
+@pytest.mark.parametrize("sent", ["SIGKILL", "SIGTERM"])
+def test_the_first_child_that_is_ended_while_it_starts_ends_the_kernel(folder, sent):
+    manager = KernelManager(kernel_name="memprofile")
+    manager.start_kernel()
+    supervisor = manager.provisioner.pid
+    (child,) = until(lambda: children(supervisor))
+    os.kill(child, getattr(signal, sent))
+    assert manager.provisioner.process.wait(TIMEOUT) == 1
+    manager.cleanup_resources()
 
 
 def test_many_deaths_leave_nothing(fresh):

@@ -218,7 +218,7 @@ def test_a_jupyter_server_runs_interrupts_restarts_and_outlives_a_death(server):
     notebook.send("name")
     notebook.until(ename="NameError", status="error")
     notebook.send("import os; print('dying', flush=True); os.kill(os.getpid(), 9)")
-    seen = notebook.until(execution_state="restarting")
+    seen = notebook.until(execution_state="starting")
     assert "KernelDied" in [message["content"].get("ename") for message in seen]
     notebook.send("print('alive')")
     notebook.until(text="alive\n")

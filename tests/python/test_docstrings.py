@@ -9,15 +9,13 @@ import subprocess
 import sys
 
 import memprofile
-import memprofile.api
-import memprofile.objects
 import pytest
 from memprofile import _native
 
+MODULES = [memprofile, *(vars(memprofile)[name] for name in ("api", "block", "errors", "objects"))]
 
-@pytest.mark.parametrize(
-    "module", [memprofile, memprofile.api, memprofile.objects], ids=lambda m: m.__name__
-)
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: m.__name__)
 def test_the_examples_run(module: object) -> None:
     result = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
     assert result.attempted

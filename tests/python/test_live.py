@@ -82,6 +82,20 @@ def test_quietly_a_line_stays(kernel: Kernel) -> None:
     assert kernel.value("usage.peak_footprint > 5_000_000") == "True"
 
 
+def test_every_profiled_cell_can_be_shown(kernel: Kernel) -> None:
+    try:
+        said = kernel.run_ok("%memprofile_live on").stream("stdout")
+        assert "Every %%memprofile cell" in said
+        assert "can neither show other cells" in said
+        assert "image/png" in updates(kernel.run_ok("%%memprofile\nx = bytearray(5_000_000)"))[-1]
+        assert kernel.run_ok("x = bytearray(5_000_000)").messages == []
+    finally:
+        kernel.run_ok("%memprofile_live off")
+    assert updates(kernel.run_ok("%%memprofile\nx = bytearray(5_000_000)")) == []
+    assert "not shown" in kernel.run_ok("%memprofile_live").stream("stdout")
+    assert kernel.run("%memprofile_live perhaps").reply["ename"] == "UsageError"
+
+
 def test_an_error_and_an_interrupt_end_it(kernel: Kernel, tmp_path: Any) -> None:
     ran = kernel.run("%%memprofile --live\nx = bytearray(5_000_000)\n1 / 0")
     assert ran.reply["ename"] == "ZeroDivisionError"

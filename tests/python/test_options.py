@@ -15,7 +15,9 @@ from memprofile.options import (
 
 BAD_CELL_OPTIONS = [
     ("--wat", "unknown option '--wat'"),
-    ("--limit 2GB", "unknown option '--limit'"),
+    ("--limit", "--limit needs a size"),
+    ("--limit 2 GB", "--limit needs a size"),
+    ("--limit=1kb", "--limit 1kb is no more than this process holds already"),
     ("--sav x.html", "unknown option '--sav'"),
     ("x = 1", "unknown option 'x'"),
     ("-o", "-o needs a variable name"),

@@ -68,6 +68,7 @@ impl Builder {
                 children: Vec::new(),
                 forked: Vec::new(),
                 names: Names::default(),
+                keepers: Vec::new(),
             },
         }
     }

@@ -18,3 +18,11 @@ static inline _Py_CODEUNIT *instruction(_PyInterpreterFrame *f) { return f->prev
 static inline int is_python(_PyInterpreterFrame *f) {
     return f->owner == FRAME_OWNED_BY_THREAD || f->owner == FRAME_OWNED_BY_GENERATOR;
 }
+
+/* An address on the C stack, in the frame of the innermost evaluation loop; NULL without one. */
+static inline const void *loop_of(PyThreadState *ts) {
+    return ts->cframe != &ts->root_cframe ? ts->cframe : NULL;
+}
+
+/* The state that holds the GIL, where that may be this thread's own. */
+static inline PyThreadState *holder(void) { return _PyThreadState_UncheckedGet(); }

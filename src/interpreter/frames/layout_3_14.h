@@ -19,3 +19,14 @@ static inline int is_python(_PyInterpreterFrame *f) {
     PyCodeObject *code = code_of(f);
     return code != NULL && PyCode_Check((PyObject *)code);
 }
+
+/* An address on the C stack, in the frame of the innermost evaluation loop: its chain of frames ends with
+ * one that lies there. NULL without one. */
+static inline const void *loop_of(PyThreadState *ts) {
+    _PyInterpreterFrame *f = ts->current_frame;
+    while (f != NULL && f->owner != FRAME_OWNED_BY_INTERPRETER) f = f->previous;
+    return f;
+}
+
+/* The state that holds the GIL, where that may be this thread's own. */
+static inline PyThreadState *holder(void) { return PyThreadState_GetUnchecked(); }

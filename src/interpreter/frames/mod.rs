@@ -40,6 +40,8 @@ struct RawText {
 
 unsafe extern "C" {
     safe fn memprofile_current_frame() -> *const c_void;
+    safe fn memprofile_loop() -> *const c_void;
+    safe fn memprofile_holds_gil() -> std::ffi::c_int;
     fn memprofile_walk(out: *mut RawFrame, room: usize, tail: usize, stop: *const c_void) -> isize;
     fn memprofile_describe(
         frame: *const RawFrame,
@@ -51,6 +53,17 @@ unsafe extern "C" {
 
 /// Where walks end: the frame that started the recording. Everything above it ran before.
 static STOP: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+
+/// An address on this thread's C stack, in the frame of the innermost evaluation loop: what lies below it
+/// is of the native code that this loop has called. `None` without one.
+pub fn evaluation_loop() -> Option<usize> {
+    Some(memprofile_loop() as usize).filter(|address| *address != 0)
+}
+
+/// Whether this thread holds the GIL.
+pub fn holds_gil() -> bool {
+    memprofile_holds_gil() != 0
+}
 
 /// Ends every later walk below the frame that runs now. It must outlive the recording: the
 /// address of a frame that has returned is given to the next call.
@@ -98,7 +111,12 @@ impl Stack<'_> {
         if stop == NOTHING { look(None) } else { Stack::walk_to(stop, look) }
     }
 
-    /// The same up to the outermost frame.
+    /// The same up to the outermost frame, where frames can be read.
+    pub fn walk_whole<R>(look: impl FnOnce(Option<&Stack<'_>>) -> R) -> R {
+        if STOP.load(Relaxed) == NOTHING { look(None) } else { Stack::walk_all(look) }
+    }
+
+    /// The same, whether frames can be read or not: that is found out by it.
     pub fn walk_all<R>(look: impl FnOnce(Option<&Stack<'_>>) -> R) -> R {
         Stack::walk_to(std::ptr::null(), look)
     }
@@ -128,6 +146,11 @@ impl Stack<'_> {
     /// Whether the thread runs Python but has no frame below the stop.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
+    }
+
+    /// Whether a frame that was kept runs the code object at this address.
+    pub fn runs(&self, code: usize) -> bool {
+        self.frames.iter().any(|frame| frame.code == code)
     }
 
     /// Where in the kept frames some are left out, if any are.

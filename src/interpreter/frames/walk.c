@@ -58,6 +58,17 @@ HIDDEN const void *memprofile_current_frame(void) {
     return f;
 }
 
+/* Where on this thread's C stack the innermost evaluation loop is; NULL without one. */
+HIDDEN const void *memprofile_loop(void) {
+    PyThreadState *ts = own_thread_state();
+    return ts != NULL ? loop_of(ts) : NULL;
+}
+
+HIDDEN int memprofile_holds_gil(void) {
+    PyThreadState *ts = own_thread_state();
+    return ts != NULL && ts == holder();
+}
+
 /* Writes the frames, innermost first, up to and without the frame `stop`.
  *
  * Returns how many there are; where that is more than `room`, the first room - tail and the last

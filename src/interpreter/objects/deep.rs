@@ -37,16 +37,17 @@ pub(super) struct Asked<'py> {
 }
 
 impl<'py> Deep<'py> {
-    /// Looks at an object and all that it reaches within the scope, each once.
+    /// Looks at an object and all that it reaches within the scope, each once; at the first objects alone,
+    /// where it reaches more than `most`.
     ///
     /// # Errors
     /// [`Error::NoRoom`] when there is too little memory to remember so many objects.
-    pub fn of(object: &Bound<'py, PyAny>, scope: &Scope) -> Result<Deep<'py>> {
+    pub fn of(object: &Bound<'py, PyAny>, scope: &Scope, most: usize) -> Result<Deep<'py>> {
         let mut walk = Walk::new(object.py(), scope);
         // Whatever is asked for is looked at, also where it is left out of others.
         walk.front.seen.remove(object.as_ptr().addr());
         // SAFETY: a bound object is alive, and nothing runs meanwhile.
-        let reached = unsafe { walk.reach(object.as_ptr(), None) }?;
+        let reached = unsafe { walk.reach(object.as_ptr(), None, most) }?;
         let (measure, asked) = walk.end();
         Ok(Deep { bytes: reached.bytes, measure, asked })
     }
@@ -150,12 +151,17 @@ impl<'a, 'py> Walk<'a, 'py> {
     }
 
     /// The bytes of an object and what it reaches, as far as no object before it does; in `time` at most,
-    /// where there is a bound.
+    /// where there is a bound, and of the first `most` objects alone.
     ///
     /// # Safety
     ///
     /// The object is alive, and nothing has run since this was made.
-    pub unsafe fn reach(&mut self, object: Object, time: Option<Duration>) -> Result<Reached> {
+    pub unsafe fn reach(
+        &mut self,
+        object: Object,
+        time: Option<Duration>,
+        most: usize,
+    ) -> Result<Reached> {
         if let Some(since) = &mut self.front.since {
             since.clear();
         }
@@ -175,7 +181,7 @@ impl<'a, 'py> Walk<'a, 'py> {
                 ring[(first + on_the_way) % ON_THE_WAY] = object;
                 on_the_way += 1;
             }
-            if on_the_way == 0 {
+            if on_the_way == 0 || count >= most {
                 return Ok(Reached { bytes: Bytes(bytes), whole });
             }
             let object = ring[first];

@@ -161,7 +161,7 @@ impl<'py> Look<'py> {
         for Named { name, object } in namespace.data().into_iter().filter(|n| wanted(&n.name)) {
             // SAFETY: the namespace keeps the object, and nothing has run since it was read.
             let (kind, reached) =
-                unsafe { (kind(object), walk.reach(object, Some(share(until)))?) };
+                unsafe { (kind(object), walk.reach(object, Some(share(until)), usize::MAX)?) };
             if all_or_nothing && !reached.whole {
                 walk.forget();
             }
