@@ -5,17 +5,41 @@ from os import PathLike
 from types import CodeType
 from typing import Any, final
 
+from memprofile._native_objects import (
+    HeapCensus,
+    HeapRoll,
+    NameChange,
+    NameChanges,
+    NamesBefore,
+    NameShare,
+    RollChange,
+    SizeTree,
+    allocated_at,
+    argument_is_lent,
+    deep_size,
+    garbage_knots,
+    heap_census,
+    immortal_and_interned,
+    name_shares,
+    retained_size,
+    shallow_size,
+    size_tree,
+    ways,
+)
+
 # fmt: off
 __all__ = [
     "LIMIT_SIGNAL", "TELEMETRY_FD", "AllocatorFigures", "Balance", "CellColumn", "Cells", "Child",
-    "Diff", "DiffLine", "ForkedLine", "FrameReport", "HeapCensus", "Ledger", "LimitHandler", "Line",
-    "Listing", "MemprofileError", "NameShare", "Profile", "Recording", "Site", "SizeClass",
-    "SizeTree", "Timeline", "__version__", "argument_is_lent", "arm_limit", "arrow_chunks",
+    "Diff", "DiffLine", "ForkedLine", "FrameReport", "HeapCensus", "HeapRoll", "Ledger",
+    "LimitHandler", "Line", "Listing", "MemprofileError", "NameChange", "NameChanges", "NameShare",
+    "NamesBefore", "Profile", "Recording", "RollChange", "Site", "SizeClass", "SizeTree",
+    "Timeline", "__version__", "allocated_at", "argument_is_lent", "arm_limit", "arrow_chunks",
     "begin_black_box", "begin_cell", "black_box_goes_on", "bytes_text", "deep_size", "disarm_limit",
-    "end_black_box", "end_cell", "end_with_parent", "heap_census", "immortal_and_interned",
-    "is_recording", "limit_in_force", "live", "live_end", "make_segment", "memory_needed",
-    "memory_now", "name_shares", "read_segment", "refused", "retained_size", "run_kernel",
-    "shallow_size", "show_cell", "size_tree", "stack", "start", "tell_to", "tells", "ways",
+    "end_black_box", "end_cell", "end_with_parent", "garbage_knots", "heap_census",
+    "immortal_and_interned", "is_recording", "limit_in_force", "live", "live_end", "make_segment",
+    "memory_needed", "memory_now", "name_shares", "read_segment", "refused", "retained_size",
+    "run_kernel", "shallow_size", "show_cell", "size_tree", "stack", "start", "tell_to", "tells",
+    "ways",
 ]
 # fmt: on
 
@@ -52,6 +76,7 @@ def is_recording() -> bool:
 
 def live(title: str, place: str | None = None, source: str | None = None) -> tuple[str, str] | None:
     """How the recording that is on goes, as HTML and as text; None when none is on.
+
     ``title`` is what runs, ``place`` the line that runs now and ``source`` its text.
     """
 
@@ -61,8 +86,9 @@ LIMIT_SIGNAL: int
 def arm_limit(code: CodeType, limit: int | None, raises: bool) -> int | None:
     """Sets a limit for what this thread does where a frame of ``code`` is on its stack.
 
-    ``limit`` is bytes; None: near what is left. ``code`` must live until ``disarm_limit`` of the number that
-    is returned; None where nothing is known. ``raises``: a ``LimitHandler`` is in place. Hooks must be on.
+    ``limit`` is bytes of anonymous resident memory; None: near what the machine or control group has left.
+    ``code`` must live until it is lifted by ``disarm_limit`` with the number that is returned; None where the
+    platform does not tell what is held. ``raises``: a ``LimitHandler`` is in place. Hooks must be on.
     """
 
 def disarm_limit(number: int) -> None:
@@ -75,14 +101,20 @@ def limit_in_force() -> tuple[int, str] | None:
     """The limit in bytes, and whose it is: ``user``, ``machine`` or ``control group``."""
 
 def memory_now() -> tuple[int, int, int, bool] | None:
-    """Bytes: anonymous and resident, left, in all; and whether what is left is the control group's."""
+    """Bytes: what this process holds (anonymous, resident), what is left, and all that there is.
+
+    The last says whether what is left is the control group's. None where the platform does not tell.
+    """
 
 def memory_needed() -> int | None:
     """What this process holds, in bytes, after malloc has given back what is free."""
 
 @final
 class LimitHandler:
-    """A handler for ``LIMIT_SIGNAL``; one that no limit has sent goes to ``previous``."""
+    """A handler for ``LIMIT_SIGNAL``: raises MemoryLimitExceeded when the limit was passed.
+
+    A signal that no limit has sent goes to ``previous``, what ``signal.getsignal`` gave before.
+    """
 
     previous: Any
     def __new__(cls, previous: Any) -> LimitHandler: ...
@@ -93,11 +125,13 @@ TELEMETRY_FD: str
 
 def make_segment() -> int:
     """Makes a telemetry segment for a process that is to be started, and returns its descriptor.
+
     The descriptor is inherited by processes that this one executes. Raises OSError.
     """
 
 def read_segment(path: str) -> bytes | None:
     """What a process wrote last into the segment of this path, such as ``/proc/self/fd/5``: JSON.
+
     None when it has written nothing. Raises OSError, also for any other file.
     """
 
@@ -118,11 +152,13 @@ def begin_black_box(library_paths: Sequence[str], machinery_paths: Sequence[str]
 
 def begin_cell(message: str, filename: str, label: str, display: str | None = None) -> None:
     """A cell begins, by the request ``message``: that is told, where there is a segment.
+
     ``display`` is the display in which whoever reads that shall show how it goes.
     """
 
 def show_cell(message: str, display: str | None) -> bool:
     """Has the cell that runs be shown in this display from now on; None: no more.
+
     False when nobody is told, or when the cell that is told is not that of the request ``message``.
     """
 
@@ -131,6 +167,7 @@ def end_cell() -> None:
 
 def live_end(code: str) -> tuple[str, str] | None:
     """How the cell that has just ended went, as HTML and as text; ``code`` is its source.
+
     None when nobody is told of it, or when it took no longer than a live display waits.
     """
 
@@ -147,6 +184,7 @@ class Recording:
         describe: Callable[[str, Sequence[int]], tuple[str, str, Mapping[int, str]]],
         exception: str | None = None,
         keepers: Callable[[], Sequence[tuple[str, int]]] | None = None,
+        names: Callable[[float], NameChanges] | None = None,
     ) -> Profile:
         """Takes the hooks off and returns what was recorded.
 
@@ -154,7 +192,9 @@ class Recording:
         hooks are off. It returns the file's label (``cell [12]``), its kind (``"cell"`` or
         ``"user"``) and the text of its lines by number. ``exception`` names the type of the
         exception that ended the code. ``keepers()``, called after the hooks are off as well, says who
-        keeps how many bytes beside the code's own names, such as ``("Out[3]", 1000)``.
+        keeps how many bytes beside the code's own names, such as ``("Out[3]", 1000)``, and
+        ``names(seconds)`` what the names of a notebook hold more than before the code, which took so
+        long; an error that this one raises is a gap of the profile.
 
         Raises MemprofileError when the recording has already been stopped.
         """
@@ -194,6 +234,7 @@ class Site:
 @final
 class Balance:
     """The growth of the resident set at one moment, in bytes, by what it went into.
+
     ``resident`` is the sum of the others.
     """
 
@@ -376,6 +417,7 @@ class Profile:
     sizes: list[SizeClass]
     children: list[Child]
     forked_lines: list[ForkedLine]
+    names: list[NameChange]
     timeline: Timeline
     ledger: Ledger | None
 
@@ -465,113 +507,15 @@ class FrameReport:
     ) -> tuple[str | None, str | None, tuple[bytes, int, int, str] | None]:
         """Text, HTML and PNG, as ``Profile.bundle`` gives them."""
 
-@final
-class SizeTree:
-    """An object with what it reaches."""
-
-    label: str
-    """How it is reached from what holds it: ``['key']``, ``[3]``, ``.attribute``."""
-    type: str
-    size: int
-    """Its deep size, less what an earlier part has."""
-    shallow: int
-    count: int
-    """How many objects ``size`` is of."""
-    parts: list[SizeTree]
-    """The largest first."""
-
 def bytes_text(count: int) -> str:
     """Bytes for people: three digits, KiB, MiB and GiB of 1024."""
-
-def shallow_size(obj: object) -> int:
-    """The bytes of the blocks that are an object's own, as the allocator gave them.
-    Its header, a dict's table, a list's items, an array's data. Nothing of the object is called.
-    """
-
-def deep_size(obj: object, exclude: Sequence[object], code: bool, most: int | None = None) -> int:
-    """The deep size of an object in bytes; of the ``most`` first objects, where it reaches more.
-    Raises MemprofileError when the memory that is left is too little.
-    """
-
-def size_tree(
-    obj: object, detail: int, exclude: Sequence[object], code: bool, limit: int | None
-) -> SizeTree:
-    """The deep size of an object, with its parts down to ``detail`` levels. Raises as ``deep_size``."""
-
-def retained_size(obj: object) -> int:
-    """The bytes that are free once an object is gone. Raises as ``deep_size``."""
-
-def argument_is_lent() -> bool:
-    """Whether the function that calls this has no reference of its own to its first argument.
-    From CPython 3.14 on it may have none while a variable of its caller's does.
-    """
-
-def immortal_and_interned(obj: object) -> tuple[bool, bool]:
-    """Whether an object lives for ever (PEP 683, or static), and whether it is an interned str."""
-
-@final
-class HeapCensus:
-    """All objects, counted: (name, objects, bytes) by what they share, the largest first."""
-
-    objects: int
-    bytes: int
-    types: list[tuple[str, int, int]]
-    modules: list[tuple[str, int, int]]
-    referrers: list[tuple[str, int, int]]
-    sizes: list[tuple[str, int, int]]
-    garbage: list[tuple[str, int, int]]
-
-def heap_census() -> HeapCensus:
-    """Counts all objects that the collector knows and all they reach. Raises as ``deep_size``."""
-
-def ways(
-    obj: object, namespace: object | None, most: int, machinery: str
-) -> tuple[int, list[list[tuple[str, str, str | None]]]] | None:
-    """The bytes that are free once an object is gone, and the shortest ways to it.
-
-    A way is a list of (how it is reached, its type, what it says of itself). The first step is ``names``
-    (the namespace), ``modules`` (``sys.modules``), ``running`` (a function; files that begin with
-    ``machinery`` are left out) or ``held``. None where no object that the collector knows refers to it,
-    and no variable of a function that runs. Raises as ``deep_size``.
-    """
-
-@final
-class NameShare:
-    """What one name holds, in bytes."""
-
-    name: str
-    type: str
-    shallow: int
-    deep: int
-    retained: int
-    """What would be free without the name."""
-    kept: int
-    """What it keeps and no name before it; 0 of those that are one group."""
-    shared_with: list[tuple[str, int]]
-    """Other names and how much of it they reach, the largest part first."""
-
-def name_shares(
-    names: Sequence[tuple[str, list[object]]],
-    passing: list[object],
-    border: Sequence[object],
-    together: int,
-) -> tuple[list[NameShare], int, int, int]:
-    """The shares of names, each given with the objects that it refers to.
-
-    The first ``together`` names are one group for what is kept in turn. With the shares, what that
-    group keeps, and how many objects and bytes are in cycles that nobody refers to.
-
-    Each object must be in one of these lists only once for each reference, and in no variable of the
-    caller. What is in ``passing`` goes by itself; objects in ``border`` are not gone into.
-    Raises as ``deep_size``.
-    """
 
 @final
 class Listing:
     """Tables and ways, ready to draw.
 
     A section is (title, columns, how many of them are words, rows, note); a stop of a way is (how it is
-    reached, what it is).
+    reached, what it is). A ring is a caption and such stops, of which the last one refers to the first.
     """
 
     def __new__(
@@ -579,7 +523,8 @@ class Listing:
         headline: str,
         facts: str,
         sections: Sequence[tuple[str, Sequence[str], int, Sequence[Sequence[str]], str]],
-        ways: Sequence[Sequence[tuple[str, str]]],
+        ways: Sequence[Sequence[tuple[str, str]]] = ...,
+        rings: Sequence[tuple[str, Sequence[tuple[str, str]]]] = ...,
     ) -> Listing: ...
     def to_text(self) -> str: ...
     def to_html(self) -> str: ...
@@ -595,5 +540,6 @@ def run_kernel(connection_file: str | PathLike[str], command: Sequence[str]) -> 
 
 def end_with_parent(parent: int) -> None:
     """Has this process be killed when ``parent``, which started it, ends.
+
     Raises MemprofileError when another process has started it, or ``parent`` is gone.
     """

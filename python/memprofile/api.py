@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     import pandas
 
 _Format = Literal["html", "json", "svg", "png", "txt", "speedscope", "collapsed"]
-_Table = Literal["lines", "sites", "timeline", "allocators", "sizes", "children", "forked_lines"]
+_Table = Literal[
+    "lines", "sites", "timeline", "allocators", "sizes", "children", "forked_lines", "names"
+]
 
 __all__ = ["Profile"]
 
@@ -266,6 +268,17 @@ class Profile:
         [True]
         """
         return self._data.forked_lines
+
+    @property
+    def names(self) -> list[_native.NameChange]:
+        """The notebook's names that changed in a ``%%memprofile`` cell, what grew most first.
+
+        ``name``, ``type``, ``before_bytes`` (None: it is new), ``after_bytes`` (None: it is gone),
+        ``grown_bytes`` and ``at_least`` (it reaches more than there was time to look at). Bytes of
+        all that the name reaches; what several names share counts with the first. At most 200
+        names; empty where nobody looked: of ``profile()`` and ``%memprofile``.
+        """
+        return self._data.names
 
     def to_json(self) -> str:
         """The profile as versioned JSON, which this and later versions of memprofile load."""

@@ -10,6 +10,7 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from memprofile import _native
+from memprofile.buffers import libraries
 from memprofile.errors import MemprofileError
 from memprofile.sources import Shell
 
@@ -32,8 +33,9 @@ def of_cell(shell: Shell, result: Any, error: BaseException | None) -> list[tupl
         found.append(("the last traceback", held))
     if not found:
         return []
+    asked = libraries(0.1)
     try:
-        return [(who, _native.deep_size(value, named, False, _MOST)) for who, value in found]
+        return [(who, _native.deep_size(value, named, False, asked, _MOST)) for who, value in found]
     except MemprofileError:  # Too little memory is left to look: then nothing is said.
         return []
 

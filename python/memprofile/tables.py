@@ -39,11 +39,12 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
         *("pid", "filename", "lineno", "function", "source", "peak_bytes", "surviving_bytes"),
         *("allocated_bytes", "allocation_count", "sample_interval"),
     ),
+    "names": ("name", "type", "before_bytes", "after_bytes", "grown_bytes", "at_least"),
 }
 
 
 # What may be unknown, and is a whole number where it is known.
-_NULLABLE = ("exit_status", "peak_pss", "smallest", "largest")
+_NULLABLE = (*("exit_status", "peak_pss", "smallest", "largest", "before_bytes", "after_bytes"),)
 
 
 def frame(profile: Profile, table: str) -> pandas.DataFrame:

@@ -4,6 +4,7 @@ use super::breakdown::{self, PyAllocator, PySizeClass};
 use super::child::{PyChild, PyForkedLine};
 use super::diff::PyDiff;
 use super::ledger::PyLedger;
+use super::namespace::PyNameChange;
 use crate::error::{Error, Result};
 use crate::profile::{Allocator, Bytes, FileKind, Profile, Site, ThreadKind};
 use crate::render;
@@ -201,6 +202,11 @@ impl PyProfile {
     #[getter]
     fn forked_lines(&self) -> Vec<PyForkedLine> {
         self.profile.forked.iter().flat_map(PyForkedLine::all).collect()
+    }
+
+    #[getter]
+    fn names(&self) -> Vec<PyNameChange> {
+        self.profile.names.changed.iter().map(PyNameChange::new).collect()
     }
 
     #[getter]

@@ -3,7 +3,7 @@
 use super::axis::signed;
 use super::columns::{self, Column};
 use super::lettering::{clip, printable, unparted};
-use super::{children, forked, theme};
+use super::{children, forked, names, theme};
 use crate::profile::{Bytes, Estimate, Nanos};
 use crate::report::{EARLIER, Figures, Line, Report, Row, error_words};
 
@@ -54,6 +54,7 @@ pub(super) fn text(report: &Report, width: usize, color: bool) -> String {
         out.extend(forked::text(report, width));
     }
     let gaps = gaps(report).map_or_else(Vec::new, |gaps| wrap(&gaps));
+    out.extend(names::sentence(report).iter().flat_map(|names| wrap(names)));
     // What is good to know is left out rather than making the text longer.
     if !report.tiny {
         for extra in extras(report) {

@@ -41,7 +41,7 @@ pub use footprint::{Footprint, Parts};
 pub use foreign::Reading;
 pub use large::{LARGE, LargeBlocks};
 pub use live_set::{LiveSet, Sample};
-pub use recorded::Recorded;
+pub use recorded::{LiveBlock, Recorded};
 pub use recorder::{Block, Freed, Memory, Origin, Recorder, Settings};
 pub use regions::{Owner, Region, Regions};
 pub use sampler::{Draw, Sampler};

@@ -3,14 +3,14 @@
 use super::ledger::{Readings, own_resident};
 use super::{
     AT_FORK, CALLBACKS, LOCKS, Live, OWN_PEAK, OwnMemory, black_box, children, foreign, forked,
-    live, poll,
+    left, live, poll,
 };
 use crate::error::{Error, Result};
 use crate::hooks::{self, HookGuard, own_bytes};
 use crate::process::{self, HighWaterMark, Resident, RssReader};
 use crate::profile::{
-    Bytes, Collection, Estimate, FileKind, Nanos, Profile, Recording, SignedBytes, SourceFile,
-    Totals, VERSION,
+    Bytes, Collection, Estimate, FileKind, Names, Nanos, Profile, Recording, SignedBytes,
+    SourceFile, Totals, VERSION,
 };
 use crate::report;
 use crate::sampling::{Paths, Reading, Recorder, Settings};
@@ -91,6 +91,7 @@ impl Session {
             return Err(Error::AlreadyRecording);
         }
         let _pause = hooks::reentrancy::Pause::new();
+        left::forget();
         forked::start();
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         let seed = since_1970.as_ref().map_or(1, |d| d.as_nanos() as u64);
@@ -245,10 +246,12 @@ impl Session {
             copies: recorded.copies,
             children,
             forked,
+            names: Names::default(),
             keepers: Vec::new(),
         };
         describe_files(&mut profile, &mut describe);
         describe_forked(&mut profile, &mut describe);
+        left::keep(recorded.blocks, &profile);
         Ok(profile)
     }
 

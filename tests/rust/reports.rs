@@ -256,6 +256,9 @@ fn the_text_of_a_small_cell() {
         "  line 2       5.00 MiB  5.00 MiB   5.00 MiB       1  text = \"\\n\".join(rows)",
         "  the rest     8.00 MiB",
         "  in all       20.0 MiB  12.0 MiB   14.0 MiB  50,022",
+        "Names that grew: rows +7.00 MiB (list, new), text +4.75 MiB (str), old_rows",
+        "−2.00 MiB (list, gone), 1 more; not compared, since too much hangs on it:",
+        "everything",
         "by allocator: pymalloc 7.00 MiB, malloc 5.00 MiB",
     ];
     assert_eq!(lines[6..], table);
