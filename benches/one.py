@@ -66,6 +66,7 @@ def nothing():
 TOOLS = {
     "bare": nothing,
     "memprofile": nothing,
+    "memprofile --live": nothing,
     "memray": memray,
     # What %%memray_flamegraph --trace-python-allocators asks for.
     "memray-python": lambda: memray(trace_python_allocators=True),
@@ -102,11 +103,13 @@ def main(name, tool, options):
     if cell.setup:
         run(shell, cell.setup)
     code = cell.body.strip("\n") + "\n" + MARK
-    if tool == "memprofile":
+    ours = tool.startswith("memprofile")
+    if ours:
         before, rss = sum(cpu()), status("VmRSS")
         run(shell, "%load_ext memprofile")
         answer["load_cpu"], answer["load_rss"] = sum(cpu()) - before, status("VmRSS") - rss
-        code = f"%%memprofile -o _bench_profile {options}\n{code}"
+        live = "--live" if tool.endswith("--live") else ""
+        code = f"%%memprofile -o _bench_profile {live} {options}\n{code}"
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
@@ -130,7 +133,7 @@ def main(name, tool, options):
             for kind, body in output["data"].items()
         },
     }
-    if tool == "memprofile":
+    if ours:
         profile = shell.user_ns["_bench_profile"]
         answer |= {
             field: getattr(profile, field) for field in ("peak_footprint", "peak_rss", "exact")

@@ -72,7 +72,7 @@ def measure(cells, tools, pairs):
 
 
 def quiet(tool):
-    return ("-q",) if tool == "memprofile" else ()
+    return ("-q",) if tool.startswith("memprofile") else ()
 
 
 def ratios(answers, tool):
@@ -88,7 +88,7 @@ def spread(values):
 
 
 def overhead_table(answers, tools):
-    rows = [["cell", "bare", *(LABELS[tool] for tool in tools)]]
+    rows = [["cell", "bare", *(LABELS.get(tool, tool) for tool in tools)]]
     medians = {tool: [] for tool in tools}
     for cell, runs in answers.items():
         row = [CELLS[cell].title, f"{statistics.median(r['user'] for r in runs['bare']):.2f} s"]
@@ -120,6 +120,30 @@ def own_cost_table(answers):
             ]
         )
     return rows
+
+
+LIVE_CELLS = ("calls", "objects", "numpy-large")
+
+
+def live_table(pairs):
+    """What `--live` adds: the same cell without it is what it is held against."""
+    rows = [["cell", "without", "with `--live`"]]
+    order = random.Random(0)
+    medians = []
+    for cell in LIVE_CELLS:
+        runs = {"memprofile": [], "memprofile --live": []}
+        for _ in range(pairs):
+            tools = list(runs)
+            order.shuffle(tools)
+            for tool in tools:
+                runs[tool].append(one(cell, tool, *quiet(tool))["user"])
+        plain, live = runs.values()
+        values = [with_it / without for with_it, without in zip(live, plain, strict=True)]
+        medians.append(statistics.median(values))
+        said = f"{medians[-1]:.3f} ± {spread(values):.3f}"
+        rows.append([CELLS[cell].title, f"{statistics.median(plain):.2f} s", said])
+    mean = math.exp(statistics.fmean(map(math.log, medians)))
+    return [*rows, ["**geometric mean**", "", f"**{mean:.3f}**"]]
 
 
 def report_table():
@@ -235,6 +259,8 @@ def main():
             "the bare run, the wall time from the end of the cell to the report, and its size.",
             markdown(own_cost_table(answers)),
             markdown(load_table(answers)),
+            "User CPU time of a cell with its live display over that of the same cell without it.",
+            markdown(live_table(options.pairs)),
             "## Reports",
             "The time to make what a notebook gets, and the page of `--save report.html`.",
             markdown(report_table()),

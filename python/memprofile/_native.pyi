@@ -5,17 +5,41 @@ from os import PathLike
 from types import CodeType
 from typing import Any, final
 
+from memprofile._native_objects import (
+    HeapCensus,
+    HeapRoll,
+    NameChange,
+    NameChanges,
+    NamesBefore,
+    NameShare,
+    RollChange,
+    SizeTree,
+    allocated_at,
+    argument_is_lent,
+    deep_size,
+    garbage_knots,
+    heap_census,
+    immortal_and_interned,
+    name_shares,
+    retained_size,
+    shallow_size,
+    size_tree,
+    ways,
+)
+
 # fmt: off
 __all__ = [
     "LIMIT_SIGNAL", "TELEMETRY_FD", "AllocatorFigures", "Balance", "CellColumn", "Cells", "Child",
-    "Diff", "DiffLine", "ForkedLine", "FrameReport", "HeapCensus", "Ledger", "LimitHandler", "Line",
-    "Listing", "MemprofileError", "NameShare", "Profile", "Recording", "Site", "SizeClass",
-    "SizeTree", "Timeline", "__version__", "argument_is_lent", "arm_limit", "arrow_chunks",
+    "Diff", "DiffLine", "ForkedLine", "FrameReport", "HeapCensus", "HeapRoll", "Ledger",
+    "LimitHandler", "Line", "Listing", "MemprofileError", "NameChange", "NameChanges", "NameShare",
+    "NamesBefore", "Profile", "Recording", "RollChange", "Site", "SizeClass", "SizeTree",
+    "Timeline", "__version__", "allocated_at", "argument_is_lent", "arm_limit", "arrow_chunks",
     "begin_black_box", "begin_cell", "black_box_goes_on", "bytes_text", "deep_size", "disarm_limit",
-    "end_black_box", "end_cell", "end_with_parent", "heap_census", "immortal_and_interned",
-    "is_recording", "limit_in_force", "live", "live_end", "make_segment", "memory_needed",
-    "memory_now", "name_shares", "read_segment", "refused", "retained_size", "run_kernel",
-    "shallow_size", "show_cell", "size_tree", "stack", "start", "tell_to", "tells", "ways",
+    "end_black_box", "end_cell", "end_with_parent", "garbage_knots", "heap_census",
+    "immortal_and_interned", "is_recording", "limit_in_force", "live", "live_end", "make_segment",
+    "memory_needed", "memory_now", "name_shares", "read_segment", "refused", "retained_size",
+    "run_kernel", "shallow_size", "show_cell", "size_tree", "stack", "start", "tell_to", "tells",
+    "ways",
 ]
 # fmt: on
 
@@ -109,7 +133,7 @@ def end_black_box() -> None:
     """Ends the black box, if it is on: the hooks are taken off."""
 
 def tell_to(descriptor: int) -> None:
-    """Takes over an inherited segment, to tell how it goes. Raises OSError for any other file."""
+    """Tells how it goes by an inherited segment from now on. Raises OSError if it is none of ours."""
 
 def tells() -> bool:
     """Whether this process tells how it goes."""
@@ -118,7 +142,7 @@ def black_box_goes_on() -> bool:
     """Whether the black box, or a recording, is on; libraries loaded since are seen from now on."""
 
 def begin_black_box(library_paths: Sequence[str], machinery_paths: Sequence[str]) -> None:
-    """Begins a light recording, to be told and for a limit, unless something is recorded."""
+    """Unless something is recorded: begins a light recording, told by the segment, for a limit too."""
 
 def begin_cell(message: str, filename: str, label: str, display: str | None = None) -> None:
     """A cell begins, by the request ``message``, to be shown in ``display``: that is told."""
@@ -144,13 +168,18 @@ class Recording:
         self,
         describe: Callable[[str, Sequence[int]], tuple[str, str, Mapping[int, str]]],
         exception: str | None = None,
+        keepers: Callable[[], Sequence[tuple[str, int]]] | None = None,
+        names: Callable[[float], NameChanges] | None = None,
     ) -> Profile:
         """Takes the hooks off and returns what was recorded.
 
         ``describe(filename, linenos)`` is called once for each file of the user's own, after the
         hooks are off. It returns the file's label (``cell [12]``), its kind (``"cell"`` or
         ``"user"``) and the text of its lines by number. ``exception`` names the type of the
-        exception that ended the code.
+        exception that ended the code. ``keepers()``, called after the hooks are off as well, says who
+        keeps how many bytes beside the code's own names, such as ``("Out[3]", 1000)``, and
+        ``names(seconds)`` what the names of a notebook hold more than before the code, which took so
+        long; an error that this one raises is a gap of the profile.
 
         Raises MemprofileError when the recording has already been stopped.
         """
@@ -176,10 +205,7 @@ class Site:
     """What one whole stack allocated from one allocator."""
 
     stack: list[tuple[str, str, int]]
-    """(function, filename, lineno), innermost first.
-
-    Of a native thread there is at most one row: the library that asked, where it is known.
-    """
+    """(function, filename, lineno), innermost first; of a native thread its library, where known."""
     allocator: str
     native_thread: bool
     waiting: tuple[str, int] | None
@@ -206,6 +232,8 @@ class Balance:
     """Native blocks and anonymous mappings, the large ones by what is in use."""
     pools: int
     """Allocators of libraries' own, as those of Arrow and polars."""
+    earlier: int
+    """Memory from before the start that was written to for the first time."""
     files: int
     """Files mapped into memory: data, and the libraries that were loaded."""
     recorder: int
@@ -297,11 +325,13 @@ class ForkedLine:
 
 @final
 class Timeline:
-    """Memory over time, as columns of equal length."""
+    """Memory over time, as columns of equal length: about 500 moments, with every extreme."""
 
     seconds: list[float]
     footprint: list[int]
     rss: list[int]
+    held: list[tuple[str, list[int]]]
+    """("line 7", what it held), where it was one of the 24 that held most; else 0."""
 
 @final
 class Diff:
@@ -361,6 +391,7 @@ class Profile:
     sizes: list[SizeClass]
     children: list[Child]
     forked_lines: list[ForkedLine]
+    names: list[NameChange]
     timeline: Timeline
     ledger: Ledger | None
 
@@ -450,128 +481,15 @@ class FrameReport:
     ) -> tuple[str | None, str | None, tuple[bytes, int, int, str] | None]:
         """Text, HTML and PNG, as ``Profile.bundle`` gives them."""
 
-@final
-class SizeTree:
-    """An object with what it reaches."""
-
-    label: str
-    """How it is reached from what holds it: ``['key']``, ``[3]``, ``.attribute``."""
-    type: str
-    size: int
-    """Its deep size, less what an earlier part has."""
-    shallow: int
-    count: int
-    """How many objects ``size`` is of."""
-    parts: list[SizeTree]
-    """The largest first."""
-
 def bytes_text(count: int) -> str:
     """Bytes for people: three digits, KiB, MiB and GiB of 1024."""
-
-def shallow_size(obj: object) -> int:
-    """The bytes of the blocks that are an object's own, as the allocator gave them.
-
-    Its header, a dict's table, a list's items, an array's data. Nothing of the object is called.
-    """
-
-def deep_size(obj: object, exclude: Sequence[object], code: bool) -> int:
-    """The deep size of an object in bytes.
-
-    Raises MemprofileError when the memory that is left is too little.
-    """
-
-def size_tree(
-    obj: object, detail: int, exclude: Sequence[object], code: bool, limit: int | None
-) -> SizeTree:
-    """The deep size of an object, with its parts down to ``detail`` levels.
-
-    Raises MemprofileError when the memory that is left is too little.
-    """
-
-def retained_size(obj: object) -> int:
-    """The bytes that are free once an object is gone.
-
-    Raises MemprofileError when the memory that is left is too little.
-    """
-
-def argument_is_lent() -> bool:
-    """Whether the function that calls this has no reference of its own to its first argument.
-
-    From CPython 3.14 on it may have none while a variable of its caller's does.
-    """
-
-def immortal_and_interned(obj: object) -> tuple[bool, bool]:
-    """Whether an object lives for ever (PEP 683, or static), and whether it is an interned str."""
-
-@final
-class HeapCensus:
-    """All objects, counted: (name, objects, bytes) by what they share, the largest first."""
-
-    objects: int
-    bytes: int
-    types: list[tuple[str, int, int]]
-    modules: list[tuple[str, int, int]]
-    referrers: list[tuple[str, int, int]]
-    sizes: list[tuple[str, int, int]]
-    garbage: list[tuple[str, int, int]]
-
-def heap_census() -> HeapCensus:
-    """Counts all objects that the collector knows and all that they reach.
-
-    Raises MemprofileError when the memory that is left is too little.
-    """
-
-def ways(
-    obj: object, namespace: object | None, most: int, machinery: str
-) -> tuple[int, list[list[tuple[str, str, str | None]]]] | None:
-    """The bytes that are free once an object is gone, and the shortest ways to it.
-
-    A way is a list of (how it is reached, its type, what it says of itself). The first step is ``names``
-    (the namespace), ``modules`` (``sys.modules``), ``running`` (a function; files that begin with
-    ``machinery`` are left out) or ``held``. None where no object that the collector knows refers to it,
-    and no variable of a function that runs.
-
-    Raises MemprofileError when the memory that is left is too little.
-    """
-
-@final
-class NameShare:
-    """What one name holds, in bytes."""
-
-    name: str
-    type: str
-    shallow: int
-    deep: int
-    retained: int
-    """What would be free without the name."""
-    kept: int
-    """What it keeps and no name before it; 0 of those that are one group."""
-    shared_with: list[tuple[str, int]]
-    """Other names and how much of it they reach, the largest part first."""
-
-def name_shares(
-    names: Sequence[tuple[str, list[object]]],
-    passing: list[object],
-    border: Sequence[object],
-    together: int,
-) -> tuple[list[NameShare], int, int, int]:
-    """The shares of names, each given with the objects that it refers to.
-
-    The first ``together`` names are one group for what is kept in turn. With the shares, what that
-    group keeps, and how many objects and bytes are in cycles that nobody refers to.
-
-    Each object must be in one of these lists only once for each reference, and in no variable of the
-    caller. What is in ``passing`` goes by itself; objects in ``border`` are not gone into.
-
-    Raises MemprofileError when the memory that is left is too little.
-    """
 
 @final
 class Listing:
     """Tables and ways, ready to draw.
 
     A section is (title, columns, how many of them are words, rows, note); a stop of a way is (how it is
-    reached, what it is).
+    reached, what it is). A ring is a caption and such stops, of which the last one refers to the first.
     """
 
     def __new__(
@@ -579,7 +497,8 @@ class Listing:
         headline: str,
         facts: str,
         sections: Sequence[tuple[str, Sequence[str], int, Sequence[Sequence[str]], str]],
-        ways: Sequence[Sequence[tuple[str, str]]],
+        ways: Sequence[Sequence[tuple[str, str]]] = ...,
+        rings: Sequence[tuple[str, Sequence[tuple[str, str]]]] = ...,
     ) -> Listing: ...
     def to_text(self) -> str: ...
     def to_html(self) -> str: ...

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     import pandas
 
 _Format = Literal["html", "json", "svg", "png", "txt", "speedscope", "collapsed"]
-_Table = Literal["lines", "sites", "timeline", "allocators", "sizes", "children", "forked_lines"]
+_Table = Literal[
+    "lines", "sites", "timeline", "allocators", "sizes", "children", "forked_lines", "names"
+]
 
 __all__ = ["Profile"]
 
@@ -199,9 +201,10 @@ class Profile:
         """Each whole stack that allocated, by allocator, the largest at the peak first.
 
         ``stack`` is (function, filename, lineno), innermost first; ``allocator`` is
-        ``pymalloc``, ``malloc``, ``mmap``, ``arrow`` or ``polars``. Bytes as in ``lines``. Of the
-        last two only sums are known, so their ``allocation_count`` is 0. Of a native thread
-        ``stack`` names the library at most, and ``waiting`` is your line that ran meanwhile.
+        ``pymalloc``, ``malloc``, ``mmap``, ``arrow``, ``polars`` or, for memory from before the
+        start that was written to, ``earlier``. Bytes as in ``lines``. Of the last three only sums
+        are known, so their ``allocation_count`` is 0. Of a native thread ``stack`` names the
+        library at most, and ``waiting`` is your line that ran meanwhile.
         """
         return self._data.sites
 
@@ -266,6 +269,17 @@ class Profile:
         """
         return self._data.forked_lines
 
+    @property
+    def names(self) -> list[_native.NameChange]:
+        """The notebook's names that changed in a ``%%memprofile`` cell, what grew most first.
+
+        ``name``, ``type``, ``before_bytes`` (None: it is new), ``after_bytes`` (None: it is gone),
+        ``grown_bytes`` and ``at_least`` (it reaches more than there was time to look at). Bytes of
+        all that the name reaches; what several names share counts with the first. At most 200
+        names; empty where nobody looked: of ``profile()`` and ``%memprofile``.
+        """
+        return self._data.names
+
     def to_json(self) -> str:
         """The profile as versioned JSON, which this and later versions of memprofile load."""
         return self._data.to_json()
@@ -301,6 +315,12 @@ class Profile:
 
     def to_pandas(self, table: _Table = "lines") -> pandas.DataFrame:
         """One table as a pandas DataFrame: bytes and seconds, as in the fields.
+
+        ``"timeline"`` has a column for each line that held something, such as ``line 7``, beside
+        ``seconds``, ``footprint`` and ``rss``: what it held at that moment, of the 24 lines that
+        held most then. The page that ``save("report.html")`` writes shows these moments, of the
+        lines that have a colour. What no line held (allocators' slack, libraries) is the rest of
+        the footprint.
 
         Raises MemprofileError for another table, or when pandas is not installed.
         """

@@ -16,13 +16,14 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.utils.text import DollarFormatter
 
-from memprofile import _native, api, live, memlimit, sources, telemetry
+from memprofile import _native, api, keepers, live, memlimit, sources, telemetry
 from memprofile.bundle import publish
 from memprofile.errors import MemprofileError
 from memprofile.interrupts import Held
 from memprofile.memlimit import LimitedCell, RunNodes, report_failure
 from memprofile.options import CellOptions, OptionError, read_cell_options
 from memprofile.sources import Shell
+from memprofile.variables import Growth
 
 _MARKER = '__import__("memprofile.magic", fromlist=("magic",)).cell_marker({!r})'
 # Only a docstring may stand before `from __future__ import`; the call above would make
@@ -82,6 +83,7 @@ class RecordedCell(LimitedCell):
             display = telemetry.take_display(message)
             title = sources.label(cell_name)
             self._display = live.LiveDisplay(shell, cell_name, title, message, display)
+        self._growth = Growth(shell)
 
     def begin(self, recording: _native.Recording) -> None:
         """Takes over a recording that has just been started."""
@@ -101,7 +103,12 @@ class RecordedCell(LimitedCell):
         if display is not None and not display.end():
             display = None
         try:
-            finished = recording.stop(sources.describe, type(error).__name__ if error else None)
+            finished = recording.stop(
+                sources.describe,
+                type(error).__name__ if error else None,
+                lambda: keepers.of_cell(self._shell, self._result, error),
+                self._growth.changes,
+            )
         except Exception as problem:
             complain("the recording could not be read", problem)
             return

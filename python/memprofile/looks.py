@@ -45,13 +45,16 @@ def _heap(shell: Shell, line: str) -> None:
     memory = _memory(shell)
     if options.since and memory.mark is None:
         raise OptionError("there is no mark yet; set one with: %memheap --mark")
-    now = objects.heap()
+    by: Any = options.by
+    if options.since and memory.mark is not None and by in ("type", "module"):
+        _show(shell, memory.mark.since().listing(by, options.top))
+        return
+    now = objects.heap(identities=options.mark)
     if options.mark:
         memory.mark = now
         marked = f"Marked {now.count:,} objects of {bytes_text(now.bytes)}"
-        print(f"{marked}; %memheap --since shows what changed.")
+        print(f"{marked}; %memheap --since shows what is new.")
         return
-    by: Any = options.by
     if options.garbage:
         _show(shell, _garbage(now, options.top))
     elif options.since and memory.mark is not None:
@@ -84,7 +87,33 @@ def _garbage(heap: objects.Heap, top: int) -> _native.Listing:
     ]
     columns = ["collector", "count of threshold", "runs", "freed objects", "uncollectable"]
     sections.append(("The collector", columns, 1, generations, ""))
-    return _native.Listing(headline, facts, sections, [])
+    rings, not_drawn = _rings()
+    return _native.Listing(headline, f"{facts} {not_drawn}".strip(), sections, [], rings)
+
+
+_MOST_RINGS = 5
+"""Kinds of cycles that are drawn."""
+
+
+def _rings() -> tuple[list[tuple[str, list[tuple[str, str]]]], str]:
+    """The largest cycles that nobody refers to, each with its caption and the objects of a ring;
+    and what is not among them.
+    """
+    knots, kinds = _native.garbage_knots(_MOST_RINGS)
+    rings = []
+    for alike, count, size, hanging, ring in knots:
+        keep = "1 object refers to itself" if count == 1 else f"{count:,} objects keep each other"
+        if alike > 1:
+            keep = f"{alike:,} rings like this one, of {count:,} objects"
+        caption = f"{keep}: {bytes_text(size)}"
+        if hanging >= variables.WORTH_A_ROW:
+            caption += f", and {bytes_text(hanging)} hang on {'it' if count == 1 else 'them'}"
+        rings.append((caption, objects.ring_in_words(ring)))
+    more = kinds - len(knots)
+    kinds_more = (
+        "1 kind of smaller cycles is" if more == 1 else f"{more:,} kinds of smaller cycles are"
+    )
+    return rings, f"{kinds_more} not drawn." if more else ""
 
 
 def _checked(name: str, run: Callable[[Shell, str], None], shell: Shell, line: str) -> None:
@@ -121,9 +150,11 @@ def magics_for(shell: Shell) -> dict[str, Callable[..., Any]]:
 
           --by WHAT  what they are counted by (type)
           --top N    show N rows (20), the rest as one
-          --mark     remember the heap as it is now
-          --since    show what changed since the mark
-          --garbage  show cycles that nobody refers to, and what the collector has done
+          --mark     remember which objects there are now (24 bytes each)
+          --since    show which are new and gone since the mark; by referrer and size, how the
+                     counts differ
+          --garbage  show cycles that nobody refers to, drawn, and what the collector has done;
+                     nothing is collected
         """
         _checked("memheap", _heap, shell, line)
 

@@ -126,25 +126,6 @@ def _memframe_for(shell: Shell) -> Callable[..., Any]:
     return memframe_magic
 
 
-def _live_for(shell: Shell) -> Callable[..., Any]:
-    @no_var_expand
-    def memprofile_live(line: str) -> None:
-        """Shows every cell's memory while the cell runs; without an argument says whether it does.
-
-        %memprofile_live [on|off]
-
-          In the kernel "Python 3 (memprofile)": each cell that takes longer than a second.
-          In any other kernel: each %%memprofile cell, as --live does for one.
-
-        For example:
-
-          %memprofile_live on
-        """
-        live.switch(shell, line)
-
-    return memprofile_live
-
-
 @no_var_expand
 def memlimit_magic(line: str) -> None:
     """Sets how much memory the process may hold while a cell runs.
@@ -165,6 +146,25 @@ def memlimit_magic(line: str) -> None:
       %memlimit off
     """
     memlimit.magic(line)
+
+
+def _live_for(shell: Shell) -> Callable[..., Any]:
+    @no_var_expand
+    def memprofile_live(line: str) -> None:
+        """Shows every cell's memory while the cell runs; without an argument says whether it does.
+
+        %memprofile_live [on|off]
+
+          In the kernel "Python 3 (memprofile)": each cell that takes longer than a second.
+          In any other kernel: each %%memprofile cell, as --live does for one.
+
+        For example:
+
+          %memprofile_live on
+        """
+        live.switch(shell, line)
+
+    return memprofile_live
 
 
 class Installation:
@@ -198,8 +198,8 @@ class Installation:
         magics["line"]["memprofile"] = magics["cell"]["memprofile"] = self._magic
         self._lines = {
             "memframe": _memframe_for(shell),
-            "memprofile_live": _live_for(shell),
             "memlimit": memlimit_magic,
+            "memprofile_live": _live_for(shell),
             **looks.magics_for(shell),
         }
         magics["line"].update(self._lines)

@@ -17,7 +17,9 @@ from typing import Literal, TypeAlias, overload
 
 from memprofile import _native
 from memprofile._native import bytes_text
+from memprofile.buffers import libraries
 from memprofile.errors import MemprofileError
+from memprofile.identity import HeapChange, signed_text
 
 __all__ = ["Alive", "Heap", "HeapRow", "Size", "heap", "retained", "sizeof", "why_alive"]
 
@@ -121,7 +123,8 @@ def sizeof(
     """The deep size of an object in bytes: its own blocks and those of all that it reaches.
 
     Each object counts once, by the blocks that the allocator gave for it; an array's data counts
-    with the array that owns it, however many views there are. Modules end the way, and types,
+    with the array that owns it, however many views there are, and so do the buffers of pyarrow and
+    polars, also behind pandas. Modules end the way, and types,
     builtin functions and code objects too unless ``code`` is true. What lies in a library's own
     data (``None``, ``True``, small integers) takes nothing.
 
@@ -151,8 +154,8 @@ def sizeof(
             "exclude is a list of types and objects; for example: sizeof(data, exclude=[list])"
         )
     if not detail and limit is None:
-        return _native.deep_size(obj, list(exclude), code)
-    tree = _native.size_tree(obj, detail, list(exclude), code, limit)
+        return _native.deep_size(obj, list(exclude), code, libraries())
+    tree = _native.size_tree(obj, detail, list(exclude), code, limit, libraries())
     return Size(tree) if detail else tree.size
 
 
@@ -170,7 +173,7 @@ def retained(obj: object) -> int:
 
     Raises MemprofileError when the memory that is left is too little to look at so many objects.
     """
-    return _native.retained_size(obj)
+    return _native.retained_size(obj, libraries())
 
 
 _TABLES = ("types", "modules", "referrers", "sizes", "garbage")
@@ -243,6 +246,26 @@ class Heap:
         """Cycles that nobody refers to, by type."""
         return self._table("garbage")
 
+    def since(self) -> HeapChange:
+        """Looks at the heap again: which objects are new since this one, and which are gone.
+
+        ``self`` is of ``heap(identities=True)``. An object is the same one where its place and type
+        are, and of str, int, float, bytes and tuple its value: what took the place of another one
+        of its type counts as that one. Raises MemprofileError without identities, and when the
+        memory that is left is too little to look at so many objects.
+
+        >>> import memprofile
+        >>> before = memprofile.heap(identities=True)
+        >>> data = [bytearray(100_000) for _ in range(10)]
+        >>> next(r.new_count for r in before.since().types if r.name == "bytearray")
+        10
+        """
+        if self._census is None or self._census.roll is None:
+            raise MemprofileError(
+                "this heap does not know its objects; take it with: heap(identities=True)"
+            )
+        return HeapChange(self._census.roll.since())
+
     def __sub__(self, earlier: Heap) -> Heap:
         changes = {name: _difference(self._table(name), earlier._table(name)) for name in _TABLES}
         return Heap(self.count - earlier.count, self.bytes - earlier.bytes, None, changes)
@@ -271,25 +294,21 @@ class Heap:
 
     def __str__(self) -> str:
         if self.is_difference:
-            return f"The heap changed by {self.count:+,} objects and {_signed(self.bytes)}."
+            return f"The heap changed by {self.count:+,} objects and {signed_text(self.bytes)}."
         return f"The heap has {self.count:,} objects of {bytes_text(self.bytes)}."
 
     def __repr__(self) -> str:
         kind = "HeapDifference" if self.is_difference else "Heap"
-        return f"<{kind}: {self.count:,} objects, {_signed(self.bytes)}>"
+        return f"<{kind}: {self.count:,} objects, {signed_text(self.bytes)}>"
 
     def _repr_html_(self) -> str:
         return self.listing().to_html()
 
 
-def _signed(size: int) -> str:
-    return f"-{bytes_text(-size)}" if size < 0 else bytes_text(size)
-
-
 def _cells(row: HeapRow, whole: int, signed: bool) -> list[str]:
     count = f"{row.count:+,}" if signed else f"{row.count:,}"
     share = f"{100 * abs(row.bytes) / whole:.1f}%"
-    return [row.name, count, _signed(row.bytes), share]
+    return [row.name, count, signed_text(row.bytes), share]
 
 
 def _difference(rows: list[HeapRow], earlier: list[HeapRow]) -> list[HeapRow]:
@@ -303,11 +322,12 @@ def _difference(rows: list[HeapRow], earlier: list[HeapRow]) -> list[HeapRow]:
     return sorted(changed, key=lambda row: (-abs(row.bytes), row.name))
 
 
-def heap() -> Heap:
+def heap(*, identities: bool = False) -> Heap:
     """All objects that the collector knows, and all that they reach, counted.
 
     Sizes are those of the blocks that the allocator gave. Nothing is collected and nothing of any
-    object is called.
+    object is called. With ``identities`` the objects are noted, too, in 24 bytes each, so that
+    ``since()`` can tell which are new; none is kept alive.
 
     >>> import memprofile
     >>> before = memprofile.heap()
@@ -318,7 +338,7 @@ def heap() -> Heap:
 
     Raises MemprofileError when the memory that is left is too little to look at so many objects.
     """
-    census = _native.heap_census()
+    census = _native.heap_census(identities)
     return Heap(census.objects, census.bytes, census)
 
 
@@ -331,11 +351,15 @@ class Alive:
     number of references without those of the question itself, ``retained`` and ``shallow`` are
     bytes, ``generation`` is the collector's (None: it does not know the object), ``allocated_at``
     the lines where it was made if tracemalloc is on.
+    ``recorded_at`` says which line allocated the block at its place, as the last recording of this
+    process knows it, and ``data_recorded_at`` the same of the largest block of its own beside it
+    (an array's data, a list's items): a block that was freed since may have given its place to
+    another.
     """
 
     __slots__ = (
-        *("allocated_at", "generation", "immortal", "interned", "refcount", "retained"),
-        *("shallow", "type", "ways"),
+        *("allocated_at", "data_recorded_at", "generation", "immortal", "interned"),
+        *("recorded_at", "refcount", "retained", "shallow", "type", "ways"),
     )
 
     def __init__(self) -> None:
@@ -346,6 +370,8 @@ class Alive:
         self.immortal = self.interned = False
         self.retained = self.shallow = 0
         self.allocated_at: list[str] = []
+        self.recorded_at: str | None = None
+        self.data_recorded_at: str | None = None
 
     def listing(self) -> _native.Listing:
         """The ways and the figures, ready to draw."""
@@ -366,7 +392,23 @@ class Alive:
             facts.append("interned: all uses of these characters share it")
         if self.allocated_at:
             facts.append("made at " + ", from ".join(self.allocated_at))
+        facts += self._recorded()
         return _native.Listing(self._headline(), "; ".join(facts) + ".", [], self.ways)
+
+    def _recorded(self) -> list[str]:
+        """What the last recording says, in words."""
+        data, own = self.data_recorded_at, self.recorded_at
+        if data is None and own is None:
+            return []
+        if data == own:
+            what = f"its blocks were allocated at {own}"
+        elif data is None:
+            what = f"the block at its place was allocated at {own}"
+        elif own is None:
+            what = f"the block that holds its data was allocated at {data}"
+        else:
+            what = f"the block at its place was allocated at {own}, that of its data at {data}"
+        return [f"{what}, says the last profile (if none was freed and used again since)"]
 
     def _headline(self) -> str:
         if self.immortal:
@@ -438,6 +480,7 @@ def why_alive(obj: object, *, namespace: dict[str, object] | None = None, most: 
     alive.shallow = _native.shallow_size(obj)
     alive.generation = _generation(obj)
     alive.type = type(obj).__name__
+    alive.recorded_at, alive.data_recorded_at = _native.allocated_at(obj)
     if tracemalloc.is_tracing():
         trace = tracemalloc.get_object_traceback(obj)
         alive.allocated_at = [] if trace is None else [str(frame) for frame in reversed(trace)]
@@ -445,7 +488,7 @@ def why_alive(obj: object, *, namespace: dict[str, object] | None = None, most: 
         return alive
     found = _native.ways(obj, namespace, most, os.path.dirname(__file__) + os.sep)
     if found is None:
-        alive.retained = _native.retained_size(obj)
+        alive.retained = _native.retained_size(obj, libraries())
     else:
         alive.retained, ways = found
         alive.ways = [_in_words(way) for way in ways]
@@ -475,6 +518,24 @@ def _in_words(way: list[tuple[str, str, str | None]]) -> list[tuple[str, str]]:
             step = rest.pop(0)
             label = "." + step[0][2:-2]
         stops.append((label.strip(), _what(step)))
+    return stops
+
+
+def ring_in_words(ring: list[tuple[str, str, str | None, int]]) -> list[tuple[str, str]]:
+    """A ring as (how the one before refers to it, what it is), without dicts of attributes."""
+    if len(ring) > 1 and ring[0][0] == ".__dict__":
+        # So that no ring begins with such a dict.
+        ring = ring[-1:] + ring[:-1]
+    stops: list[tuple[str, str]] = []
+    # A dict whose attribute is the next one's; of the last one it is the first one's.
+    by_dict = len(ring) > 1 and ring[-1][0] == ".__dict__" and ring[0][0].startswith("['")
+    for label, kind, word, size in ring[:-1] if by_dict else ring:
+        if stops and stops[-1][0] == ".__dict__" and label.startswith("['"):
+            stops.pop()
+            label = f".{label[2:-2]}"
+        elif not stops and by_dict:
+            label = f".{label[2:-2]}"
+        stops.append((label.strip(), f"{_what((label, kind, word))}, {bytes_text(size)}"))
     return stops
 
 

@@ -39,11 +39,12 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
         *("pid", "filename", "lineno", "function", "source", "peak_bytes", "surviving_bytes"),
         *("allocated_bytes", "allocation_count", "sample_interval"),
     ),
+    "names": ("name", "type", "before_bytes", "after_bytes", "grown_bytes", "at_least"),
 }
 
 
 # What may be unknown, and is a whole number where it is known.
-_NULLABLE = ("exit_status", "peak_pss", "smallest", "largest")
+_NULLABLE = (*("exit_status", "peak_pss", "smallest", "largest", "before_bytes", "after_bytes"),)
 
 
 def frame(profile: Profile, table: str) -> pandas.DataFrame:
@@ -60,7 +61,12 @@ def frame(profile: Profile, table: str) -> pandas.DataFrame:
         ) from error
     if table == "timeline":
         timeline = profile.timeline
-        return pandas.DataFrame({name: getattr(timeline, name) for name in columns})
+        moments = {name: getattr(timeline, name) for name in columns}
+        for name, held in timeline.held:
+            # Two files of one name may have the same line.
+            same = sum(known == name or known.startswith(f"{name} (") for known in moments)
+            moments[f"{name} ({same + 1})" if same else name] = held
+        return pandas.DataFrame(moments)
     rows: Sequence[object] = getattr(profile, table)
     found = pandas.DataFrame(
         {name: [getattr(row, name) for row in rows] for name in columns}, columns=list(columns)

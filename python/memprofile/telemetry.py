@@ -55,7 +55,7 @@ def cell(shell: Shell, cell_name: str, is_watched: bool) -> Iterator[None]:
         yield
         return
     _told = message_of(shell)
-    _display = live.new_display(shell)
+    _display = live.new_display(shell) if _native.tells() else None
     try:
         # Finding the paths takes longer than all else here.
         if not _native.black_box_goes_on():

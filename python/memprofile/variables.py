@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
 from typing import Any
 
-from memprofile import _native, objects
+from memprofile import _native, buffers, objects
 from memprofile._native import bytes_text
+from memprofile.errors import MemprofileError
 from memprofile.sources import Shell
 
 _RESULT = re.compile(r"_\d+|_{1,3}")
@@ -147,12 +148,44 @@ def _look(shell: Shell, last: str = "traceback") -> Found:
     others = _history(shell)
     others.insert(0 if last == "history" else len(others), (LAST_TRACEBACK, _traceback(shell)))
     names += others
-    shares, kept, lost, lost_bytes = _native.name_shares(names, _passing(shell), border, len(data))
+    shares, kept, lost, lost_bytes = _native.name_shares(
+        names, _passing(shell), border, len(data), buffers.libraries()
+    )
     count = len(data)
     first_other = count + len(program)
     return Found(
         shares[:count], kept, shares[first_other:], shares[count:first_other], lost, lost_bytes
     )
+
+
+_SECONDS_BEFORE, _SECONDS_AFTER = 0.01, 0.1
+"""How long libraries are asked at most, before the cell and after it."""
+
+
+class Growth:
+    """What the names hold more after a cell than before it. It is made when the cell has not yet
+    begun, and keeps no object of it.
+    """
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._before: _native.NamesBefore | MemprofileError
+        try:
+            self._before = _native.NamesBefore(
+                *self._namespace(), buffers.libraries(_SECONDS_BEFORE)
+            )
+        except MemprofileError as problem:
+            # The cell runs all the same; its report says why this is not in it.
+            self._before = problem
+
+    def _namespace(self) -> tuple[dict[str, Any], dict[str, Any], list[object]]:
+        return self._shell.user_ns, self._shell.user_ns_hidden, _border(self._shell)
+
+    def changes(self, seconds: float) -> _native.NameChanges:
+        """What has changed by a cell that took so long."""
+        if isinstance(self._before, MemprofileError):
+            raise self._before
+        return self._before.changes(seconds, *self._namespace(), buffers.libraries(_SECONDS_AFTER))
 
 
 def counted(number: int, what: str) -> str:

@@ -1,6 +1,7 @@
 //! The whole heap for Python: counted, and searched for what keeps an object.
 
 use super::objects::room;
+use super::roll::PyHeapRoll;
 use crate::graph::{self, Row};
 use crate::interpreter::objects::{Gathered, Name, Scope, running};
 use crate::profile::{Bytes, ObjectGraph, SizeClass};
@@ -24,26 +25,31 @@ pub(super) struct PyHeapCensus {
     referrers: Vec<Group>,
     sizes: Vec<Group>,
     garbage: Vec<Group>,
+    roll: Option<Py<PyHeapRoll>>,
 }
 
 fn groups(rows: Vec<Row>) -> Vec<Group> {
     rows.into_iter().map(|row| (row.name, row.count, row.bytes)).collect()
 }
 
-/// Counts all objects that the collector knows and all that they reach.
+/// The package that a type is from.
+pub(super) fn module_of(name: &str) -> &str {
+    name.split_once('.').map_or("builtins", |(top, _)| top)
+}
+
+/// Counts all objects that the collector knows and all that they reach; with a roll of them if it is asked for.
 #[pyfunction]
-pub(super) fn heap_census(py: Python<'_>) -> PyResult<PyHeapCensus> {
-    let graph = Gathered::whole_heap(py, &[], &Scope::everything(room()))?.graph;
+pub(super) fn heap_census(py: Python<'_>, with_roll: bool) -> PyResult<PyHeapCensus> {
+    let gathered = Gathered::whole_heap(py, &[], &Scope::everything(room()))?;
+    let roll = with_roll.then(|| PyHeapRoll::of(&gathered));
+    let graph = gathered.graph;
     let name = |kind: usize| graph.kinds[kind].name.clone();
     let kind = |row: usize| graph.kind[row] as usize;
     let by_name = |bytes: &[u64], kind: &dyn Fn(usize) -> usize| {
         // Types of one name are one group.
         merged(graph::census(bytes, graph.kinds.len(), kind, name))
     };
-    let module = |kind: usize| {
-        let name = &graph.kinds[kind].name;
-        name.split_once('.').map_or("builtins", |(top, _)| top).to_owned()
-    };
+    let module = |kind: usize| module_of(&graph.kinds[kind].name).to_owned();
     let mut garbage = Vec::new();
     graph::garbage(&graph, |row| garbage.push(row as usize));
     let unreached: Vec<u64> = garbage.iter().map(|&row| graph.bytes[row]).collect();
@@ -55,6 +61,7 @@ pub(super) fn heap_census(py: Python<'_>) -> PyResult<PyHeapCensus> {
         referrers: by_referrer(&graph),
         sizes: by_size(&graph),
         garbage: by_name(&unreached, &|at| kind(garbage[at])),
+        roll: roll.map(|roll| Py::new(py, roll)).transpose()?,
     })
 }
 
@@ -159,4 +166,30 @@ pub(super) fn ways(
     };
     let ways = found.iter().map(|way| (0..way.len()).map(|at| step(way, at)).collect()).collect();
     Ok(Some((retained, ways)))
+}
+
+/// An object of a ring: how the one before refers to it, its type, what it says of itself, its bytes.
+type Link = (String, String, Option<String>, u64);
+/// Objects that keep each other: how many such knots there are of the same types, their objects and bytes
+/// together, what hangs on them, and the shortest ring through its largest object.
+type RawKnot = (u64, u64, u64, u64, Vec<Link>);
+
+/// What of the heap keeps each other and is kept by nobody, the largest knots first, `most` at most; and how
+/// many kinds of them there are.
+#[pyfunction]
+pub(super) fn garbage_knots(py: Python<'_>, most: usize) -> PyResult<(Vec<RawKnot>, usize)> {
+    let gathered = Gathered::whole_heap(py, &[], &Scope::everything(room()))?;
+    let graph = &gathered.graph;
+    let mut lost = Vec::new();
+    graph::garbage(graph, |row| lost.push(row));
+    let (knots, kinds) = graph::knots(graph, &lost, most);
+    let raw = |knot: graph::Knot| {
+        let before = knot.ring.last().into_iter().chain(&knot.ring);
+        let links = before.zip(&knot.ring).map(|(&from, &to)| -> Link {
+            let kind = graph.kinds[graph.kind[to as usize] as usize].name.clone();
+            (gathered.label(from, to), kind, gathered.word(to), graph.bytes[to as usize])
+        });
+        (knot.alike, knot.objects, knot.bytes, knot.hanging, links.collect())
+    };
+    Ok((knots.into_iter().map(raw).collect(), kinds))
 }

@@ -13,10 +13,12 @@ mod limit;
 mod listing;
 mod live;
 mod names;
+mod namespace;
 mod objects;
 mod pools;
 mod profile;
 mod recording;
+mod roll;
 mod self_test;
 mod telemetry;
 
@@ -52,7 +54,7 @@ mod _native {
     #[pymodule_export]
     use super::frame::PyFrameReport;
     #[pymodule_export]
-    use super::heap::{PyHeapCensus, heap_census, ways};
+    use super::heap::{PyHeapCensus, garbage_knots, heap_census, ways};
     #[pymodule_export]
     use super::kernel::{end_with_parent, run_kernel};
     #[pymodule_export]
@@ -68,14 +70,18 @@ mod _native {
     #[pymodule_export]
     use super::names::{PyNameShare, name_shares};
     #[pymodule_export]
+    use super::namespace::{PyNameChange, PyNameChanges, PyNamesBefore};
+    #[pymodule_export]
     use super::objects::{
-        PySizeTree, argument_is_lent, bytes_text, deep_size, immortal_and_interned, retained_size,
-        shallow_size, size_tree,
+        PySizeTree, allocated_at, argument_is_lent, bytes_text, deep_size, immortal_and_interned,
+        retained_size, shallow_size, size_tree,
     };
     #[pymodule_export]
     use super::profile::{PyLine, PyProfile, PySite, PyTimeline};
     #[pymodule_export]
     use super::recording::{PyRecording, is_recording, start};
+    #[pymodule_export]
+    use super::roll::{PyHeapRoll, PyRollChange};
     #[pymodule_export]
     use super::self_test::stack;
     #[pymodule_export]

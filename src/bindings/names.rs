@@ -1,6 +1,6 @@
 //! What the names of a namespace hold, for Python.
 
-use super::objects::room;
+use super::objects::{Libraries, room, with_buffers};
 use crate::graph;
 use crate::interpreter::objects::{Gathered, Name, Scope};
 use pyo3::prelude::*;
@@ -23,22 +23,25 @@ pub(super) struct PyNameShare {
 /// are one group for what is kept in turn. With them, what that group keeps, and how many objects and bytes
 /// are in cycles that nobody refers to.
 #[pyfunction]
-pub(super) fn name_shares(
-    py: Python<'_>,
-    names: Vec<(String, Bound<'_, PyList>)>,
-    passing: Bound<'_, PyList>,
-    border: Vec<Bound<'_, PyAny>>,
+pub(super) fn name_shares<'py>(
+    py: Python<'py>,
+    names: Vec<(String, Bound<'py, PyList>)>,
+    passing: Bound<'py, PyList>,
+    border: Vec<Bound<'py, PyAny>>,
     together: usize,
+    libraries: Libraries<'py>,
 ) -> PyResult<(Vec<PyNameShare>, u64, u64, u64)> {
     let count = names.len();
     // The lists are the question's own, and would be referrers like any other.
     let lists = names.iter().map(|(_, list)| list).chain([&passing]);
     let scope = border.iter().fold(Scope::of_data(py, room()), Scope::up_to);
     let scope = lists.fold(scope, |scope, list| scope.without(list.as_any()));
+    let scope = scope.with_foreign(&libraries.0);
     let mut all: Vec<Name<'_>> =
         names.into_iter().map(|(label, list)| name(label, &list, false)).collect();
     all.push(name(String::new(), &passing, true));
-    let graph = Gathered::whole_heap(py, &all.iter().collect::<Vec<_>>(), &scope)?.graph;
+    let gathered = Gathered::whole_heap(py, &all.iter().collect::<Vec<_>>(), &scope)?;
+    let graph = with_buffers(py, gathered, &libraries)?.graph;
     let shares = graph::shares(&graph, all.len());
     let together = together.min(count);
     let turns = (together..count).map(|name| name as u32..name as u32 + 1);

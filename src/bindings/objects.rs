@@ -1,10 +1,10 @@
 //! Sizes of objects for Python, and what keeps them.
 
-use crate::error::Error;
 use crate::graph::{self, Marks, Part};
-use crate::interpreter::objects::{self, Gathered, Measure, Scope};
+use crate::interpreter::objects::{self, Deep, Gathered, Measure, Scope, Stretch};
 use crate::process::memory_left;
 use crate::profile::Bytes;
+use crate::session;
 use pyo3::prelude::*;
 
 /// The deepest tree of parts.
@@ -38,36 +38,79 @@ pub(super) struct PySizeTree {
     parts: Vec<Py<PySizeTree>>,
 }
 
-fn data_scope(obj: &Bound<'_, PyAny>, exclude: &[Bound<'_, PyAny>], code: bool) -> Scope {
+/// Types whose instances hold memory that only their library knows, and what says where that is: a list of
+/// (address, bytes) for each of some objects, or of the first of them where there was too little time.
+pub(super) type Libraries<'py> = (Vec<Bound<'py, PyAny>>, Bound<'py, PyAny>);
+
+/// Asks for what some objects hold.
+pub(super) fn ask<'py>(
+    (_, stretches): &Libraries<'py>,
+    objects: &[Bound<'py, PyAny>],
+) -> PyResult<Vec<Vec<Stretch>>> {
+    if objects.is_empty() {
+        Ok(Vec::new())
+    } else {
+        stretches.call1((objects.to_vec(),))?.extract()
+    }
+}
+
+fn data_scope(
+    obj: &Bound<'_, PyAny>,
+    exclude: &[Bound<'_, PyAny>],
+    code: bool,
+    libraries: &Libraries<'_>,
+) -> Scope {
     let mut scope = Scope::of_data(obj.py(), room()).into_object(obj);
     if !code {
         scope = scope.without_program();
     }
-    exclude.iter().fold(scope, Scope::without)
+    exclude.iter().fold(scope, Scope::without).with_foreign(&libraries.0)
 }
 
 /// The deep size of an object, in bytes.
 #[pyfunction]
-pub(super) fn deep_size(
-    obj: &Bound<'_, PyAny>,
-    exclude: Vec<Bound<'_, PyAny>>,
+#[pyo3(signature = (obj, exclude, code, libraries, most=None))]
+pub(super) fn deep_size<'py>(
+    obj: &Bound<'py, PyAny>,
+    exclude: Vec<Bound<'py, PyAny>>,
     code: bool,
-) -> Result<u64, Error> {
-    Ok(objects::deep_bytes(obj, &data_scope(obj, &exclude, code))?.0)
+    libraries: Libraries<'py>,
+    most: Option<usize>,
+) -> PyResult<u64> {
+    let deep =
+        Deep::of(obj, &data_scope(obj, &exclude, code, &libraries), most.unwrap_or(usize::MAX))?;
+    let held = ask(&libraries, deep.foreign())?;
+    Ok(deep.bytes(&held).0)
+}
+
+/// Adds what libraries say of their objects to a graph.
+pub(super) fn with_buffers<'py>(
+    py: Python<'py>,
+    mut gathered: Gathered,
+    libraries: &Libraries<'py>,
+) -> PyResult<Gathered> {
+    let foreign = gathered.foreign(py);
+    if !foreign.is_empty() {
+        let held = ask(libraries, &foreign)?;
+        gathered.add_buffers(py, &held);
+    }
+    Ok(gathered)
 }
 
 /// The deep size of an object, with its parts down to `detail` levels.
 #[pyfunction]
-#[pyo3(signature = (obj, detail, exclude, code, limit))]
-pub(super) fn size_tree(
-    py: Python<'_>,
-    obj: &Bound<'_, PyAny>,
+#[pyo3(signature = (obj, detail, exclude, code, limit, libraries))]
+pub(super) fn size_tree<'py>(
+    obj: &Bound<'py, PyAny>,
     detail: u32,
-    exclude: Vec<Bound<'_, PyAny>>,
+    exclude: Vec<Bound<'py, PyAny>>,
     code: bool,
     limit: Option<u32>,
+    libraries: Libraries<'py>,
 ) -> PyResult<PySizeTree> {
-    let gathered = Gathered::from_object(obj, &data_scope(obj, &exclude, code))?;
+    let py = obj.py();
+    let scope = data_scope(obj, &exclude, code, &libraries);
+    let gathered = with_buffers(py, Gathered::from_object(obj, &scope)?, &libraries)?;
     let whole = graph::parts(&gathered.graph, 0, detail.min(DEEPEST), limit);
     tree(py, &gathered, None, &whole)
 }
@@ -98,15 +141,29 @@ fn tree(
 
 /// The bytes that are free once an object is gone.
 #[pyfunction]
-pub(super) fn retained_size(py: Python<'_>, obj: &Bound<'_, PyAny>) -> Result<u64, Error> {
-    let scope = Scope::of_data(py, room()).into_object(obj);
-    let gathered = Gathered::from_object(obj, &scope)?;
+pub(super) fn retained_size<'py>(
+    obj: &Bound<'py, PyAny>,
+    libraries: Libraries<'py>,
+) -> PyResult<u64> {
+    let py = obj.py();
+    let scope = Scope::of_data(py, room()).into_object(obj).with_foreign(&libraries.0);
+    let gathered = with_buffers(py, Gathered::from_object(obj, &scope)?, &libraries)?;
     let mut bytes = 0;
     let mut marks = Marks::new(&gathered.graph);
     graph::retained(&gathered.graph, 0, &mut marks, |row| {
         bytes += gathered.graph.bytes[row as usize];
     });
     Ok(bytes)
+}
+
+/// Where the last recording says that an object's blocks were allocated, such as `cell [3] line 2`: the block
+/// of the object itself, and the largest of its others. `None` of what it does not know.
+#[pyfunction]
+pub(super) fn allocated_at(obj: &Bound<'_, PyAny>) -> (Option<String>, Option<String>) {
+    let blocks = Measure::new(obj.py()).blocks(obj);
+    let place = |&(address, size): &(usize, u64)| session::allocated_at(address, size);
+    let others = blocks.iter().skip(1).max_by_key(|(_, size)| *size);
+    (blocks.first().and_then(place), others.and_then(place))
 }
 
 /// Whether the function that calls this has no reference of its own to its first argument (CPython 3.14).

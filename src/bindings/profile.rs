@@ -4,6 +4,7 @@ use super::breakdown::{self, PyAllocator, PySizeClass};
 use super::child::{PyChild, PyForkedLine};
 use super::diff::PyDiff;
 use super::ledger::PyLedger;
+use super::namespace::PyNameChange;
 use crate::error::{Error, Result};
 use crate::profile::{Allocator, Bytes, FileKind, Profile, Site, ThreadKind};
 use crate::render;
@@ -204,12 +205,18 @@ impl PyProfile {
     }
 
     #[getter]
+    fn names(&self) -> Vec<PyNameChange> {
+        self.profile.names.changed.iter().map(PyNameChange::new).collect()
+    }
+
+    #[getter]
     fn timeline(&self) -> PyTimeline {
         let points = &self.profile.timeline.points;
         PyTimeline {
             seconds: points.iter().map(|point| point.at.seconds()).collect(),
             footprint: points.iter().map(|point| point.footprint.0).collect(),
             rss: points.iter().map(|point| point.rss.0).collect(),
+            held: report::held_by_line(&self.profile),
         }
     }
 
@@ -347,6 +354,7 @@ impl PySite {
                 Allocator::Mmap => "mmap",
                 Allocator::Arrow => "arrow",
                 Allocator::Polars => "polars",
+                Allocator::Earlier => "earlier",
             },
             native_thread: site.thread == ThreadKind::Native,
             waiting: site
@@ -379,6 +387,7 @@ pub(super) struct PyTimeline {
     seconds: Vec<f64>,
     footprint: Vec<i64>,
     rss: Vec<u64>,
+    held: Vec<(String, Vec<u64>)>,
 }
 
 #[pymethods]

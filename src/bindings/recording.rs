@@ -1,14 +1,15 @@
 //! Starting and stopping a recording.
 
 use super::collector::Collector;
+use super::namespace::PyNameChanges;
 use super::profile::PyProfile;
 use super::{live, pools, self_test};
 use crate::error::Error;
 use crate::interpreter::frames;
-use crate::profile::FileKind;
+use crate::profile::{Bytes, FileKind, Keeper, Names};
 use crate::sampling::Paths;
 use crate::session::{self, Described, Options, Session};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyAny;
 use std::collections::BTreeMap;
@@ -68,13 +69,15 @@ impl PyRecording {
         self.session.elapsed().seconds()
     }
 
-    /// Takes the hooks off and returns what was recorded.
-    #[pyo3(signature = (describe, exception=None))]
+    /// Takes the hooks off and returns what was recorded, with what `keepers` and `names` say since.
+    #[pyo3(signature = (describe, exception=None, keepers=None, names=None))]
     fn stop(
         &mut self,
         py: Python<'_>,
         describe: &Bound<'_, PyAny>,
         exception: Option<String>,
+        keepers: Option<&Bound<'_, PyAny>>,
+        names: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyProfile> {
         let mut failed = None;
         if session::is_recording() {
@@ -82,7 +85,7 @@ impl PyRecording {
             let collector = self.collector.take();
             session::collections(collector.map_or(Ok(0), |collector| collector.runs(py))?);
         }
-        let profile = self.session.stop(exception, |file, lines| {
+        let mut profile = self.session.stop(exception, |file, lines| {
             describe_file(describe, file, lines).map_err(|error| failed = Some(error)).ok()
         })?;
         if session::is_limited() {
@@ -90,11 +93,31 @@ impl PyRecording {
             frames::stop_nowhere();
             session::go_on_in_black_box(self.session.paths());
         }
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(PyProfile::new(profile)),
+        if let Some(error) = failed {
+            return Err(error);
         }
+        if let Some(keepers) = keepers {
+            let found: Vec<(String, u64)> = keepers.call0()?.extract()?;
+            let keeper = |(name, bytes)| Keeper { name, bytes: Bytes(bytes) };
+            profile.keepers = found.into_iter().map(keeper).collect();
+        }
+        let took = profile.recording.duration.seconds();
+        match names.map(|names| name_changes(names, took)) {
+            None => {}
+            Some(Ok(changes)) => profile.names = changes,
+            // An interrupt is none of ours to keep.
+            Some(Err(error)) if !error.is_instance_of::<PyException>(py) => return Err(error),
+            Some(Err(error)) => {
+                profile.gaps.push(format!("What the names hold could not be compared: {error}."));
+            }
+        }
+        Ok(PyProfile::new(profile))
     }
+}
+
+fn name_changes(names: &Bound<'_, PyAny>, seconds: f64) -> PyResult<Names> {
+    let changes = names.call1((seconds,))?;
+    Ok(changes.cast::<PyNameChanges>()?.get().0.clone())
 }
 
 fn describe_file(describe: &Bound<'_, PyAny>, file: &str, lines: &[u32]) -> PyResult<Described> {

@@ -24,7 +24,7 @@ impl Dominators {
     /// `u32::MAX` in all.
     pub fn of<'a>(rows: usize, root: u32, referents: impl Fn(u32) -> &'a [u32]) -> Dominators {
         let Search { number, order, parent } = Search::depth_first(rows, root, &referents);
-        let (starts, sources) = referrers(&number, &referents);
+        let (starts, sources) = referrers(&order, &number, &referents);
         drop(number);
         let mut semi = parent.clone();
         // What is below `linked` is not in the forest yet: a way by itself, with its own number.
@@ -32,9 +32,8 @@ impl Dominators {
             parent.iter().zip(0..).map(|(&above, number)| Link { above, least: number }).collect();
         let mut way = Vec::new();
         for at in (1..order.len()).rev() {
-            let row = order[at] as usize;
             let mut least = semi[at];
-            for &source in &sources[starts[row] as usize..starts[row + 1] as usize] {
+            for &source in &sources[starts[at] as usize..starts[at + 1] as usize] {
                 least = least.min(lowest(source, at as u32 + 1, &mut links, &mut way));
             }
             semi[at] = least;
@@ -136,25 +135,30 @@ impl Search {
     }
 }
 
-/// The numbers of those that refer to each row, in compressed rows, without those that have no number.
-fn referrers<'a>(number: &[u32], referents: &impl Fn(u32) -> &'a [u32]) -> (Vec<u32>, Vec<u32>) {
+/// The numbers of those that refer to each number, in compressed rows: so what goes through the numbers one
+/// after the other reads them one after the other.
+fn referrers<'a>(
+    order: &[u32],
+    number: &[u32],
+    referents: &impl Fn(u32) -> &'a [u32],
+) -> (Vec<u32>, Vec<u32>) {
+    let mut starts = vec![0_u32; order.len() + 1];
     let reached = || (0..).zip(number).filter(|&(_, &number)| number != NONE);
-    let mut starts = vec![0_u32; number.len() + 1];
     for (row, _) in reached() {
-        referents(row).iter().for_each(|&to| starts[to as usize] += 1);
+        referents(row).iter().for_each(|&to| starts[number[to as usize] as usize] += 1);
     }
     let mut sum = 0;
     for end in &mut starts {
         sum += *end;
         *end = sum;
     }
-    // Each row's are filled in from their end, and so its end becomes its start.
+    // Each one's are filled in from their end, and so its end becomes its start.
     let mut sources = vec![0; sum as usize];
-    for (row, &number) in reached() {
+    for (row, &from) in reached() {
         for &to in referents(row) {
-            let at = &mut starts[to as usize];
+            let at = &mut starts[number[to as usize] as usize];
             *at -= 1;
-            sources[*at as usize] = number;
+            sources[*at as usize] = from;
         }
     }
     (starts, sources)

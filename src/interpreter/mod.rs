@@ -23,3 +23,7 @@ mod line_table;
 #[allow(dead_code)]
 #[path = "objects/pages.rs"]
 mod pages;
+#[cfg(all(test, not(feature = "python")))]
+#[allow(dead_code)]
+#[path = "objects/pieces.rs"]
+mod pieces;

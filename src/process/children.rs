@@ -118,13 +118,13 @@ impl Children {
         let began = Instant::now();
         self.find(began, false);
         let began = Instant::now();
-        let living = self.followed.iter().filter(|child| child.lives()).count();
-        if living == 0 || !self.looks.is_due(began, PATIENCE) {
-            return;
+        let at = self.now();
+        let due = self.followed.iter().filter(|child| child.lives() && child.is_due(at)).count();
+        if due > 0 && self.looks.is_due(began, PATIENCE) {
+            self.measure(began, false);
+            self.looks.done(began, due);
+            self.look_at_pages(Instant::now());
         }
-        self.measure(began);
-        self.looks.done(began, living);
-        self.look_at_pages(Instant::now());
     }
 
     /// This process has waited for a child of its own.
@@ -151,7 +151,7 @@ impl Children {
         self.find(began, true);
         // What was forked lately is measured at the second look.
         for _ in 0..2 {
-            self.measure(Instant::now());
+            self.measure(Instant::now(), true);
         }
         let at = self.now();
         for child in self.followed.iter_mut().filter(|c| c.lives() && c.pages.is_none()) {
@@ -261,9 +261,11 @@ impl Children {
         }
     }
 
-    fn measure(&mut self, began: Instant) {
+    /// Those that are due, or `all`.
+    fn measure(&mut self, began: Instant, all: bool) {
         let now = Nanos(began.duration_since(self.start).as_nanos() as u64);
-        for child in self.followed.iter_mut().filter(|child| child.lives()) {
+        let living = self.followed.iter_mut().filter(|child| child.lives());
+        for child in living.filter(|child| all || child.is_due(now)) {
             child.measure(now);
         }
     }

@@ -15,11 +15,25 @@ const STEP: u64 = 1 << 20;
 /// parent gets pages of its own without a change of its resident set.
 const STALE: Duration = Duration::from_millis(500);
 
+/// A process that changes nothing is a while without a look: it waits for as many of these as there were
+/// looks in a row that have found nothing, up to the most.
+const REST: Nanos = Nanos(5_000_000);
+const MOST_RESTS: u64 = 16;
+
+/// The curve of a process is no finer than this part of its age: after thinning it has no more points.
+const FINEST: u64 = 500;
+
+/// Without a page fault of the process only others change what it shares, so its pages are looked at so
+/// many times as seldom.
+const UNCHANGED: u32 = 10;
+
 /// What the last look at a process's pages found.
 #[derive(Debug)]
 pub(super) struct Pages {
     pub at: Instant,
     pub rss: u64,
+    /// The page faults of the process until then.
+    faults: u64,
     /// `None` when the kernel does not say more.
     sharing: Option<Sharing>,
     /// The largest proportional set that was read so far.
@@ -60,6 +74,15 @@ pub(super) struct Followed {
     of_files: u64,
     pub(super) pages: Option<Pages>,
     pub(super) points: Vec<ChildPoint>,
+    /// Its page faults and resident set when it was last read, and how many looks in a row have found
+    /// nothing else.
+    faults: u64,
+    rss: Bytes,
+    still: u64,
+    /// How often all was read of the program that it runs.
+    looks: u32,
+    /// When it is to be looked at again.
+    due: Nanos,
 }
 
 /// Points of a child at most; half of them remain after thinning.
@@ -90,7 +113,17 @@ impl Followed {
             of_files: 0,
             pages: None,
             points: Vec::new(),
+            faults: stat.faults,
+            rss: Bytes(0),
+            still: 0,
+            looks: 0,
+            due: Nanos(0),
         }
+    }
+
+    /// Whether it is time to look at it again.
+    pub fn is_due(&self, now: Nanos) -> bool {
+        now >= self.due
     }
 
     pub fn lives(&self) -> bool {
@@ -118,9 +151,18 @@ impl Followed {
             (self.peak_rss, self.pages) = (Bytes(0), None);
             self.points.clear();
             self.command.clear();
+            self.looks = 0;
         } else if self.forked && !self.measured {
             self.first_rss = stat.rss;
             self.measured = true;
+            return;
+        }
+        let is_as_it_was = (stat.faults, stat.rss) == (self.faults, self.rss);
+        (self.faults, self.rss) = (stat.faults, stat.rss);
+        self.still = if is_as_it_was { (self.still + 1).min(MOST_RESTS) } else { 0 };
+        let age = now.0.saturating_sub(self.started.unwrap_or_default().0);
+        self.due = Nanos(now.0 + (self.still * REST.0).max(age / FINEST));
+        if is_as_it_was && self.looks >= 2 {
             return;
         }
         let Some(Status { mark: Some(mark), of_files, .. }) = proc_files::status(self.pid) else {
@@ -128,7 +170,8 @@ impl Followed {
         };
         self.of_files = of_files;
         // The first time its arguments may not have been there yet.
-        if self.points.len() < 2 {
+        self.looks += 1;
+        if self.looks <= 2 {
             let label = command::label(&proc_files::arguments(self.pid), self.forked);
             self.command = label.or_else(|| proc_files::name(self.pid)).unwrap_or_default();
         }
@@ -181,7 +224,8 @@ impl Followed {
     pub fn wants_pages(&self, now: Instant) -> bool {
         let rss = self.points.last().map_or(0, |point| point.rss.0);
         self.pages.as_ref().is_none_or(|pages| {
-            rss >= pages.rss + STEP.max(pages.rss / 16) || now.duration_since(pages.at) >= STALE
+            let stale = if pages.faults == self.faults { STALE * UNCHANGED } else { STALE };
+            rss >= pages.rss + STEP.max(pages.rss / 16) || now.duration_since(pages.at) >= stale
         })
     }
 
@@ -196,7 +240,8 @@ impl Followed {
         });
         let before = self.pages.as_ref().map_or(0, |pages| pages.peak_pss);
         let peak_pss = before.max(found.map_or(0, |rollup| rollup.pss));
-        self.pages = Some(Pages { at: Instant::now(), rss, sharing, peak_pss });
+        let faults = self.faults;
+        self.pages = Some(Pages { at: Instant::now(), rss, faults, sharing, peak_pss });
         if found.is_some() {
             self.peak_rss = self.peak_rss.max(Bytes(rss));
             self.note(at, Bytes(rss));

@@ -67,17 +67,53 @@ fn parse_reserved(smaps: &str) -> Vec<Reserved> {
 /// Adds an inaccessible mapping, unless it is the rest of a heap of glibc's, whose blocks are counted:
 /// then the used part of that heap goes too.
 fn reserve_closed(found: &mut Vec<Reserved>, start: usize, end: usize) {
+    if !drop_heap(found, start, end) {
+        found.push(Reserved { start, length: end - start });
+    }
+}
+
+/// If an inaccessible mapping is the rest of a heap of glibc's, takes the used part of that out.
+fn drop_heap(found: &mut Vec<Reserved>, start: usize, end: usize) -> bool {
     let heap = end.wrapping_sub(HEAP);
     let last = found.last_mut().filter(|last| last.start + last.length == start);
-    match last {
-        Some(last) if end.is_multiple_of(HEAP) && (last.start..start).contains(&heap) => {
-            last.length = heap - last.start;
-            if last.length == 0 {
-                found.pop();
-            }
-        }
-        _ => found.push(Reserved { start, length: end - start }),
+    let of_a_heap =
+        |last: &Reserved| end.is_multiple_of(HEAP) && (last.start..start).contains(&heap);
+    let Some(last) = last.filter(|last| of_a_heap(last)) else { return false };
+    last.length = heap - last.start;
+    if last.length == 0 {
+        found.pop();
     }
+    true
+}
+
+/// The stack of a thread takes so many bytes above its guard page, unless somebody has asked for others.
+const STACK: usize = 8 << 20;
+
+/// The writable private mappings of no file in `/proc/self/maps`, without stacks and glibc's heaps.
+pub(super) fn writable() -> Vec<Reserved> {
+    fs::read_to_string("/proc/self/maps").map(|text| parse_writable(&text)).unwrap_or_default()
+}
+
+fn parse_writable(maps: &str) -> Vec<Reserved> {
+    let mut found: Vec<Reserved> = Vec::new();
+    let mut guard = 0;
+    for line in maps.lines() {
+        match parse_head(line) {
+            Some(Some((start, end, true))) => {
+                // The kernel makes one of a stack and a mapping that follows it.
+                let start = if start == guard { start.saturating_add(STACK) } else { start };
+                if start < end {
+                    found.push(Reserved { start, length: end - start });
+                }
+            }
+            Some(Some((start, end, false))) => {
+                drop_heap(&mut found, start, end);
+                guard = end;
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// The head of a mapping: `Some(None)` for one that is shared or of a file.
@@ -118,6 +154,25 @@ mod tests {
             (0x7f86_8398_0000, 0x68_0000),
             (0x7f86_9040_0000, 1 << 20),
         ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn stacks_and_heaps_are_told_from_mappings() {
+        let maps = "7f0000000000-7f0000200000 rw-p 00000000 00:00 0 \n\
+                    7f0000200000-7f0000300000 r--p 00000000 08:01 7 /usr/lib/a b.so\n\
+                    7f0000300000-7f0000301000 ---p 00000000 00:00 0 \n\
+                    7f0000301000-7f0000b01000 rw-p 00000000 00:00 0 \n\
+                    7f0000c00000-7f0000c01000 ---p 00000000 00:00 0 \n\
+                    7f0000c01000-7f0001601000 rw-p 00000000 00:00 0 \n\
+                    7f0003f00000-7f0004021000 rw-p 00000000 00:00 0 \n\
+                    7f0004021000-7f0008000000 ---p 00000000 00:00 0 \n\
+                    7f0008000000-7f0008100000 rw-s 00000000 00:00 0 \n\
+                    7ff000000000-7ff000021000 rw-p 00000000 00:00 0 [stack]\n";
+        let found: Vec<(usize, usize)> =
+            parse_writable(maps).iter().map(|r| (r.start, r.length)).collect();
+        let expected =
+            [(0x7f00_0000_0000, 2 << 20), (0x7f00_0140_1000, 2 << 20), (0x7f00_03f0_0000, 1 << 20)];
         assert_eq!(found, expected);
     }
 

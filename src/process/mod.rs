@@ -65,7 +65,7 @@ impl Resident {
     }
 }
 
-/// Addresses that were reserved, to be used bit by bit.
+/// A range of addresses of no file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reserved {
     /// The first.
@@ -78,6 +78,12 @@ pub struct Reserved {
 /// milliseconds: the kernel looks at every page.
 pub fn reserved() -> Vec<Reserved> {
     platform::reserved()
+}
+
+/// The private mappings of this process that can be written to, without the C library's heaps and the
+/// stacks of threads. It takes a millisecond where there are very many.
+pub fn writable() -> Vec<Reserved> {
+    platform::writable()
 }
 
 /// The kernel's high-water mark of the resident set size.

@@ -27,3 +27,7 @@ pub(super) fn peak() -> Option<Bytes> {
 pub(super) fn reserved() -> Vec<Reserved> {
     Vec::new()
 }
+
+pub(super) fn writable() -> Vec<Reserved> {
+    Vec::new()
+}

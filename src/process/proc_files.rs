@@ -19,6 +19,8 @@ pub(super) struct Stat {
     pub zombie: bool,
     /// It runs a copy of its parent, or is about to run a program of its own.
     pub forked: bool,
+    /// Its page faults so far: without one its memory is what it was.
+    pub faults: u64,
     /// Minor page faults of those of its children that it has waited for.
     pub faults_of_children: u64,
     /// When it started, in ticks since the system did. With the pid it names a process for good.
@@ -118,6 +120,7 @@ fn parse_stat(line: &[u8]) -> Option<Stat> {
         parent: field(4)?.parse().ok()?,
         zombie: matches!(field(3)?, "Z" | "X" | "x"),
         forked: count(9)? & FORKED != 0,
+        faults: count(10)?.saturating_add(count(12)?),
         faults_of_children: count(11)?,
         started: count(22)?,
         rss: Bytes(count(24)? * PAGE),
@@ -177,6 +180,7 @@ mod tests {
             parent: 19144,
             zombie: false,
             forked: true,
+            faults: 99,
             faults_of_children: 7777,
             started: 310_547,
             rss: Bytes(394 * 4096),

@@ -20,6 +20,9 @@ pub struct Balance {
     pub blocks: SignedBytes,
     /// Allocators of libraries' own, as those of Arrow and polars.
     pub pools: SignedBytes,
+    /// Memory from before the start that was written to for the first time.
+    #[serde(default)]
+    pub earlier: SignedBytes,
     /// Files mapped into memory: data, and the libraries that were loaded.
     pub files: SignedBytes,
     /// The tables of the recorder itself.
@@ -36,7 +39,15 @@ impl Balance {
     /// Completes a balance: what the parts leave of `resident` goes to free memory in malloc, as far as
     /// there is some, and else to `rest`.
     pub fn settled(mut self, free_in_malloc: Option<Bytes>) -> Balance {
-        let known = [self.objects, self.arenas, self.blocks, self.pools, self.files, self.recorder];
+        let known = [
+            self.objects,
+            self.arenas,
+            self.blocks,
+            self.pools,
+            self.earlier,
+            self.files,
+            self.recorder,
+        ];
         let left = known.iter().fold(self.resident.0, |left, part| left.saturating_sub(part.0));
         let free = free_in_malloc.map_or(0, |bytes| i64::try_from(bytes.0).unwrap_or(i64::MAX));
         self.malloc_free = SignedBytes(left.clamp(0, free));
@@ -63,13 +74,21 @@ mod tests {
     proptest! {
         #[test]
         fn the_parts_add_up(
-            resident in -1i64 << 40..1 << 40, parts in proptest::array::uniform6(-1i64 << 40..1 << 40),
+            resident in -1i64 << 40..1 << 40, parts in proptest::array::uniform7(-1i64 << 40..1 << 40),
             free in proptest::option::of(0u64..1 << 41)
         ) {
-            let [objects, arenas, blocks, pools, files, recorder] = parts.map(SignedBytes);
+            let [objects, arenas, blocks, pools, earlier, files, recorder] = parts.map(SignedBytes);
             let resident = SignedBytes(resident);
             let balance = Balance {
-                resident, objects, arenas, blocks, pools, files, recorder, ..Balance::default()
+                resident,
+                objects,
+                arenas,
+                blocks,
+                pools,
+                earlier,
+                files,
+                recorder,
+                ..Balance::default()
             };
             let done = balance.settled(free.map(Bytes));
             let sum: i64 = parts.iter().sum::<i64>() + done.malloc_free.0 + done.rest.0;

@@ -15,7 +15,9 @@
 mod check;
 mod child;
 mod copies;
+mod keeper;
 mod ledger;
+mod names;
 mod object_graph;
 mod site;
 mod size_class;
@@ -26,7 +28,9 @@ mod units;
 
 pub use child::{Child, ChildPoint, Forked, ForkedLine};
 pub use copies::Copies;
+pub use keeper::Keeper;
 pub use ledger::{Balance, Ledger};
+pub use names::{NameChange, Names};
 pub use object_graph::{Kind, ObjectGraph, Role};
 pub use site::{Allocator, Estimate, Site, ThreadKind};
 pub use size_class::SizeClass;
@@ -79,6 +83,12 @@ pub struct Profile {
     /// What was recorded in processes that were forked.
     #[serde(default)]
     pub forked: Vec<Forked>,
+    /// What the notebook's names held before and after; empty where nobody looked.
+    #[serde(default)]
+    pub names: Names,
+    /// Who keeps memory when the code has ended, beside its own names.
+    #[serde(default)]
+    pub keepers: Vec<Keeper>,
 }
 
 /// What was recorded, where and how.

@@ -59,8 +59,45 @@ impl ObjectGraph {
         &self.referents[self.starts[at] as usize..self.starts[at + 1] as usize]
     }
 
+    /// Adds references, each from a row to a row.
+    pub fn add_references(&mut self, mut more: Vec<(u32, u32)>) {
+        more.sort_unstable();
+        let mut more = more.into_iter().peekable();
+        let old = std::mem::take(&mut self.referents);
+        let mut referents = Vec::with_capacity(old.len() + more.len());
+        let mut begin = 0;
+        for row in 0..self.len() {
+            let end = self.starts[row + 1] as usize;
+            referents.extend_from_slice(&old[begin..end]);
+            while let Some((_, to)) = more.next_if(|(from, _)| *from as usize == row) {
+                referents.push(to);
+            }
+            begin = end;
+            self.starts[row + 1] = referents.len() as u32;
+        }
+        self.referents = referents;
+    }
+
     /// What an object is.
     pub fn role(&self, row: u32) -> Role {
         self.kinds[self.kind[row as usize] as usize].role
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn added_references_come_after_those_that_were_there() {
+        let mut graph = ObjectGraph {
+            kind: vec![0; 3],
+            starts: vec![0, 2, 2, 3],
+            referents: vec![1, 2, 0],
+            ..ObjectGraph::default()
+        };
+        graph.add_references(vec![(2, 2), (0, 0), (1, 2)]);
+        let rows: Vec<&[u32]> = (0..3).map(|row| graph.of(row)).collect();
+        assert_eq!(rows, [&[1, 2, 0][..], &[2], &[0, 2]]);
     }
 }

@@ -18,16 +18,19 @@ pub enum Allocator {
     Arrow,
     /// The allocator of polars.
     Polars,
+    /// None: pages of memory from before the start, which the code was the first to write to.
+    Earlier,
 }
 
 impl Allocator {
     /// All of them, in their order.
-    pub const ALL: [Allocator; 5] = [
+    pub const ALL: [Allocator; 6] = [
         Allocator::Pymalloc,
         Allocator::Malloc,
         Allocator::Mmap,
         Allocator::Arrow,
         Allocator::Polars,
+        Allocator::Earlier,
     ];
 }
 

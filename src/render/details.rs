@@ -46,6 +46,7 @@ pub(super) fn allocator_words(allocator: Allocator) -> &'static str {
         Allocator::Mmap => "pages from the kernel (mmap)",
         Allocator::Arrow => "Arrow’s memory pools",
         Allocator::Polars => "the allocator of polars",
+        Allocator::Earlier => "memory from before the start, written to",
     }
 }
 

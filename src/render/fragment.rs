@@ -7,7 +7,7 @@
 use super::chart::{COARSE, Detail, FINE};
 use super::lettering::{escape, unparted};
 use super::rows::{self, Budget};
-use super::{card, children, details, forked, svg, text};
+use super::{card, children, details, forked, names, svg, text};
 use crate::error::Result;
 use crate::report::Report;
 use std::fmt::Write as _;
@@ -115,6 +115,7 @@ fn around(report: &Report, detail: Detail) -> Result<[String; 2]> {
         card::heading(&mut out, forked::TITLE);
         forked::html(&mut out, report);
     }
+    names::section(&mut out, report, detail == FINE);
     details::write(&mut out, report);
     out.push_str("</div>");
     Ok([before, out])

@@ -27,6 +27,7 @@ mod ledger;
 mod lettering;
 mod listing;
 mod live;
+mod names;
 mod page;
 mod png;
 mod rows;
@@ -35,13 +36,15 @@ mod svg;
 mod table;
 mod text;
 mod theme;
+mod ways;
 
 pub use bundle::{Bundle, OUTPUT, Wanted};
 pub use columns::USUAL;
 pub use death::{death_html, death_text};
-pub use listing::{listing_html, listing_text, ways_svg};
+pub use listing::{listing_html, listing_text};
 pub use live::{live_html, live_text};
 pub use png::Png;
+pub use ways::{rings_svg, ways_svg};
 
 use crate::error::Result;
 use crate::profile::Profile;

@@ -7,7 +7,7 @@
 use super::chart::FINE;
 use super::lettering::{clip, escape};
 use super::rows::{self, Budget};
-use super::{card, children, data, details, forked, fragment, svg, text};
+use super::{card, children, data, details, forked, fragment, names, svg, text};
 use crate::error::Result;
 use crate::report::Report;
 use std::fmt::Write as _;
@@ -85,6 +85,7 @@ fn whole(report: &Report, pictures: &[String; 2], extent: Extent) -> String {
     for (title, body) in [
         (children::TITLE, filled(|body| children::html(body, report))),
         (forked::TITLE, filled(|body| forked::html(body, report))),
+        (names::TITLE, filled(|body| names::html(body, report))),
     ] {
         if !body.is_empty() {
             let _ = write!(out, "<section><h2>{title}</h2>{body}</section>");

@@ -56,11 +56,12 @@ impl Table {
     /// Begins with the heads of the columns.
     pub fn begin<'a>(&self, out: &mut String, columns: impl IntoIterator<Item = &'a str>) {
         let (card, quiet) = (theme::CARD.hex(), theme::QUIET.hex());
+        // JupyterLab's own tables have columns of one width, in which long words overlap.
         let wide = if self.fits { "" } else { "width:100%;" };
         card::scrolls(out);
         let _ = write!(
             out,
-            "<table style=\"{wide}border-collapse:collapse;border:none;margin:0;font-size:12px;font-variant-numeric:tabular-nums;color:{}\"><thead><tr style=\"background:{card}\">",
+            "<table style=\"{wide}table-layout:auto;border-collapse:collapse;border:none;margin:0;font-size:12px;font-variant-numeric:tabular-nums;color:{}\"><thead><tr style=\"background:{card}\">",
             theme::TEXT.hex()
         );
         for (at, column) in columns.into_iter().enumerate() {

@@ -3,9 +3,9 @@
 use super::axis::signed;
 use super::columns::{self, Column};
 use super::lettering::{clip, printable, unparted};
-use super::{children, forked, theme};
+use super::{children, forked, names, theme};
 use crate::profile::{Bytes, Estimate, Nanos};
-use crate::report::{Figures, Line, Report, Row, error_words};
+use crate::report::{EARLIER, Figures, Line, Report, Row, error_words};
 
 /// How many lines of the table are listed before the rest is one row.
 const LISTED: usize = 9;
@@ -54,6 +54,7 @@ pub(super) fn text(report: &Report, width: usize, color: bool) -> String {
         out.extend(forked::text(report, width));
     }
     let gaps = gaps(report).map_or_else(Vec::new, |gaps| wrap(&gaps));
+    out.extend(names::sentence(report).iter().flat_map(|names| wrap(names)));
     // What is good to know is left out rather than making the text longer.
     if !report.tiny {
         for extra in extras(report) {
@@ -70,7 +71,7 @@ pub(super) fn text(report: &Report, width: usize, color: bool) -> String {
 /// The figures that matter as one line, always in the same order.
 pub(super) fn line(report: &Report) -> String {
     let (recording, totals) = (&report.recording, &report.totals);
-    let stays = Bytes::from_f64(totals.surviving.value);
+    let stays = report.verdict.stays;
     let error = match error_words(totals.surviving, report.step()) {
         words if words.is_empty() => words,
         words => format!(" {words}"),
@@ -121,7 +122,7 @@ fn extras(report: &Report) -> Vec<String> {
     }));
     extras.extend(report.ledger.as_ref().and_then(|ledger| ledger.kept.clone()));
     let peak = report.table.peak_footprint.as_f64();
-    let native = |label: &str| label.starts_with("native threads");
+    let native = |label: &str| label.starts_with("native threads") || label == EARLIER;
     let worth = |peak_bytes: f64| peak_bytes > 0.0 && peak_bytes >= WORTH_A_LINE * peak;
     let rest = report.table.rest.iter();
     extras.extend(rest.filter(|rest| native(&rest.label) && worth(rest.peak)).map(|rest| {

@@ -23,6 +23,9 @@ pub struct Frame {
     pub unused: Bytes,
     /// Whole arrays of which it uses a part only.
     pub keeps_alive: Bytes,
+    /// Blocks of numpy's types that could be one with others.
+    #[serde(default)]
+    pub spare_blocks: u64,
     /// What `code` frees.
     pub saved: Bytes,
     /// The best advice for every column, to paste at once.
@@ -98,6 +101,11 @@ where
     Ok(parts)
 }
 
+/// A column with less than this share of a frame's bytes.
+const HARDLY: f64 = 0.01;
+/// From so many on each operation notices them.
+const MANY_BLOCKS: u64 = 10;
+
 impl Frame {
     /// Reads what Python found.
     ///
@@ -154,7 +162,11 @@ impl Frame {
 
     /// What all of its columns are a view of, when they are and there is hardly more to it.
     fn view_of(&self) -> Option<String> {
-        let columns = || self.columns.iter().filter(|column| column.role == "column");
+        let whole: u64 = self.columns.iter().map(|column| column.total().0).sum();
+        // A small column beside them, such as a new one of flags, makes it no less a view.
+        let counts = |column: &&Column| column.total().as_f64() >= HARDLY * whole as f64;
+        let columns =
+            || self.columns.iter().filter(|column| column.role == "column").filter(counts);
         let first = columns().next()?;
         let same = |column: &Column| column.is_view && column.holders == first.holders;
         let hardly_own = self.owned.0 <= (self.owned.0 + self.shared.0) / 20;
@@ -186,6 +198,13 @@ impl Frame {
         }
         if self.unused > Bytes(0) {
             said.push(format!("{} are kept alive by views and not used", self.unused));
+        }
+        if self.spare_blocks >= MANY_BLOCKS {
+            said.push(format!(
+                "fragmented into {} blocks more than its types need: {name} = {name}.copy() joins them",
+                separated(self.spare_blocks),
+                name = self.name,
+            ));
         }
         said.join(" · ")
     }

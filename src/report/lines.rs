@@ -7,8 +7,8 @@
 use super::hues::Hue;
 use super::native_threads;
 use super::relative_error;
-use super::tally::{Figures, Names, Tally};
-use crate::profile::{Bytes, LineKey, Profile};
+use super::tally::{Figures, Names, Tally, place};
+use crate::profile::{Bytes, FileKind, LineKey, Profile};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One line of the user's own code, for programs.
@@ -349,4 +349,10 @@ fn rest(
         rest.push(Rest { label: label.to_owned(), lines: 0, peak: slack, figures: None });
     }
     rest
+}
+/// A line in words, whatever was profiled: `cell [3] line 2`, `helpers.py:12`.
+pub fn place_of(profile: &Profile, key: LineKey) -> String {
+    let file = &profile.stacks.files[key.file.0 as usize];
+    let label = if file.label.is_empty() { &file.name } else { &file.label };
+    place(label, false, file.kind == FileKind::Cell, key.line)
 }

@@ -11,6 +11,17 @@ pub struct Listing {
     pub sections: Vec<Section>,
     /// Ways from what is held to an object, each from the start to the end.
     pub ways: Vec<Vec<Stop>>,
+    /// Objects that keep each other.
+    pub rings: Vec<Ring>,
+}
+
+/// Objects each of which refers to the next, and the last one to the first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ring {
+    /// What stands above it.
+    pub caption: String,
+    /// The objects; the first says how the last one refers to it.
+    pub stops: Vec<Stop>,
 }
 
 /// One table.

@@ -15,6 +15,7 @@ mod ledger;
 pub mod lines;
 mod listing;
 mod live;
+mod names;
 mod native_threads;
 pub mod sizes;
 mod tally;
@@ -29,11 +30,13 @@ pub use forked::{Forked, ForkedRow};
 pub use hues::{HUES, Hue};
 pub use ledger::{Ledger, LedgerRow};
 pub use lines::{Group, Line, Rest, Row, Table};
-pub use listing::{Listing, Section, Stop};
+pub use listing::{Listing, Ring, Section, Stop};
 pub use live::{AFTER as LIVE_AFTER, Live};
+pub use names::{NameRow, Names};
+pub use native_threads::EARLIER;
 pub use sizes::SizeRow;
 pub use tally::Figures;
-pub use timeline::{Layer, Moment, Run, Timeline};
+pub use timeline::{Layer, Moment, Run, Timeline, held_by_line};
 pub use verdict::Verdict;
 
 use crate::profile::{Allocator, Estimate, LineKey, Profile, Recording, Totals};
@@ -84,6 +87,8 @@ pub struct Report {
     pub children: Children,
     /// What lines did in processes that were forked.
     pub forked: Forked,
+    /// Names of the notebook that hold more or less than before.
+    pub names: Names,
 }
 
 /// What the cyclic garbage collector did.
@@ -133,6 +138,7 @@ impl Report {
             copies: copies::words(profile, &tally),
             children,
             forked: forked::forked(profile),
+            names: names::names(profile),
         }
     }
 

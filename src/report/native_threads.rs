@@ -1,20 +1,25 @@
 //! Threads that run no Python: their bytes by the library that asked, and the line that ran meanwhile.
 //!
-//! They are rows of their own and no part of that line: a thread may go on from an earlier one.
+//! They are rows of their own and no part of that line: a thread may go on from an earlier one. Beside them
+//! stands memory from before the start that was written to while no line allocated: nobody saw who did it.
 
 use super::tally::{Figures, Names};
-use crate::profile::{LineKey, Profile, Site, ThreadKind};
+use crate::profile::{Allocator, LineKey, Profile, Site, ThreadKind};
 use std::collections::BTreeMap;
+
+/// The row of memory from before the start.
+pub const EARLIER: &str = "memory from before the start, written to while no line allocated";
 
 /// Rows at most; the others are one more.
 const ROWS: usize = 5;
 
 /// The rows, as (label, figures), largest first. They add up to all native threads.
 pub(super) fn rows(profile: &Profile, names: &Names<'_>) -> Vec<(String, Figures)> {
-    let mut parts: BTreeMap<(Option<&str>, Option<LineKey>), Figures> = BTreeMap::new();
+    let mut parts: BTreeMap<(bool, Option<&str>, Option<LineKey>), Figures> = BTreeMap::new();
     for site in profile.sites.iter().filter(|site| is_native(profile, site)) {
         let library = site.stack.map(|stack| profile.stacks.frame(stack).function.as_str());
-        parts.entry((library, site.waiting)).or_default().add_site(site);
+        let earlier = site.allocator == Allocator::Earlier;
+        parts.entry((earlier, library, site.waiting)).or_default().add_site(site);
     }
     let mut parts: Vec<_> = parts.into_iter().filter(|(_, f)| !f.is_empty()).collect();
     let weight = |f: &Figures| f.peak.value.max(f.surviving.value);
@@ -27,7 +32,10 @@ pub(super) fn rows(profile: &Profile, names: &Names<'_>) -> Vec<(String, Figures
     let others = parts.split_off(kept);
     let mut rows: Vec<(String, Figures)> = parts
         .into_iter()
-        .map(|((library, waiting), figures)| (label(library, waiting, names), figures))
+        .map(|((earlier, library, waiting), figures)| {
+            let label = if earlier { EARLIER.to_owned() } else { label(library, waiting, names) };
+            (label, figures)
+        })
         .collect();
     if !others.is_empty() {
         let label = format!("native threads: {} more", others.len());

@@ -70,6 +70,19 @@ const BAND: usize = 170;
 /// A line that held this share of the peak gives it its name.
 const MOST: f64 = 0.5;
 
+/// What each line that the recording followed over time held at each of its moments, in bytes: of the lines that
+/// held most just then. A name is that of the lines' table.
+pub fn held_by_line(profile: &Profile) -> Vec<(String, Vec<u64>)> {
+    let names = Names::new(profile);
+    let crate::profile::Timeline { lines, points } = &profile.timeline;
+    let mut columns: Vec<(LineKey, usize)> = lines.iter().copied().zip(0..).collect();
+    columns.sort_by_key(|(key, _)| names.reading_order(*key));
+    let held = |column: usize| {
+        points.iter().map(|point| point.held.get(column).copied().unwrap_or(0)).collect()
+    };
+    columns.into_iter().map(|(key, column)| (names.line(key), held(column))).collect()
+}
+
 pub(super) fn timeline(
     profile: &Profile,
     tally: &Tally,
@@ -107,6 +120,7 @@ pub(super) fn timeline(
             .map(|line| line.map_or(0.0, |l| l.0.peak.value.max(0.0)))
             .collect();
         insert_peak(&mut moments, profile, held);
+        begin_at_zero(&mut moments);
     }
     Timeline {
         duration,
@@ -129,6 +143,14 @@ pub(super) fn timeline(
                 hue: key.and_then(|key| hues.get(&key).copied()),
             })
             .collect(),
+    }
+}
+
+/// All is above the start, so it begins with nothing, even where the first look came later.
+fn begin_at_zero(moments: &mut Vec<Moment>) {
+    if let Some(first) = moments.first().filter(|first| first.at > Nanos(0)) {
+        let held = vec![0.0; first.held.len()];
+        moments.insert(0, Moment { at: Nanos(0), footprint: 0.0, resident: 0.0, held });
     }
 }
 

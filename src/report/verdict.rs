@@ -16,6 +16,9 @@ pub struct Verdict {
     pub ending: Option<String>,
     /// The first sentence, in pieces; `true` marks the ones that matter most.
     pub headline: Vec<(String, bool)>,
+    /// What stays, as the first sentence says it: never more than the peak, unless that sentence says
+    /// that older memory was freed for it.
+    pub stays: Bytes,
     /// What was checked and is worth knowing.
     pub advice: Option<String>,
     /// Whether the footprint at the end says something else than what stays.
@@ -79,6 +82,19 @@ impl End {
     }
 }
 
+/// What stays. Blocks that stay are a part of the footprint at the end, which is known exactly: an estimate
+/// above it is above it by chance, as far as its margin goes. And no more stays than there was at the peak.
+fn stays(profile: &Profile, end: &End) -> Bytes {
+    let totals = &profile.totals;
+    let surviving = totals.surviving.value;
+    if matches!(end, End::Less(_) | End::Replaced(_)) {
+        return Bytes::from_f64(surviving);
+    }
+    let margin = totals.surviving.margin(profile.recording.sample_interval.as_f64());
+    let likely = surviving.min((totals.footprint_delta.0 as f64).max(surviving - margin));
+    Bytes::from_f64(likely.min(totals.peak_footprint.as_f64()))
+}
+
 type Pieces = Vec<(String, bool)>;
 
 fn strong(text: impl Into<String>) -> (String, bool) {
@@ -96,7 +112,8 @@ pub(super) fn verdict(
     children: &Children,
 ) -> Verdict {
     let end = End::of(profile);
-    let mut headline = headline(profile, &end, tally, names);
+    let stays = stays(profile, &end);
+    let mut headline = headline(profile, &end, stays, tally, names);
     headline.push(plain("."));
     if let Some(sentence) = children::sentence(profile, children) {
         headline.push(plain(" "));
@@ -105,15 +122,21 @@ pub(super) fn verdict(
     Verdict {
         ending: ending(profile),
         headline,
+        stays,
         advice: if is_tiny(profile) { None } else { advice(profile, tally, names) },
         end_differs: !matches!(end, End::Plain),
         facts: facts(profile),
     }
 }
 
-fn headline(profile: &Profile, end: &End, tally: &Tally, names: &Names<'_>) -> Pieces {
+fn headline(
+    profile: &Profile,
+    end: &End,
+    stays: Bytes,
+    tally: &Tally,
+    names: &Names<'_>,
+) -> Pieces {
     let peak = profile.totals.peak_footprint;
-    let stays = Bytes::from_f64(profile.totals.surviving.value);
     let stays_in = |middle: &str| match stays.0 {
         0 => format!("nothing{middle} stays"),
         1 => format!("1 B{middle} stays"),

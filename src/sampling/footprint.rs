@@ -3,6 +3,7 @@
 //! footprint = native blocks by usable size
 //!           + anonymous mappings that are in use
 //!           + what allocators have that no hook sees (`foreign`)
+//!           + memory from before the start that was written to for the first time (`earlier`)
 //!           + Python's small objects: the arenas they are in, or the objects themselves where these
 //!             fit into arenas that were there before.
 //!
@@ -27,6 +28,8 @@ pub struct Footprint {
     mapped: i64,
     /// Of allocators that no hook sees.
     foreign: i64,
+    /// Of memory from before the start.
+    earlier: i64,
     /// Live bytes of small objects allocated since the start.
     objects: Estimate,
     /// The anonymous mappings made since the start: length by address.
@@ -44,6 +47,8 @@ pub struct Parts {
     pub blocks: i64,
     /// Of allocators that no hook sees.
     pub foreign: i64,
+    /// Memory from before the start that was written to for the first time.
+    pub earlier: i64,
     /// Of the blocks those of malloc, in use or not.
     pub native: i64,
 }
@@ -71,7 +76,12 @@ impl Footprint {
         self.foreign = bytes;
     }
 
-    /// What was taken from the kernel, beside [`Footprint::set_foreign`].
+    /// What of memory from before the start was written to for the first time.
+    pub fn set_earlier(&mut self, bytes: i64) {
+        self.earlier = bytes;
+    }
+
+    /// What was taken from the kernel, beside [`Footprint::set_foreign`] and [`Footprint::set_earlier`].
     pub fn of_the_kernel(&self) -> i64 {
         self.native + self.mapped + self.arenas - self.given_back
     }
@@ -118,7 +128,7 @@ impl Footprint {
     pub fn bytes(&self) -> i64 {
         let certain = self.objects.value - self.doubt();
         let small = self.arenas.max(certain as i64) - self.given_back;
-        self.native + self.mapped + self.foreign + small
+        self.native + self.mapped + self.foreign + self.earlier + small
     }
 
     /// What it is made of now.
@@ -129,6 +139,7 @@ impl Footprint {
             arenas: self.arenas - objects - self.given_back,
             blocks: self.native + self.mapped,
             foreign: self.foreign,
+            earlier: self.earlier,
             native: self.native,
         }
     }

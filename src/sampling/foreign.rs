@@ -14,6 +14,8 @@
 //! everything else that is known. Large drops are known exactly: before pages are given back they
 //! are looked up.
 
+use super::earlier::Earlier;
+use super::large::LARGE;
 use super::recorder::{Memory, Origin, Recorder};
 use super::regions::{OWNERS, Owner, Region, Regions};
 use super::sites::Worth;
@@ -97,7 +99,7 @@ struct Look {
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Foreign {
-    regions: Regions,
+    pub(super) regions: Regions,
     /// Whose code it is that reserves them, as far as it was looked up.
     callers: Vec<(usize, Owner)>,
     accounts: [Account; OWNERS],
@@ -106,12 +108,13 @@ pub(super) struct Foreign {
     growing: usize,
     /// The last stack of the recording thread with a line of the user's own, as `Names` numbers it, and
     /// the last one of the line before.
-    here: Option<u32>,
+    pub(super) here: Option<u32>,
     line_before: Option<u32>,
     /// Whether it has come to another line since that was asked.
     turned: bool,
     /// Until then the kernel may still be taking pages that were given back.
     settled_at: u64,
+    pub(super) earlier: Earlier,
 }
 
 /// Growth of the resident set below this is noise of the kernel's counters.
@@ -128,11 +131,30 @@ impl Foreign {
         self.accounts.iter().map(Account::footprint).sum()
     }
 
+    /// What regions of an owner have in memory. Of memory from before the start a small growth is none: it is
+    /// Python's arenas that go on being filled.
+    pub(super) fn set_resident(&mut self, owner: Owner, bytes: u64) {
+        let account = &mut self.accounts[owner as usize];
+        let is_small = owner == Owner::Earlier && bytes < account.before + LARGE;
+        account.resident = if is_small { bytes.min(account.before) } else { bytes };
+    }
+
+    pub(super) fn resident_of(&self, owner: Owner) -> u64 {
+        self.accounts[owner as usize].resident
+    }
+
+    /// So many bytes went that were resident, and of what was there at the start so many.
+    pub(super) fn lose(&mut self, owner: Owner, resident: u64, before: u64) {
+        let account = &mut self.accounts[owner as usize];
+        account.resident = account.resident.saturating_sub(resident);
+        account.before = account.before.saturating_sub(before);
+    }
+
     fn owner_of(&self, caller: usize) -> Option<Owner> {
         self.callers.iter().find(|known| known.0 == caller).map(|known| known.1)
     }
 
-    fn resident(&self) -> u64 {
+    pub(super) fn resident(&self) -> u64 {
         self.accounts.iter().map(|account| account.resident).sum()
     }
 }
@@ -142,6 +164,7 @@ fn allocator(owner: usize) -> Allocator {
         Owner::Arrow => Allocator::Arrow,
         Owner::Polars => Allocator::Polars,
         Owner::Other => Allocator::Mmap,
+        Owner::Earlier => Allocator::Earlier,
     }
 }
 
@@ -154,7 +177,9 @@ impl Recorder {
         account.resident_then += resident;
         self.foreign.regions.insert(region);
         let of = |owner: usize| self.foreign.accounts[owner].resident;
-        if of(region.owner as usize) >= of(self.foreign.growing) {
+        let none = self.foreign.growing == Owner::Earlier as usize;
+        let is_larger = none || of(region.owner as usize) >= of(self.foreign.growing);
+        if is_larger && region.owner != Owner::Earlier {
             self.foreign.growing = region.owner as usize;
         }
     }
@@ -189,10 +214,13 @@ impl Recorder {
         self.foreign.growing = owner as usize;
     }
 
-    /// The regions for a look without the lock, and what is to be told with its result.
+    /// The regions for a look without the lock, and what is to be told with its result: those from before
+    /// the start only if they seem to have grown, where the anonymous resident bytes of the process are given.
     /// `None` where they are too large for that.
-    pub fn regions(&self) -> Option<(u64, Vec<Region>)> {
-        let regions: Vec<Region> = self.foreign.regions.iter().copied().collect();
+    pub fn regions(&self, anonymous: Option<u64>) -> Option<(u64, Vec<Region>)> {
+        let all = anonymous.is_none_or(|anonymous| self.earlier_is_due(anonymous));
+        let regions = self.foreign.regions.iter().filter(|r| all || r.owner != Owner::Earlier);
+        let regions: Vec<Region> = regions.copied().collect();
         let bytes = regions.iter().fold(0usize, |sum, r| sum.saturating_add(r.length));
         (bytes <= MOST_LOOKED_AT).then_some((self.foreign.regions.losses(), regions))
     }
@@ -214,6 +242,10 @@ impl Recorder {
         for (region, resident) in found {
             sums[region.owner as usize] += resident;
         }
+        let earlier = found.iter().any(|(region, _)| region.owner == Owner::Earlier);
+        if !earlier {
+            sums[Owner::Earlier as usize] = self.foreign.resident_of(Owner::Earlier);
+        }
         let known = self.known_beside();
         let resident = sums.iter().sum();
         if let Some(anonymous) = anonymous {
@@ -223,16 +255,20 @@ impl Recorder {
         self.before_change(less);
         for (owner, sum) in sums.into_iter().enumerate() {
             let account = &mut self.foreign.accounts[owner];
-            if sum > account.resident {
+            if sum > account.resident && owner != Owner::Earlier as usize {
                 self.foreign.growing = owner;
             }
-            account.resident = sum;
+            self.foreign.set_resident(Owner::ALL[owner], sum);
+            let account = &mut self.foreign.accounts[owner];
             let in_use = account.pool_before.map_or(0, |before| before as i64 + account.in_use);
             account.untouched = if account.pool_before.is_some() {
                 (in_use + account.lead as i64 - sum as i64).clamp(0, account.in_use.max(0))
             } else {
                 0
             };
+        }
+        if let Some(anonymous) = anonymous.filter(|_| earlier) {
+            self.earlier_looked_at(anonymous);
         }
         self.follow_regions(now);
     }
@@ -253,7 +289,8 @@ impl Recorder {
         let others = look.known_at_most - look.known;
         let now_resident = look.resident as i64 + anonymous as i64 - look.anonymous as i64 - others;
         let growth = now_resident - resident as i64;
-        let grow = growth > VISIBLE as i64 && !self.foreign.regions.is_empty();
+        // Where only memory from before can have grown, it is looked at.
+        let grow = growth > VISIBLE as i64 && self.foreign.growing != Owner::Earlier as usize;
         if grow && now >= self.foreign.settled_at {
             self.leave_peak_if_below();
             self.foreign.accounts[self.foreign.growing].resident += growth as u64;
@@ -294,8 +331,10 @@ impl Recorder {
         for part in self.foreign.regions.within(start, length) {
             // Others may have written to it since: as a whole not more went than was there.
             let share = resident as f64 * (part.length as f64 / length as f64);
-            let account = &mut self.foreign.accounts[part.owner as usize];
-            account.resident = account.resident.saturating_sub(share as u64);
+            match part.owner {
+                Owner::Earlier => self.lose_earlier(part.start, part.length, share as u64),
+                owner => self.foreign.lose(owner, share as u64, 0),
+            }
             of_regions += share as u64;
         }
         if of_regions > 0 {
@@ -322,6 +361,7 @@ impl Recorder {
             return;
         }
         if let Some(anonymous) = memory.anonymous() {
+            self.look_at_earlier(anonymous, now, memory);
             self.anonymous(anonymous, now);
         }
     }
@@ -342,8 +382,10 @@ impl Recorder {
         self.before_change(true);
         for part in &parts {
             let resident = memory.resident(part.start, part.length as u64);
-            let account = &mut self.foreign.accounts[part.owner as usize];
-            account.resident = account.resident.saturating_sub(resident);
+            match part.owner {
+                Owner::Earlier => self.lose_earlier(part.start, part.length, resident),
+                owner => self.foreign.lose(owner, resident, 0),
+            }
             let takes = (resident as f64 * NANOS_PER_BYTE) as u64;
             self.foreign.settled_at = self.foreign.settled_at.max(now + takes);
         }
@@ -416,7 +458,7 @@ impl Recorder {
     }
 
     /// Lines follow what the regions have done since the last reading.
-    fn follow_regions(&mut self, now: u64) {
+    pub(super) fn follow_regions(&mut self, now: u64) {
         for owner in 0..OWNERS {
             let account = &mut self.foreign.accounts[owner];
             let from =
@@ -455,13 +497,13 @@ impl Recorder {
     }
 
     /// What is known to be taken from the kernel, and used, beside the regions.
-    fn known_beside(&self) -> i64 {
+    pub(super) fn known_beside(&self) -> i64 {
         self.footprint.of_the_kernel() - (self.large.untouched() + self.moving) as i64
     }
 
     /// At the end: every region is looked at once more.
     pub(super) fn measure_regions(&mut self, now: u64, memory: &mut impl Memory) {
-        if let Some((losses, regions)) = self.regions() {
+        if let Some((losses, regions)) = self.regions(None) {
             let look =
                 |region: Region| (region, memory.resident(region.start, region.length as u64));
             let found: Vec<(Region, u64)> = regions.into_iter().map(look).collect();
@@ -484,8 +526,9 @@ impl Recorder {
     }
 
     fn settle_foreign(&mut self, now: u64) {
-        let bytes = self.foreign.footprint();
-        self.footprint.set_foreign(bytes);
+        let earlier = self.foreign.accounts[Owner::Earlier as usize].footprint();
+        self.footprint.set_earlier(earlier);
+        self.footprint.set_foreign(self.foreign.footprint() - earlier);
         self.look(now);
     }
 }

@@ -57,6 +57,11 @@ impl LargeBlocks {
         self.count
     }
 
+    /// The live ones, with their addresses.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, LargeBlock)> + '_ {
+        self.blocks.iter().map(|(&address, &block)| (address, block))
+    }
+
     /// The block at an address.
     pub fn get(&self, address: usize) -> Option<LargeBlock> {
         self.blocks.get(&address).copied()

@@ -13,12 +13,14 @@
 //! - [`large`] and [`in_use`]: large blocks, by what of them is in use;
 //! - [`pace`]: when a recording goes over to samples;
 //! - [`regions`] and [`foreign`]: allocators that no hook sees;
+//! - [`earlier`]: memory from before the start that is written to;
 //! - [`curve`]: memory over time;
 //! - [`sizes`]: allocations by the size of their blocks;
 //! - [`copies`]: what lines make on the way to their results.
 
 mod copies;
 mod curve;
+mod earlier;
 mod footprint;
 mod foreign;
 mod in_use;
@@ -37,9 +39,9 @@ mod stacks;
 pub use curve::{Curve, keep_extremes};
 pub use footprint::{Footprint, Parts};
 pub use foreign::Reading;
-pub use large::LargeBlocks;
+pub use large::{LARGE, LargeBlocks};
 pub use live_set::{LiveSet, Sample};
-pub use recorded::Recorded;
+pub use recorded::{LiveBlock, Recorded};
 pub use recorder::{Block, Freed, Memory, Origin, Recorder, Settings};
 pub use regions::{Owner, Region, Regions};
 pub use sampler::{Draw, Sampler};

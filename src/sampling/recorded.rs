@@ -2,7 +2,10 @@
 
 use super::curve::Point;
 use super::footprint::Parts;
+use super::large::LargeBlocks;
+use super::live_set::LiveSet;
 use super::recorder::{Memory, Recorder, Settings};
+use super::sites::Sites;
 use crate::profile::{
     Bytes, Copies, Estimate, FileId, Forked, ForkedLine, LineKey, Nanos, SignedBytes, Site,
     SizeClass, StackTable, Timeline, TimelinePoint,
@@ -36,7 +39,23 @@ pub struct Recorded {
     pub copies: Vec<Copies>,
     /// How many allocations were recorded one by one.
     pub events: u64,
+    /// Recorded blocks that are live, by address: the largest of them.
+    pub blocks: Vec<LiveBlock>,
 }
+
+/// A block that a line of the user's own allocated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LiveBlock {
+    /// Where it is.
+    pub address: usize,
+    /// Bytes that were asked for.
+    pub size: u64,
+    /// The line.
+    pub line: LineKey,
+}
+
+/// The most blocks that are kept after a recording.
+const BLOCKS: usize = 1 << 16;
 
 impl Recorder {
     /// What it was made with.
@@ -106,6 +125,7 @@ impl Recorder {
         let parts = [self.peak_parts, self.parts()];
         let stacks_cut = self.names.cut();
         let (stacks, lines) = self.names.finish();
+        let blocks = live_blocks(&self.live, &self.large, &self.sites, &lines);
         let mut points = self.curve.finish();
         let peak_point = Point {
             at: self.peak_at,
@@ -139,8 +159,33 @@ impl Recorder {
             sizes: self.sizes.finish(),
             copies: self.copies.finish(&lines),
             events: self.events,
+            blocks,
         }
     }
+}
+
+fn live_blocks(
+    live: &LiveSet,
+    large: &LargeBlocks,
+    sites: &Sites,
+    lines: &[(FileId, u32)],
+) -> Vec<LiveBlock> {
+    let small = live.iter().map(|sample| (sample.address, sample.size, sample.site));
+    let all = small.chain(large.iter().map(|(address, block)| (address, block.size, block.site)));
+    let mut blocks: Vec<LiveBlock> = all
+        .filter_map(|(address, size, site)| {
+            let (file, line) = lines[sites.line(site)? as usize];
+            Some(LiveBlock { address, size, line: LineKey { file, line } })
+        })
+        .collect();
+    if blocks.len() > BLOCKS {
+        blocks.select_nth_unstable_by_key(BLOCKS, |block| std::cmp::Reverse(block.size));
+        blocks.truncate(BLOCKS);
+    }
+    blocks.sort_unstable_by_key(|block| block.address);
+    blocks.dedup_by_key(|block| block.address);
+    blocks.shrink_to_fit();
+    blocks
 }
 
 /// The curve with its lines renumbered: only those that hold something at some point.

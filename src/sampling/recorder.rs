@@ -2,6 +2,7 @@
 
 use super::copies::LineCopies;
 use super::curve::{Curve, Point};
+use super::earlier::is_older;
 use super::footprint::{Footprint, Parts};
 use super::foreign::Foreign;
 use super::in_use::Looks;
@@ -226,12 +227,17 @@ impl Recorder {
                 }
             }
         }
+        let stack_before = self.foreign.here;
         let site = self.site(block.allocator, origin);
         if origin.recording_thread {
+            if self.sites.line(site).is_some_and(|line| self.running != Some(line)) {
+                self.line_before_may_have_filled(stack_before, now, memory);
+            }
             self.running = self.sites.line(site).or(self.running);
         }
         memory.watch(block.address);
         if is_large {
+            self.replace_earlier(block.address, block.size as usize, memory);
             // Nothing of it is in use until it was looked up.
             self.sites.reserved(site);
             self.sizes.allocated(block.size, Worth::new(block.size, 1.0), 1.0);
@@ -266,6 +272,11 @@ impl Recorder {
             self.grow_before_a_loss(now, memory);
         }
         let freed = self.take_out(address, memory);
+        let net = if freed.is_none() && address != 0 && is_older(net) {
+            net + self.older_block_goes(address, net.unsigned_abs(), now, memory)
+        } else {
+            net
+        };
         if net < 0 {
             self.leave_peak();
         }

@@ -5,9 +5,12 @@
 
 use std::collections::BTreeMap;
 
-/// Whose region it is.
+/// Whose region it is. A region from before the start that has places which nobody has written to counts
+/// like one that an allocator has reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
+    /// The code's own, from before the start.
+    Earlier,
     /// Arrow, by one of its memory pools.
     Arrow,
     /// polars.
@@ -17,11 +20,11 @@ pub enum Owner {
 }
 
 /// How many owners are told apart.
-pub(super) const OWNERS: usize = 3;
+pub(super) const OWNERS: usize = 4;
 
 impl Owner {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Owner; OWNERS] = [Owner::Arrow, Owner::Polars, Owner::Other];
+    pub const ALL: [Owner; OWNERS] = [Owner::Earlier, Owner::Arrow, Owner::Polars, Owner::Other];
 }
 
 /// A region.
@@ -55,6 +58,11 @@ impl Regions {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.by_start.is_empty()
+    }
+
+    /// Whether this owner has any.
+    pub fn has(&self, owner: Owner) -> bool {
+        self.by_start.values().any(|region| region.owner == owner)
     }
 
     /// Adds a region.

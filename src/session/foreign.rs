@@ -9,9 +9,9 @@
 use super::{VISIBLE, live, with_own_stack};
 use crate::hooks::lock::ForkLock;
 use crate::hooks::{reentrancy, residency};
-use crate::process::{self, Resident, RssReader};
+use crate::process::{self, Reserved, Resident, RssReader};
 use crate::profile::{Bytes, OfFiles};
-use crate::sampling::{Owner, Reading, Recorder, Region};
+use crate::sampling::{LARGE, Owner, Reading, Recorder, Region};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -25,9 +25,30 @@ static OF_FILES: AtomicU64 = AtomicU64::new(0);
 pub(super) static ASK: ForkLock<Option<fn() -> bool>> = ForkLock::new(None);
 static WANTED: AtomicBool = AtomicBool::new(false);
 
+/// Mappings in which there is room, with their resident bytes.
+#[derive(Debug, Default)]
+pub(super) struct Room(Vec<(Reserved, u64)>);
+
+impl Room {
+    /// Those that are there now: to be looked for before our own tables are made.
+    pub(super) fn now() -> Room {
+        let large = process::writable().into_iter().filter(|found| found.length as u64 >= LARGE);
+        let looked_at = |found: Reserved| {
+            let resident = residency::resident(found.start, found.length);
+            (found, resident as u64)
+        };
+        Room(large.map(looked_at).collect())
+    }
+}
+
 /// A recording begins. Its recorder is told what is there: regions, where there is a pool that uses
-/// them, and what pools hold.
-pub(super) fn begin(recorder: &mut Recorder, pools: &[Reading], ask: Option<fn() -> bool>) {
+/// them, mappings that are not filled yet, and what pools hold.
+pub(super) fn begin(
+    recorder: &mut Recorder,
+    room: &Room,
+    pools: &[Reading],
+    ask: Option<fn() -> bool>,
+) {
     *READER.lock() = RssReader::open();
     *ASK.lock() = ask;
     WANTED.store(false, Relaxed);
@@ -42,6 +63,9 @@ pub(super) fn begin(recorder: &mut Recorder, pools: &[Reading], ask: Option<fn()
             let resident = residency::resident(found.start, found.length);
             recorder.found_region(region, resident as u64);
         }
+    }
+    for (found, resident) in &room.0 {
+        recorder.found_mapping(found.start, found.length, *resident);
     }
     pools.iter().for_each(|&pool| recorder.found_pool(pool));
     if let Some(resident) = read() {
@@ -172,7 +196,8 @@ pub(super) struct Found {
 
 /// Looks at all regions, without the lock.
 pub(super) fn look() -> Option<Found> {
-    let (losses, regions) = live().as_ref()?.recorder.regions()?;
+    let anonymous = read()?.anonymous().0;
+    let (losses, regions) = live().as_ref()?.recorder.regions(Some(anonymous))?;
     let resident = |r: Region| (r, residency::resident(r.start, r.length) as u64);
     let regions = regions.into_iter().map(resident).collect();
     // After it, so that what came in between is missed now and not counted twice later.

@@ -121,7 +121,7 @@ fn begin() {
         None => return,
     };
     let mut recorder = Recorder::new(settings);
-    foreign::begin(&mut recorder, &[], None);
+    foreign::begin(&mut recorder, &foreign::Room::default(), &[], None);
     NEW_LIBRARIES.store(false, Relaxed);
     *live() = Some(Live::new(recorder, started, reentrancy::thread()));
 }

@@ -38,6 +38,7 @@ impl Readings {
             arenas: SignedBytes(parts.arenas),
             blocks: SignedBytes(parts.blocks),
             pools: SignedBytes(parts.foreign),
+            earlier: SignedBytes(parts.earlier),
             files: grown(of_files, self.of_files.start),
             recorder: SignedBytes(self.own[1] as i64 - self.own[0] as i64),
             ..Balance::default()

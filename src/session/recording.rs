@@ -3,14 +3,14 @@
 use super::ledger::{Readings, own_resident};
 use super::{
     AT_FORK, CALLBACKS, LOCKS, Live, OWN_PEAK, OwnMemory, black_box, children, foreign, forked,
-    live, poll,
+    left, live, poll,
 };
 use crate::error::{Error, Result};
 use crate::hooks::{self, HookGuard, own_bytes};
 use crate::process::{self, HighWaterMark, Resident, RssReader};
 use crate::profile::{
-    Bytes, Collection, Estimate, FileKind, Nanos, Profile, Recording, SignedBytes, SourceFile,
-    Totals, VERSION,
+    Bytes, Collection, Estimate, FileKind, Names, Nanos, Profile, Recording, SignedBytes,
+    SourceFile, Totals, VERSION,
 };
 use crate::report;
 use crate::sampling::{Paths, Reading, Recorder, Settings};
@@ -91,13 +91,15 @@ impl Session {
             return Err(Error::AlreadyRecording);
         }
         let _pause = hooks::reentrancy::Pause::new();
+        left::forget();
         forked::start();
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         let seed = since_1970.as_ref().map_or(1, |d| d.as_nanos() as u64);
         let paths = options.paths.clone();
         let settings = Settings { exact: options.exact, seed, paths, ..Settings::default() };
+        let room = foreign::Room::now();
         let mut recorder = Recorder::new(settings);
-        foreign::begin(&mut recorder, &options.pools, options.ask);
+        foreign::begin(&mut recorder, &room, &options.pools, options.ask);
         OWN_PEAK.store(own_bytes() as u64, Relaxed);
         let rss = RssReader::open();
         hooks::fork::watch(AT_FORK, LOCKS);
@@ -244,9 +246,12 @@ impl Session {
             copies: recorded.copies,
             children,
             forked,
+            names: Names::default(),
+            keepers: Vec::new(),
         };
         describe_files(&mut profile, &mut describe);
         describe_forked(&mut profile, &mut describe);
+        left::keep(recorded.blocks, &profile);
         Ok(profile)
     }
 

@@ -1,6 +1,7 @@
 """JupyterLab shows the report: of a notebook that it trusts, of one that it does not, and live."""
 
 import copy
+import re
 import subprocess
 import sys
 
@@ -80,3 +81,40 @@ def test_a_cell_that_is_run_shows_its_report(lab, page, screenshots):
     assert "kept = [bytes(1000) for _ in range(5000)]" in report.inner_text()
     assert min(report.evaluate(EVERY_IMAGE_IS_DRAWN)) > 100
     page.screenshot(path=screenshots / "live.png")
+
+
+def test_a_live_display_is_drawn_while_the_cell_runs(lab, page, screenshots, labels_are_readable):
+    """It goes on until a file is there, so however slow the browser is, the cell still runs."""
+    cells = [
+        "%load_ext memprofile",
+        "%%memprofile --live\n"
+        "import os, time\n"
+        "kept = []\n"
+        "while not os.path.exists('end'):\n"
+        "    kept = [*kept[-200:], bytearray(b'x' * 300_000)]\n"
+        "    time.sleep(0.01)",
+    ]
+    document = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    document.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    write(lab, "going.ipynb", document, canary=False)
+    page.goto(lab.url("going.ipynb"))
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    # A few updates later, its curve is one.
+    display = page.locator(REPORT).filter(has_text=re.compile(r"MiB in use[\s\S]*line [456]"))
+    display.wait_for()
+    first = display.inner_text()
+    for _ in range(4):
+        page.wait_for_function(
+            "([selector, before]) => document.querySelector(selector).innerText !== before",
+            arg=[REPORT, first],
+        )
+        first = page.locator(REPORT).inner_text()
+    assert min(display.evaluate(EVERY_IMAGE_IS_DRAWN)) > 100
+    assert labels_are_readable(display)
+    display.screenshot(path=screenshots / "live-display.png")
+    (lab.folder / "end").touch()
+    report = page.locator(REPORT).filter(has_text="Line by line")
+    report.wait_for()
+    assert page.locator(REPORT).count() == 1

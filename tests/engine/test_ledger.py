@@ -19,6 +19,7 @@ CELLS = {
     "objects": 'kept = [{"id": i, "name": str(i)} for i in range(300_000)]',
     "blocks": "kept = [bytes(700 + i % 300) for i in range(150_000)]",
     "large": "kept = [bytes(50_000_000) + b'1' for _ in range(3)]",
+    "old": "old[:] = 1",
     "library": "import decimal, email.mime.text, xml.dom.minidom, unittest.mock, asyncio",
     # What is free between blocks when the footprint is largest.
     "gaps": "some = [bytes(700 + i % 300) for i in range(150_000)]; kept = some[::20]; del some\n"
@@ -28,8 +29,10 @@ CELLS = {
 
 
 def balances(cell):
+    before = "import numpy; old = numpy.empty(25_000_000)\n" if cell == "old" else ""
     program = (
         SETUP
+        + before
         + f"with memprofile.profile() as p:\n    {CELLS[cell]}\n"
         + "print(json.dumps([told(p.ledger.peak), told(p.ledger.end)]))"
     )
@@ -67,3 +70,9 @@ def test_objects_are_told_from_blocks():
     _, blocks = balances("blocks")
     assert objects["objects"] > 10 * objects["blocks"]
     assert blocks["blocks"] > 10 * blocks["objects"]
+
+
+def test_old_memory_that_is_written_to_has_a_row():
+    for balance in balances("old"):
+        assert balance["earlier"] == pytest.approx(200_000_000, rel=0.05)
+        assert balance["blocks"] < 2 * MIB

@@ -161,6 +161,47 @@ TABLE = {
         old.clear()
         new = np.ones(37_500_000)
     """,
+    "an old buffer is filled": """
+        import numpy as np
+        old = np.empty(25_000_000)
+        # recorded
+        old[:] = 1
+    """,
+    "the rest of an old buffer is filled, then freed": """
+        import numpy as np
+        old = [np.empty(50_000_000)]
+        old[0][:20_000_000] = 1
+        # recorded
+        some = old[0]
+        some[10_000_000:40_000_000] = 1
+        del some
+        old.clear()
+        rest = np.ones(25_000_000)
+    """,
+    "an old buffer is filled again": """
+        import numpy as np
+        old = np.ones(25_000_000)
+        # recorded
+        old[:] = 2
+        little = np.ones(1_000_000)
+    """,
+    "an old buffer that nobody filled is freed": """
+        import numpy as np
+        old = [np.empty(50_000_000)]
+        # recorded
+        old.clear()
+        new = np.ones(12_500_000)
+    """,
+    "old mappings are filled and given back": """
+        import mmap
+        PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        old = [mmap.mmap(-1, 64 << 20, flags=PRIVATE) for _ in range(3)]
+        # recorded
+        for block in old[:2]:
+            block.write(b"x" * (64 << 20))
+            block.madvise(mmap.MADV_DONTNEED)
+        old[2].write(b"x" * (64 << 20))
+    """,
     "a mapped file": """
         import numpy as np
         np.ones(37_500_000).tofile("numbers")
@@ -390,3 +431,37 @@ def test_readings_are_not_seen_by_a_tracer_and_end_with_the_recording(tmp_path):
         check=False,
     )
     assert (result.stdout, result.returncode) == ("fine\n", 0), result.stderr
+
+
+def test_lines_answer_for_old_memory_that_they_fill(tmp_path):
+    found = run(
+        """
+        import numpy as np
+        old = np.empty(50_000_000)
+        old[:12_500_000] = 1
+        # recorded
+        names = [str(n) for n in range(1000)]
+        old[:37_500_000] = 2
+        """,
+        tmp_path,
+    )
+    _, stays, *_ = line(found, "old[:37_500_000] = 2")
+    assert stays == pytest.approx(200_000_000, rel=0.05)
+    assert of(found, "earlier", "stays") == pytest.approx(stays, rel=0.05)
+    assert found["delta"] == pytest.approx(200_000_000, rel=0.05)
+
+
+def test_old_memory_gives_back_what_was_in_use(tmp_path):
+    found = run(
+        """
+        import numpy as np
+        old = [np.empty(50_000_000), np.empty(50_000_000)]
+        old[0][:12_500_000] = 1
+        # recorded
+        old.clear()
+        """,
+        tmp_path,
+    )
+    assert found["peak"] < 4 * MIB
+    assert found["delta"] == pytest.approx(-100_000_000, rel=0.05)
+    assert of(found, "earlier", "allocated") == 0

@@ -1,40 +1,9 @@
 """The magics in a real shell, in a process of their own."""
 
-import textwrap
+import gc
 
 import pytest
-from programs import run
-
-SHELL = """
-import contextlib, io, re
-from IPython.core.interactiveshell import InteractiveShell
-
-shell = InteractiveShell.instance()
-shell.run_line_magic("load_ext", "memprofile")
-
-def cell(code):
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-        shell.run_cell(code, store_history=True)
-    return out.getvalue()
-
-UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-
-def sizes(line):
-    found = re.findall(r"([\\d.]+) (B|KiB|MiB|GiB)|(?<= )0(?= |$)", line)
-    return [float(n) * UNITS[u] if n else 0 for n, u in found]
-
-def row(text, start):
-    lines = [line for line in text.splitlines() if line.startswith(start)]
-    assert lines, text
-    return lines[0]
-
-MIB = 1 << 20
-"""
-
-
-def in_a_shell(program):
-    run(SHELL + textwrap.dedent(program) + '\nprint("fine")\n')
+from shells import in_a_shell
 
 
 def test_names_say_what_they_hold_share_and_free():
@@ -177,7 +146,7 @@ def test_the_heap_is_counted_and_changes_are_told():
         assert "no mark yet" in cell("%memheap --since")
         assert "Marked" in cell("%memheap --mark")
         cell("class Fresh: pass\\nkept = [Fresh() for _ in range(1234)]")
-        assert "+1,234" in row(cell("%memheap --since"), "__main__.Fresh")
+        assert "1,234" in row(cell("%memheap --since"), "__main__.Fresh").split()
         text = cell("%memheap --garbage")
         assert "generation 0" in text, text
     """)
@@ -226,6 +195,7 @@ def test_heaps_subtract():
     class Marked:
         pass
 
+    gc.collect()  # what earlier tests have left must not go meanwhile
     before = memprofile.heap()
     kept = [Marked() for _ in range(321)]
     change = memprofile.heap() - before
@@ -256,3 +226,85 @@ def test_why_alive_counts_references_and_draws():
     module = memprofile.why_alive(pytest.MonkeyPatch)
     assert module.ways
     assert "<svg" in module.to_svg()
+
+
+def test_since_a_mark_each_new_object_is_told():
+    in_a_shell("""
+        cell("class Old: pass\\nclass New: pass\\nold = [Old() for _ in range(500)]; kept = []")
+        assert "--since shows what is new" in cell("%memheap --mark")
+        # As many objects are there afterwards: counts alone would show nothing.
+        cell("del old[:200]; old += [New() for _ in range(200)]; kept += [b'x'] * 100_000")
+        text = cell("%memheap --since --top 100")
+        new, gone = row(text, "__main__.New"), row(text, "__main__.Old")
+        assert new.split()[1:2] == ["200"] and new.split()[-1] == "0", text
+        assert gone.split()[1] == "0" and "200" in gone.split(), text
+        assert sizes(row(text, "list "))[-1] >= 790_000, text
+        assert "are new" in text and "told apart by their place" in text
+        assert "The heap changed by" in cell("%memheap --since --by referrer")
+        assert "__main__" in cell("%memheap --since --by module")
+    """)
+
+
+def test_what_took_the_place_of_another_value_is_new():
+    import memprofile
+
+    with pytest.raises(memprofile.MemprofileError, match="identities=True"):
+        memprofile.heap().since()
+    numbers = [float(n) for n in range(1000)]
+    before = memprofile.heap(identities=True)
+    # Free lists and pymalloc give the places of those that are gone to the new ones.
+    for at in range(1000):
+        numbers[at] = None
+        numbers[at] = at + 0.5
+    row = next(row for row in before.since().types if row.name == "float")
+    assert 1000 <= row.new_count <= 1050, row
+    assert 950 <= row.gone_count <= 1050, row
+    assert "<table" in before.since()._repr_html_()
+
+
+def test_garbage_is_drawn_as_rings_and_nothing_is_collected():
+    in_a_shell("""
+        import gc
+        gc.disable()
+        cell("\\n".join([
+            "class Node: pass",
+            "def pair(size):",
+            "  one, two = Node(), Node()",
+            "  one.next, two.back = two, one",
+            "  one.data = bytearray(size)",
+            "for size in (10, 2**20, 10): pair(size)",
+            "knot = {}; knot['self'] = knot; del knot",
+        ]))
+        before = gc.get_count()
+        text = cell("%memheap --garbage")
+        assert gc.get_count() >= before
+        lines = text.splitlines()
+        said = "3 rings like this one, of 6 "
+        at = next(n for n, line in enumerate(lines) if line.startswith(said))
+        assert ", and 1.0" in lines[at] and "MiB hang on them" in lines[at], text
+        assert at == 3, text
+        ring = lines[at + 1]
+        assert ring.startswith("Node, ") and ring.endswith("(the first one)"), text
+        assert "→ .next (Node, " in ring or "→ .back (Node, " in ring, text
+        assert "1 object refers to itself" in text and "→ ['self'] (the first one)" in text, text
+        import memprofile.looks, memprofile
+        listing = memprofile.looks._garbage(memprofile.heap(), 5)
+        assert ".next" in listing.to_svg() and "<svg" in listing.to_svg()
+        assert "<svg" not in listing.to_html()
+        freed = gc.collect()
+        assert freed >= 7, freed
+    """)
+
+
+def test_why_says_which_line_allocated_the_block():
+    in_a_shell("""
+        cell("%%memprofile\\nlarge = bytearray(2**20)\\nitems = ['x' * n for n in range(100)]")
+        text = " ".join(cell("%memwhy large").split())
+        assert "its blocks were allocated at cell [1] line 2, says the last profile" in text, text
+        assert "cell [1] line 3" in cell("%memwhy items[50]")
+        # What is not of that profile is blamed on no line: by its size here.
+        cell("large = bytearray(3 * 2**20)")
+        assert "the block that holds its data" not in cell("%memwhy large")
+        cell("%%memprofile\\n1 + 1")
+        assert "says the last profile" not in cell("%memwhy items")
+    """)

@@ -7,6 +7,7 @@ import base64
 import copy
 import json
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -213,7 +214,13 @@ def test_pandas(measured: Profile) -> None:
     assert (lines.touched_bytes <= lines.allocated_bytes).all()
     assert len(measured.to_pandas("sites")) == len(measured.sites)
     timeline = measured.to_pandas("timeline")
-    assert list(timeline.columns) == ["seconds", "footprint", "rss"]
+    moments, lines = list(timeline.columns[:3]), timeline.columns[3:]
+    assert moments == ["seconds", "footprint", "rss"]
+    assert len(lines) > 0
+    assert all(re.fullmatch(r"(.* )?line \d+|[^:]+:\d+( \(\d+\))?", name) for name in lines)
+    # At the peak its line holds what the table of lines says.
+    peak = timeline.loc[timeline.footprint.idxmax(), lines]
+    assert peak.max() == measured.to_pandas().peak_bytes.max()
     sizes = measured.to_pandas("sizes")
     assert sizes.allocated_bytes.sum() == pytest.approx(measured.total_allocated, abs=len(sizes))
     assert list(sizes.label)[-1] == "32 MiB to 64 MiB"

@@ -1,9 +1,9 @@
 //! Puts a profile together piece by piece, for tests and for the gallery.
 
 use memprofile::profile::{
-    Allocator, Bytes, Estimate, FileId, FileKind, Frame, FrameId, LineKey, Nanos, OfFiles, Profile,
-    Recording, SignedBytes, Site, SizeClass, SourceFile, StackId, StackTable, ThreadKind, Timeline,
-    TimelinePoint, Totals, VERSION,
+    Allocator, Bytes, Estimate, FileId, FileKind, Frame, FrameId, LineKey, Names, Nanos, OfFiles,
+    Profile, Recording, SignedBytes, Site, SizeClass, SourceFile, StackId, StackTable, ThreadKind,
+    Timeline, TimelinePoint, Totals, VERSION,
 };
 
 pub const MIB: u64 = 1 << 20;
@@ -67,6 +67,8 @@ impl Builder {
                 copies: Vec::new(),
                 children: Vec::new(),
                 forked: Vec::new(),
+                names: Names::default(),
+                keepers: Vec::new(),
             },
         }
     }

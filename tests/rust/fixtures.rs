@@ -10,8 +10,8 @@ pub use builder::{Builder, MIB};
 pub use kinds::*;
 
 use memprofile::profile::{
-    Allocator, Bytes, Collection, FileId, FileKind, Frame, FrameId, LineKey, Nanos, Profile,
-    SignedBytes, StackId,
+    Allocator, Bytes, Collection, FileId, FileKind, Frame, FrameId, LineKey, NameChange, Names,
+    Nanos, Profile, SignedBytes, StackId,
 };
 
 /// A cell that did next to nothing.
@@ -45,7 +45,19 @@ pub fn exact_small() -> Profile {
     );
     let mut profile = b.finish(0.07, 8 * MIB as i64);
     profile.recording.overhead = Nanos(9_000_000);
+    let changed = vec![
+        name("rows", "list", None, Some(7 * MIB)),
+        name("text", "str", Some(MIB / 4), Some(5 * MIB)),
+        name("old_rows", "list", Some(2 * MIB), None),
+        name("config", "settings.Config", Some(1000), Some(1100)),
+    ];
+    profile.names = Names::new(changed, vec!["everything".to_owned()]);
     profile
+}
+
+fn name(name: &str, kind: &str, before: Option<u64>, after: Option<u64>) -> NameChange {
+    let [before, after] = [before, after].map(|bytes| bytes.map(Bytes));
+    NameChange { name: name.into(), kind: kind.into(), before, after, at_least: false }
 }
 
 /// The story of the sketch: a pivot that is three times its result.
@@ -343,6 +355,10 @@ pub fn unicode() -> Profile {
     );
     let mut profile = b.finish(0.8, 8 * MIB as i64);
     profile.recording.exception = Some("KeyboardInterrupt".to_owned());
+    let hostile = "<b>\u{202E}数据\n\u{1F43C}".repeat(40);
+    let mut change = name(&hostile, &hostile, Some(MIB), Some(9 * MIB));
+    change.at_least = true;
+    profile.names = Names::new(vec![change], vec![hostile; 300]);
     profile
 }
 

@@ -94,7 +94,7 @@ impl Process {
 
     fn look(&mut self) {
         self.now += 1;
-        let (losses, regions) = self.recorder.regions().expect("they are few");
+        let (losses, regions) = self.recorder.regions(None).expect("they are few");
         let found: Vec<_> = regions
             .into_iter()
             .map(|r| (r, self.pages.resident(r.start, r.length as u64)))
@@ -171,7 +171,7 @@ fn what_a_pool_asked_for_and_never_filled_costs_nothing() {
     process.poll(20 * MIB);
     process.look();
     process.read(Owner::Arrow, 20 * MIB, 1);
-    let before = process.recorder.regions().expect("they are few");
+    let before = process.recorder.regions(None).expect("they are few");
     assert_eq!(before.1.len(), 1);
     process.read(Owner::Arrow, 800 * MIB, 1);
     process.look();
@@ -244,4 +244,62 @@ fn an_owner_that_is_looked_up_later_answers_for_his_regions() {
     process.poll(5 * MIB);
     let (_, lines) = process.finish();
     assert_eq!(lines[&(1, Allocator::Polars)], [5, 5, 5, 0]);
+}
+
+/// Of the mapping from before the start this was resident.
+fn with_old_memory(resident: u64) -> Process {
+    let mut process = Process::new();
+    process.pages.0.insert(START, resident);
+    process.recorder.found_mapping(START, 1 << 30, resident);
+    process.look();
+    process
+}
+
+#[test]
+fn memory_from_before_counts_by_what_is_written_to() {
+    let mut process = with_old_memory(100 * MIB);
+    process.run(1);
+    // Python fills its arenas: its objects are counted already.
+    process.poll(100 * MIB + MIB / 2);
+    process.look();
+    process.run(2);
+    process.poll(400 * MIB);
+    process.look();
+    let (recorded, lines) = process.finish();
+    assert_eq!(recorded.peak.0.0, 300 * MIB);
+    assert_eq!(recorded.footprint.0, 300 * MIB as i64);
+    assert_eq!(lines[&(2, Allocator::Earlier)], [300, 300, 300, 0]);
+    assert!(!lines.contains_key(&(1, Allocator::Earlier)));
+    assert_eq!([recorded.parts[1].earlier, recorded.parts[1].foreign], [300 * MIB as i64, 0]);
+}
+
+#[test]
+fn a_block_from_before_gives_back_what_is_resident() {
+    let mut process = with_old_memory(100 * MIB);
+    process.run(1);
+    // Nobody has looked at what was written meanwhile.
+    process.pages.0.insert(START, 400 * MIB);
+    process.recorder.freed(START, -(1 << 30), 5, &mut process.pages);
+    process.pages.0.clear();
+    process.run(2);
+    let (recorded, lines) = process.finish();
+    assert_eq!(recorded.peak.0.0, 300 * MIB);
+    assert_eq!(recorded.footprint.0, -100 * MIB as i64);
+    assert_eq!(lines[&(1, Allocator::Earlier)], [300, 0, 300, 300]);
+}
+
+#[test]
+fn a_new_block_in_the_place_of_an_old_one_is_new() {
+    let mut process = with_old_memory(0);
+    process.run(1);
+    let line = Line(3);
+    let origin = Origin { frames: Some(&line), recording_thread: true, library: None };
+    let block = Block { address: START, size: 1 << 30, allocator: Allocator::Malloc, epoch: 0 };
+    process.recorder.allocated(block, 1 << 30, origin, 3, &mut process.pages);
+    process.poll(400 * MIB);
+    process.look();
+    let (recorded, lines) = process.finish();
+    assert_eq!(recorded.footprint.0, 400 * MIB as i64);
+    assert_eq!(lines[&(3, Allocator::Malloc)], [400, 400, 1024, 0]);
+    assert_eq!(lines.len(), 1, "{lines:?}");
 }

@@ -46,6 +46,7 @@ fn frame(columns: Vec<Column>) -> Frame {
         owned: sum(|column| column.owned),
         shared: sum(|column| column.shared),
         unused: Bytes(0),
+        spare_blocks: 0,
         keeps_alive: Bytes(0),
         saved: Bytes(columns.iter().flat_map(|c| &c.advice).map(|a| a.saved().0).sum()),
         code: columns.iter().flat_map(|c| &c.advice).map(|a| a.code.clone()).collect(),
@@ -94,6 +95,33 @@ fn a_view_is_said_to_be_one_in_the_first_sentence() {
     let said = "sales holds a view of big: 0 of its own, keeps 153 MiB alive, in 1,000,000 rows.";
     assert_eq!(frame.sentence(), said);
     check(&frame);
+}
+
+#[test]
+fn a_small_column_beside_a_view_makes_it_no_less_one() {
+    let mut half = column("a", 0, 1_000_000);
+    (half.shared, half.is_view, half.holders) = (Bytes(76 << 20), true, vec!["big".to_owned()]);
+    let mut view = frame(vec![half.clone(), column("flag", 1000, 0)]);
+    view.keeps_alive = Bytes(153 << 20);
+    assert!(
+        view.sentence().starts_with("sales holds a view of big: 1000 B"),
+        "{}",
+        view.sentence()
+    );
+    let mut other = frame(vec![half, column("flag", 2 << 20, 0)]);
+    other.keeps_alive = Bytes(153 << 20);
+    assert!(other.sentence().starts_with("sales holds 2.00 MiB"), "{}", other.sentence());
+}
+
+#[test]
+fn many_blocks_are_told_with_what_joins_them() {
+    let mut frame = frame(vec![column("a", 10 << 20, 1000)]);
+    frame.spare_blocks = 9;
+    assert!(!frame.facts().contains("fragmented"));
+    frame.spare_blocks = 1234;
+    let said = "fragmented into 1,234 blocks more than its types need: sales = sales.copy()";
+    assert!(frame.facts().contains(said), "{}", frame.facts());
+    check_all_forms(&frame);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Dominators, retained sizes and paths, held against what is true by definition on random graphs.
 
-use memprofile::graph::{Dominators, Marks, NONE, deep, paths, retained, retained_of_many};
+use memprofile::graph::{Dominators, Marks, NONE, deep, knots, paths, retained, retained_of_many};
 use memprofile::profile::{Kind, ObjectGraph, Role};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -108,6 +108,64 @@ proptest! {
             let truth = reached(&graph, &[from], None);
             prop_assert_eq!(seen.len(), truth.len());
             prop_assert_eq!(seen.into_iter().collect::<BTreeSet<_>>(), truth);
+        }
+    }
+
+    #[test]
+    fn a_knot_is_what_keeps_each_other(graph in any_graph(), some in prop::collection::vec(any::<bool>(), 40)) {
+        // All rows that some other of the same knot reaches and is reached by, by definition.
+        let among: Vec<u32> = (0..graph.len() as u32).filter(|&row| some[row as usize]).collect();
+        let within = |from: u32| {
+            let mut seen = BTreeSet::new();
+            let mut waiting = vec![from];
+            while let Some(row) = waiting.pop() {
+                for &to in graph.of(row) {
+                    if some[to as usize] && seen.insert(to) {
+                        waiting.push(to);
+                    }
+                }
+            }
+            seen
+        };
+        let reach: Vec<BTreeSet<u32>> = (0..graph.len() as u32).map(within).collect();
+        let mut truth = BTreeSet::new();
+        for &row in among.iter().filter(|&&row| reach[row as usize].contains(&row)) {
+            let knot: Vec<u32> = among
+                .iter()
+                .copied()
+                .filter(|&other| {
+                    reach[row as usize].contains(&other) && reach[other as usize].contains(&row)
+                })
+                .collect();
+            truth.insert(knot);
+        }
+        let (found, kinds) = knots(&graph, &among, 100);
+        // All rows are of one type, so knots of as many objects are alike.
+        let sizes: BTreeSet<usize> = truth.iter().map(Vec::len).collect();
+        prop_assert_eq!((found.len(), kinds), (sizes.len(), sizes.len()));
+        prop_assert_eq!(found.iter().map(|k| k.alike).sum::<u64>(), truth.len() as u64);
+        let bytes = |rows: &[u32]| rows.iter().map(|&r| graph.bytes[r as usize]).sum::<u64>();
+        prop_assert_eq!(
+            found.iter().map(|k| k.bytes).sum::<u64>(),
+            truth.iter().map(|knot| bytes(knot)).sum::<u64>()
+        );
+        for knot in &found {
+            let of = truth.iter().find(|of| of.contains(&knot.ring[0])).unwrap();
+            prop_assert!(of.iter().all(|&r| graph.bytes[r as usize] <= graph.bytes[knot.ring[0] as usize]));
+            let next = knot.ring.iter().cycle().skip(1);
+            for (&row, &next) in knot.ring.iter().zip(next) {
+                prop_assert!(of.contains(&row) && graph.of(row).contains(&next));
+            }
+            // None is shorter: by levels from the first back to it.
+            let (mut level, mut length) = (BTreeSet::from([knot.ring[0]]), 0);
+            loop {
+                level = level.iter().flat_map(|&r| graph.of(r)).copied().filter(|r| of.contains(r)).collect();
+                length += 1;
+                if level.contains(&knot.ring[0]) {
+                    break;
+                }
+            }
+            prop_assert_eq!(knot.ring.len(), length);
         }
     }
 

@@ -1,10 +1,11 @@
 //! The answers hold for the fixed profiles: who, how much, and that the parts add up.
 
 use crate::fixtures;
-use memprofile::profile::{Bytes, Estimate, Profile, SignedBytes};
+use memprofile::profile::{Allocator, Bytes, Estimate, Profile, SignedBytes};
 use memprofile::render;
 use memprofile::report::lines::all_lines;
-use memprofile::report::{Hue, Options, Report, error_words, relative_error};
+use memprofile::report::{EARLIER, Hue, Options, Report, error_words, relative_error};
+use proptest::prelude::*;
 
 pub fn report(profile: &Profile) -> Report {
     Report::new(profile, &Options::default())
@@ -255,6 +256,9 @@ fn the_text_of_a_small_cell() {
         "  line 2       5.00 MiB  5.00 MiB   5.00 MiB       1  text = \"\\n\".join(rows)",
         "  the rest     8.00 MiB",
         "  in all       20.0 MiB  12.0 MiB   14.0 MiB  50,022",
+        "Names that grew: rows +7.00 MiB (list, new), text +4.75 MiB (str), old_rows",
+        "−2.00 MiB (list, gone), 1 more; not compared, since too much hangs on it:",
+        "everything",
         "by allocator: pymalloc 7.00 MiB, malloc 5.00 MiB",
     ];
     assert_eq!(lines[6..], table);
@@ -279,4 +283,64 @@ fn texts_are_short_and_one_line_is_one_line() {
             "Nothing worth a plot: 3.10 KiB above the start at the peak; 88 B stay.\n"
         )
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_more_stays_than_there_was_at_the_peak_unless_older_memory_went(
+        peak in 0u64..1 << 30,
+        below in 0i64..1 << 30,
+        surviving in 0u64..1 << 30,
+        spread in 0.0f64..1e8,
+        interval in prop_oneof![Just(0u64), 1u64..1 << 22],
+    ) {
+        let mut profile = fixtures::exact_small();
+        let variance = if interval > 0 { spread * spread } else { 0.0 };
+        profile.recording.sample_interval = Bytes(interval);
+        profile.totals.peak_footprint = Bytes(peak);
+        // The end is a moment, too.
+        profile.totals.footprint_delta = SignedBytes(peak as i64 - below);
+        profile.totals.surviving = Estimate { value: surviving as f64, variance };
+        let verdict = report(&profile).verdict;
+        let sentence = verdict.sentence();
+        let older = ["older memory", "ives back"].iter().any(|words| sentence.contains(words));
+        prop_assert!(older || verdict.stays.0 <= peak, "{}", sentence);
+        let said = match verdict.stays.0 {
+            0 => "nothing".to_owned(),
+            1 => "1 B".to_owned(),
+            _ => verdict.stays.to_string(),
+        };
+        let unexplained = sentence.contains("in blocks that it made");
+        prop_assert!(unexplained || sentence.contains(&said), "{}: {}", said, sentence);
+    }
+}
+
+#[test]
+fn what_stays_of_a_sampled_cell_is_what_is_known_exactly_within_the_error_of_the_estimate() {
+    let mut profile = fixtures::exact_small();
+    profile.recording.sample_interval = Bytes(1 << 20);
+    profile.totals.peak_footprint = Bytes(100 << 20);
+    profile.totals.footprint_delta = SignedBytes(99 << 20);
+    profile.totals.surviving = Estimate { value: f64::from(103 << 20), variance: 1e13 };
+    let verdict = report(&profile).verdict;
+    assert_eq!(verdict.stays, Bytes(99 << 20));
+    assert!(verdict.sentence().ends_with("; 99.0 MiB stay."), "{}", verdict.sentence());
+}
+
+#[test]
+fn memory_from_before_that_no_line_was_seen_to_fill_is_no_native_threads() {
+    let mut b = fixtures::Builder::cell("cell [3]", "old.fill(1)", 1.0);
+    b.site(None, Allocator::Earlier, [90 << 20, 90 << 20, 90 << 20, 0]);
+    let profile = b.finish(0.5, 0);
+    let report = report(&profile);
+    let labels: Vec<&str> = report.table.rest.iter().map(|rest| rest.label.as_str()).collect();
+    assert_eq!(labels, [EARLIER]);
+    let text = render::text(&report, render::USUAL, false);
+    assert!(
+        text.contains("written to while no line") && !text.contains("native threads"),
+        "{text}"
+    );
+    assert!(parts_add_up(&report));
 }

@@ -137,14 +137,21 @@ def count_missing(array: Any) -> int:
     return sum(int(numpy.count_nonzero(test(array[i : i + _CHUNK]))) for i in starts)
 
 
-def _buffers(array: Any) -> list[Any]:
+def root(buffer: Any) -> tuple[int, int]:
+    """Address and bytes of the allocation that a pyarrow Buffer is a part of."""
+    while buffer.parent is not None:
+        buffer = buffer.parent
+    return buffer.address, buffer.size
+
+
+def buffers(array: Any) -> list[Any]:
     """The buffers of a pyarrow array and of its dictionary."""
     lib = sys.modules["pyarrow"].lib
     found = [buffer for buffer in array.buffers() if buffer is not None]
     if is_a(array, lib.ExtensionArray):
         array = array.storage
     if is_a(array, lib.DictionaryArray):
-        found += _buffers(array.dictionary)
+        found += buffers(array.dictionary)
     return found
 
 
@@ -155,20 +162,15 @@ def read_arrow(
     lib = sys.modules["pyarrow"].lib
     chunks = array.chunks if is_a(array, lib.ChunkedArray) else [array]
     for chunk in chunks:
-        roots = []
-        for buffer in _buffers(chunk):
-            while buffer.parent is not None:
-                buffer = buffer.parent
-            roots.append((buffer.address, buffer.size))
-        roots.sort()
+        roots = sorted(map(root, buffers(chunk)))
         stream = lib.chunked_array([chunk]).__arrow_c_stream__()
         for role, start, used in _merged(_native.arrow_chunks(stream)):
             at = bisect_right(roots, (start, sys.maxsize)) - 1
-            root, size = roots[at] if at >= 0 else (start, used)
-            if not root <= start < root + size:
-                root, size = start, used
+            place, size = roots[at] if at >= 0 else (start, used)
+            if not place <= start < place + size:
+                place, size = start, used
             column.stretches.append(
-                Stretch(root, size, used, (start, used), of or role, (), outside)
+                Stretch(place, size, used, (start, used), of or role, (), outside)
             )
 
 

@@ -75,7 +75,8 @@ def inspect(
     whole = _frame_advice(totals, held, code) if advice else []
     lines = [column.advice[0].code for column in columns if column.advice]
     together = code.together(lines + [found.code for found in whole])
-    return FrameReport._of(name, kind, columns, totals, whole, together)
+    spare = pandas_frame.spare_blocks(frame) if kind == "pandas DataFrame" else 0
+    return FrameReport._of(name, kind, columns, totals, spare, whole, together)
 
 
 def _reader_of(value: object) -> Callable[[Reader, Any], str] | None:

@@ -117,7 +117,7 @@ def labels_of(frame: Any) -> Any:
     return _manager(frame).axes[0]
 
 
-def is_fragmented(value: Any) -> int:
+def spare_blocks(value: Any) -> int:
     """How many blocks could be one: those of numpy's types beyond the first of each."""
     manager = _manager(value)
     types = [str(b.values.dtype) for b in manager.blocks if is_a(b.values, _ndarray())]

@@ -74,7 +74,7 @@ class FrameReport:
 
     __slots__ = (
         *("_drawn", "advice", "code", "columns", "keeps_alive", "kind", "name", "owned"),
-        *("shared", "unused"),
+        *("shared", "spare_blocks", "unused"),
     )
 
     _drawn: _native.FrameReport | None
@@ -92,6 +92,9 @@ class FrameReport:
     """Of ``owned``, what views keep alive and no column uses."""
     keeps_alive: int
     """Bytes of the whole arrays of which it uses a part only."""
+    spare_blocks: int
+    """How many blocks more pandas keeps than one for each of numpy's types: adding columns one by
+    one makes them. 0 of other libraries' frames."""
     advice: list[Advice]
     """What may be done to the frame as a whole."""
     code: str
@@ -104,13 +107,14 @@ class FrameReport:
         kind: str,
         columns: list[FrameColumn],
         totals: Totals,
+        spare_blocks: int,
         advice: list[Advice],
         code: str,
     ) -> FrameReport:
         made = cls()
         made.name, made.kind, made.columns = name, kind, columns
         made.owned, made.shared, made.unused = totals.freed, totals.shared, totals.unused
-        made.keeps_alive = totals.keeps
+        made.keeps_alive, made.spare_blocks = totals.keeps, spare_blocks
         made.advice, made.code, made._drawn = advice, code, None
         return made
 
@@ -135,6 +139,7 @@ class FrameReport:
             "shared": self.shared,
             "unused": self.unused,
             "keeps_alive": self.keeps_alive,
+            "spare_blocks": self.spare_blocks,
             "saved": self.saved,
             "code": self.code,
             "advice": [asdict(advice) for advice in self.advice],

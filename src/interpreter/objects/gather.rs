@@ -3,6 +3,7 @@
 //! From the first object to the last the GIL is held, nothing is allocated that the collector counts,
 //! and so nothing is collected: an address stays that of its object.
 
+use super::buffers::Blocks;
 use super::kinds::kind_of;
 use super::measure::Measure;
 use super::pages::Numbers;
@@ -42,13 +43,15 @@ pub struct Name<'py> {
     pub passing: bool,
 }
 
-/// A graph, and the address of each of its objects; 0 of a name.
+/// A graph, and the address of each of its objects; 0 of a name or a buffer.
 #[derive(Debug)]
 pub struct Gathered {
     /// The columns.
     pub graph: ObjectGraph,
     addresses: Vec<usize>,
     rows: Numbers,
+    pub(super) foreign_rows: Vec<u32>,
+    pub(super) blocks: Blocks,
 }
 
 struct Gathering<'a, 'py> {
@@ -62,6 +65,10 @@ struct Gathering<'a, 'py> {
     unmet: Vec<u32>,
     /// Whether instances of a type are left out, by its number.
     left_out: Vec<bool>,
+    /// Whether their library is to be asked for what they hold, and which these are.
+    foreign: Vec<bool>,
+    foreign_rows: Vec<u32>,
+    blocks: Blocks,
 }
 
 /// What stands in `Gathering::rows` for an address: nothing yet, no row, a border without a row, or from
@@ -116,6 +123,11 @@ impl Gathered {
         Ok(gathered)
     }
 
+    /// A place for a row that has been added to the graph and stands for no object.
+    pub(super) fn add_without_object(&mut self) {
+        self.addresses.push(0);
+    }
+
     /// The address of an object as a number; 0 of a name.
     pub fn place(&self, row: u32) -> usize {
         self.addresses[row as usize] & !ON_BORDER
@@ -146,6 +158,9 @@ impl<'a, 'py> Gathering<'a, 'py> {
             rows,
             unmet: Vec::new(),
             left_out: Vec::new(),
+            foreign: Vec::new(),
+            foreign_rows: Vec::new(),
+            blocks: Blocks::default(),
         }
     }
 
@@ -200,6 +215,7 @@ impl<'a, 'py> Gathering<'a, 'py> {
             if number as usize == self.left_out.len() {
                 self.graph.kinds.push(kind_of(type_));
                 self.left_out.push(self.scope.leaves_out(type_));
+                self.foreign.push(self.scope.is_foreign(type_));
             }
             number + 1
         }
@@ -248,10 +264,10 @@ impl<'a, 'py> Gathering<'a, 'py> {
             row += 1;
         }
         self.check_room()?;
-        let Gathering { mut graph, addresses, unmet, rows, .. } = self;
+        let Gathering { mut graph, addresses, unmet, rows, foreign_rows, blocks, .. } = self;
         let held = |(&unmet, address): (&u32, &usize)| unmet > 0 || address & ON_BORDER != 0;
         graph.held = unmet.iter().zip(&addresses).map(held).collect();
-        Ok(Gathered { graph, addresses, rows })
+        Ok(Gathered { graph, addresses, rows, foreign_rows, blocks })
     }
 
     /// Refuses before the memory is taken: rows without references yet will have some.
@@ -287,6 +303,13 @@ impl<'a, 'py> Gathering<'a, 'py> {
         unsafe {
             let bytes = self.measure.shallow_as(object, &info).bytes();
             self.graph.bytes.push(bytes.0);
+            if self.scope.asks_libraries() {
+                if self.foreign[self.graph.kind[row] as usize - 1] {
+                    self.foreign_rows.push(row as u32);
+                } else if info.request == 0 {
+                    self.blocks.add(&self.measure, row as u32);
+                }
+            }
             let referents = self.measure.referents(object, &info, buffer);
             self.refer(referents.some);
             self.refer(referents.table);

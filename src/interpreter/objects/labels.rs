@@ -40,6 +40,9 @@ impl Gathered {
     /// The GIL must not have been let go since the graph was gathered.
     pub fn label(&self, from: u32, to: u32) -> String {
         let (from, to) = (self.address(from), self.address(to));
+        if to.is_null() {
+            return " buffer".to_owned();
+        }
         // SAFETY: both are alive, as the caller promises; nothing is called or changed.
         unsafe { label(from, to) }
     }
@@ -67,8 +70,9 @@ impl Gathered {
     /// What an object says of itself, where that calls nothing of the user's: the name of a module, type or
     /// function, or of what a generator or frame runs, a short str, a number.
     pub fn word(&self, row: u32) -> Option<String> {
+        let object = self.address(row);
         // SAFETY: as in `label`.
-        unsafe { word(self.address(row)) }
+        if object.is_null() { None } else { unsafe { word(object) } }
     }
 }
 

@@ -51,7 +51,7 @@ unsafe extern "C" {
 
 /// Measures objects, all at one moment: it lives as long as the GIL is held.
 pub struct Measure<'py> {
-    _held: Python<'py>,
+    held: Python<'py>,
     space: AddressSpace,
     numpy: RawNumpy,
     name: *mut ffi::PyObject,
@@ -85,13 +85,17 @@ impl<'py> Measure<'py> {
         let (ndarray, major) = numpy.unwrap_or((std::ptr::null_mut(), 0));
         let block = RawBlock { address: 0, request: 0, count: 0, mapped: 0 };
         Measure {
-            _held: py,
+            held: py,
             space: AddressSpace::read(),
             numpy: RawNumpy { ndarray, major },
             name,
             types: Types::new(),
             shape: RawShape { count: 0, blocks: [block; ROOM] },
         }
+    }
+
+    pub(super) fn py(&self) -> Python<'py> {
+        self.held
     }
 
     /// The blocks of one object.
@@ -112,6 +116,31 @@ impl<'py> Measure<'py> {
             let info = *self.info(number);
             self.shallow_as(object, &info)
         }
+    }
+
+    /// The blocks of the object that was measured last, where it was not one block of a size known by its
+    /// type: where each begins, and its bytes.
+    pub(super) fn last_blocks(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        self.shape.blocks[..self.shape.count].iter().map(|block| (block.address, block.request))
+    }
+
+    /// Whether memory is of no file, as it was when this was made.
+    pub(super) fn is_anonymous(&self, address: usize) -> bool {
+        self.space.mapping(address, 1) > 0
+    }
+
+    /// Where each of the object's own blocks begins, with the bytes that were asked for, the object itself
+    /// first.
+    pub fn blocks(&mut self, object: &Bound<'py, PyAny>) -> Vec<(usize, u64)> {
+        // SAFETY: a bound object is alive, and so is its type; `py` says that the GIL is held.
+        unsafe {
+            let number = self.type_number(ffi::Py_TYPE(object.as_ptr()));
+            let info = *self.info(number);
+            let (numpy, shape) = (&raw const self.numpy, &raw mut self.shape);
+            memprofile_measure(object.as_ptr(), info.kind, info.by_sizeof, numpy, shape);
+        }
+        let blocks = &self.shape.blocks[..self.shape.count];
+        blocks.iter().map(|block| (block.address, block.request as u64)).collect()
     }
 
     /// The number under which a type is known here.

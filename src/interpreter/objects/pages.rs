@@ -112,6 +112,12 @@ impl Seen {
         new
     }
 
+    /// Takes an address out.
+    pub fn remove(&mut self, address: usize) {
+        let place = place(address);
+        self.0.page(address)[place / 64] &= !(1 << (place % 64));
+    }
+
     /// Bytes that it takes.
     pub fn bytes(&self) -> u64 {
         self.0.bytes()
@@ -161,6 +167,10 @@ mod tests {
             for (at, (page, offset)) in addresses.into_iter().enumerate() {
                 let address = (page << 12) + (offset & !15);
                 prop_assert_eq!(seen.insert(address), set.insert(address));
+                if at % 3 == 0 {
+                    seen.remove(address);
+                    set.remove(&address);
+                }
                 prop_assert_eq!(*numbers.of(address), map.get(&address).copied().unwrap_or(0));
                 *numbers.of(address) = at as u32;
                 map.insert(address, at as u32);

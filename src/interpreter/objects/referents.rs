@@ -95,7 +95,7 @@ unsafe fn of_dict(dict: Object, buffer: &mut Vec<Object>) {
     unsafe {
         let count = memprofile_dict_referents(dict, buffer.as_mut_ptr(), buffer.capacity());
         if count == VALUES_OF_AN_INSTANCE {
-            let traverse = (*(&raw mut ffi::PyDict_Type)).tp_traverse;
+            let traverse = ffi::PyDict_Type.tp_traverse;
             return anywhere(dict, traverse, buffer);
         }
         if count > buffer.capacity() {

@@ -17,6 +17,8 @@ pub struct Scope {
     without_program: bool,
     /// Instances of these types are not.
     left_out_types: Vec<usize>,
+    /// Types whose instances hold memory that only their library knows.
+    foreign: Vec<usize>,
     /// The bytes that the look may take.
     pub(super) room: u64,
 }
@@ -88,6 +90,30 @@ impl Scope {
         }
         self.left_out.insert(address, ());
         self
+    }
+
+    /// Notes the instances of some types, since their library is to be asked for what they hold.
+    #[must_use]
+    pub fn with_foreign(mut self, types: &[Bound<'_, PyAny>]) -> Scope {
+        self.foreign = types.iter().map(|type_| type_.as_ptr().expose_provenance()).collect();
+        self
+    }
+
+    /// Whether some are noted.
+    pub(super) fn asks_libraries(&self) -> bool {
+        !self.foreign.is_empty()
+    }
+
+    /// Whether the instances of a type are noted.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the GIL, and the type is alive.
+    pub(super) unsafe fn is_foreign(&self, type_: *mut ffi::PyTypeObject) -> bool {
+        // SAFETY: as the caller says; the others were alive when they were given, and nothing has run since.
+        self.foreign.iter().any(|&other| unsafe {
+            ffi::PyType_IsSubtype(type_, std::ptr::with_exposed_provenance_mut(other)) != 0
+        })
     }
 
     /// Whether what is looked at depends on types.
