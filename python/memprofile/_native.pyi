@@ -124,10 +124,16 @@ TELEMETRY_FD: str
 """The environment variable by which a process learns the descriptor of its telemetry segment."""
 
 def make_segment() -> int:
-    """Makes a telemetry segment; its descriptor, which executed processes inherit. Raises OSError."""
+    """Makes a telemetry segment for a process that is to be started, and returns its descriptor.
+
+    The descriptor is inherited by processes that this one executes. Raises OSError.
+    """
 
 def read_segment(path: str) -> bytes | None:
-    """What was written last, as JSON, to a segment such as ``/proc/self/fd/5``. Raises OSError."""
+    """What a process wrote last into the segment of this path, such as ``/proc/self/fd/5``: JSON.
+
+    None when it has written nothing. Raises OSError, also for any other file.
+    """
 
 def end_black_box() -> None:
     """Ends the black box, if it is on: the hooks are taken off."""
@@ -145,16 +151,25 @@ def begin_black_box(library_paths: Sequence[str], machinery_paths: Sequence[str]
     """Unless something is recorded: begins a light recording, told by the segment, for a limit too."""
 
 def begin_cell(message: str, filename: str, label: str, display: str | None = None) -> None:
-    """A cell begins, by the request ``message``, to be shown in ``display``: that is told."""
+    """A cell begins, by the request ``message``: that is told, where there is a segment.
+
+    ``display`` is the display in which whoever reads that shall show how it goes.
+    """
 
 def show_cell(message: str, display: str | None) -> bool:
-    """Has the cell of the request ``message`` be shown there from now on; False if that is not told."""
+    """Has the cell that runs be shown in this display from now on; None: no more.
+
+    False when nobody is told, or when the cell that is told is not that of the request ``message``.
+    """
 
 def end_cell() -> None:
     """The cell has ended: that is told, where there is a segment."""
 
 def live_end(code: str) -> tuple[str, str] | None:
-    """How the cell with this source went, as HTML and text, if it was shown and has just ended."""
+    """How the cell that has just ended went, as HTML and as text; ``code`` is its source.
+
+    None when nobody is told of it, or when it took no longer than a live display waits.
+    """
 
 @final
 class Recording:
@@ -337,11 +352,16 @@ class Timeline:
 class Diff:
     """What changed from one profile to another: the second less the first."""
 
-    peak_footprint: int
-    surviving_bytes: int
-    total_allocated: int
-    peak_rss: int
-    lines: list[DiffLine]
+    @property
+    def peak_footprint(self) -> int: ...
+    @property
+    def surviving_bytes(self) -> int: ...
+    @property
+    def total_allocated(self) -> int: ...
+    @property
+    def peak_rss(self) -> int: ...
+    @property
+    def lines(self) -> list[DiffLine]: ...
     def to_line(self) -> str: ...
     def to_text(self, top: int, width: int) -> str: ...
     def to_html(self, top: int) -> str: ...
@@ -350,14 +370,20 @@ class Diff:
 class DiffLine:
     """What changed of one line of the user's own code. Bytes."""
 
-    name: str
-    """`line 7`, or `line 7 → 9` when it moved."""
-    source: str
-    peak_bytes: int
-    surviving_bytes: int
-    allocated_bytes: int
-    within_error: bool
-    """Whether all of these may be sampling error alone."""
+    @property
+    def name(self) -> str:
+        """`line 7`, or `line 7 → 9` when it moved."""
+    @property
+    def source(self) -> str: ...
+    @property
+    def peak_bytes(self) -> int: ...
+    @property
+    def surviving_bytes(self) -> int: ...
+    @property
+    def allocated_bytes(self) -> int: ...
+    @property
+    def within_error(self) -> bool:
+        """Whether all of these may be sampling error alone."""
 
 @final
 class Profile:
