@@ -178,8 +178,9 @@ def profile(
     it, ``exact`` records every allocation however many there are.
 
     ``limit`` is the most that the process may hold meanwhile, in anonymous resident memory: bytes,
-    or ``"2GB"``, ``"2GiB"``, ``"80%"`` of what there is. Beyond it the block ends with
-    MemoryLimitExceeded; in another thread than the main one, only a request that is too large does.
+    or ``"2GB"``, ``"2GiB"``, ``"80%"`` of what there is, ``"+300MB"`` more than it holds when
+    the block begins. Beyond it the block ends with MemoryLimitExceeded; in another thread than
+    the main one, only a request that is too large does.
 
     >>> import memprofile
     >>> with memprofile.profile() as p:

@@ -78,7 +78,7 @@ def _magic_for(shell: Shell) -> Callable[..., Any]:
           --live       show how it goes while the cell runs (not in a terminal); the report takes
                        its place above the cell's other outputs
           --limit SIZE end the cell with MemoryLimitExceeded before the process holds more: 2GB,
-                       2GiB, or 80% of what there is
+                       2GiB, 80% of what there is, or +300MB more than now
 
         Line: %memprofile [-o NAME] [-r N] [--exact] STATEMENT
 
@@ -132,7 +132,8 @@ def memlimit_magic(line: str) -> None:
 
     %memlimit [SIZE|off|default]
 
-      SIZE     2GB, 2GiB, or 80% of what the machine or the container has; from the next cell on
+      SIZE     2GB, 2GiB, 80% of what the machine or the container has, or +300MB more than now;
+               from the next cell on
                a cell that would go beyond ends with MemoryLimitExceeded, and all names stay
       off      no limit
       default  near what there is: in cells under %%memprofile, and in the memprofile kernel

@@ -114,7 +114,7 @@ def checked_path(
     return path
 
 
-_LIMIT = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?) ?(%|[KMGT]i?B)", re.IGNORECASE)
+_LIMIT = re.compile(r"(\+?)([0-9]{1,6}(?:\.[0-9]{1,6})?) ?(%|[KMGT]i?B)", re.IGNORECASE)
 _THOUSANDS = "KMGT"
 
 
@@ -122,11 +122,14 @@ def checked_limit(value: str, what: str, example: str) -> int:
     """The bytes of a limit such as ``2GB``, ``1.5GiB`` or ``80%``, or an OptionError.
 
     A GB is 1000³ bytes and a GiB 1024³; percents are of what the machine or its control group has.
+    ``+300MB`` is so much more than the process holds now, without what malloc keeps for later.
     """
     found = _LIMIT.fullmatch(value)
     if found is None:
-        raise OptionError(f"{what} needs a size as 2GB, 1.5GiB or 80%, not {value!r}; {example}")
-    number, unit = float(found[1]), found[2].upper()
+        raise OptionError(
+            f"{what} needs a size as 2GB, 1.5GiB, 80% or +300MB, not {value!r}; {example}"
+        )
+    more, number, unit = bool(found[1]), float(found[2]), found[3].upper()
     if unit == "%":
         if not 0 < number <= 100:
             raise OptionError(f"{what} needs 1% to 100%, not {value!r}; {example}")
@@ -135,6 +138,9 @@ def checked_limit(value: str, what: str, example: str) -> int:
     else:
         power = _THOUSANDS.index(unit[0]) + 1
         limit = int(number * (1024 if "I" in unit else 1000) ** power)
+    if more:
+        _memory_now(what)
+        limit += _native.memory_needed() or 0
     return above_held(limit, value, what)
 
 

@@ -104,6 +104,21 @@ def test_a_profiled_cell_ends_with_its_report(kernel: Kernel, way: str) -> None:
     assert "MemoryLimitExceeded" in ran.reports[0]["data"]["text/plain"]
 
 
+def test_a_limit_can_be_above_what_is_held(kernel: Kernel) -> None:
+    kernel.run_ok("before = bytearray(b'x') * 200_000_000")
+    kernel.run_ok("%%memprofile --limit +100MB\nrow = bytearray(b'x') * 80_000_000")
+    kernel.run_ok("row = None")
+    ran = kernel.run("%%memprofile --limit +100MB\nrow = bytearray(b'x') * 150_000_000")
+    assert ran.reply["ename"] == "MemoryLimitExceeded", ran.reply
+    stopped_by = "__import__('sys').last_value"
+    limit, held, requested = (
+        int(kernel.value(f"{stopped_by}.{of}")) for of in ("limit", "held", "requested")
+    )
+    assert requested >= 150_000_000
+    assert 200_000_000 < held < limit < held + 110_000_000
+    kernel.run_ok("before = row = None")
+
+
 @pytest.fixture
 def limited(kernel: Kernel) -> Iterator[Kernel]:
     """A kernel in which every cell is limited."""
@@ -261,10 +276,10 @@ def test_without_a_limit_nothing_is_there(kernel: Kernel) -> None:
 
 
 BAD = [
-    ("wat", "needs a size as 2GB, 1.5GiB or 80%"),
-    ("2", "needs a size as 2GB, 1.5GiB or 80%"),
-    ("-2GB", "needs a size as 2GB, 1.5GiB or 80%"),
-    ("2G", "needs a size as 2GB, 1.5GiB or 80%"),
+    ("wat", "needs a size as 2GB, 1.5GiB, 80% or +300MB"),
+    ("2", "needs a size as 2GB, 1.5GiB, 80% or +300MB"),
+    ("-2GB", "needs a size as 2GB, 1.5GiB, 80% or +300MB"),
+    ("2G", "needs a size as 2GB, 1.5GiB, 80% or +300MB"),
     ("0%", "needs 1% to 100%"),
     ("120%", "needs 1% to 100%"),
     ("1MB", "is no more than this process holds already"),
