@@ -3,7 +3,9 @@
 //! Before native bytes go, when the resident set has grown or there are new blocks, and at the end. Between
 //! two looks the footprint lacks what was written to meanwhile; so a peak that no look has seen is too
 //! low by no more than what went since the last one. Once that can be seen, or when the first goes after
-//! a visible growth, there is a look before. Looks before a decrease have a budget.
+//! a visible growth, there is a look before. Looks before a decrease have a budget. Where it is spent, as by a
+//! parser that frees a block for each piece that it reads, one more is due now and then, if what it might find
+//! is a large part of all: the whole result may be new.
 
 use super::recorder::{Memory, Recorder};
 
@@ -11,14 +13,30 @@ use super::recorder::{Memory, Recorder};
 const LOOK_SHARE: u64 = 200;
 const LOOK_ALLOWANCE: u64 = 2_000_000;
 
-/// What looks have cost so far, in nanoseconds.
+/// Beyond the budget there is a look when so many times its cost have passed since the last one, and it might
+/// find one part in [`LARGE`] of what is known: one hundredth of the time at most.
+const PATIENCE: u64 = 100;
+const LARGE: u64 = 8;
+
+/// What looks have cost, in nanoseconds.
 #[derive(Debug, Default)]
-pub(super) struct Looks(u64);
+pub(super) struct Looks {
+    /// So far.
+    spent: u64,
+    /// The last one at all blocks, and when that was.
+    last: u64,
+    at: u64,
+}
 
 impl Looks {
     /// Whether they took no more than one part in `share` of the time until now, after an allowance.
     pub(super) fn are_affordable(&self, now: u64, share: u64, allowance: u64) -> bool {
-        self.0 <= now / share + allowance
+        self.spent <= now / share + allowance
+    }
+
+    /// Whether the last one is long past, for what it has cost.
+    fn are_due(&self, now: u64) -> bool {
+        now.saturating_sub(self.at) >= PATIENCE * self.last
     }
 
     /// Looks up how many bytes of a block are resident.
@@ -29,7 +47,7 @@ impl Looks {
     ) -> u64 {
         let began = memory.clock();
         let resident = memory.resident(address, size);
-        self.0 += memory.clock().saturating_sub(began);
+        self.spent += memory.clock().saturating_sub(began);
         resident
     }
 }
@@ -45,7 +63,12 @@ impl Recorder {
         let went = self.curve.shows(self.gone);
         let matters = (could_be_a_peak && (went || self.at_peak && self.curve.shows(came)))
             || (went && self.curve.shows(untouched));
-        if untouched > 0 && matters && self.looks.are_affordable(now, LOOK_SHARE, LOOK_ALLOWANCE) {
+        let is_large = untouched > self.bytes().max(0) as u64 / LARGE;
+        if untouched > 0
+            && matters
+            && (self.looks.are_affordable(now, LOOK_SHARE, LOOK_ALLOWANCE)
+                || is_large && self.looks.are_due(now))
+        {
             self.measure(now, memory);
         }
     }
@@ -75,9 +98,11 @@ impl Recorder {
 
     /// Looks how much of each large block is in use.
     pub fn measure(&mut self, now: u64, memory: &mut impl Memory) {
+        let before = self.looks.spent;
         let partial = self.large.partial().into_iter();
         let found: Vec<(usize, u64, u64)> =
             partial.map(|block| (block.0, block.1, self.looks.resident(block, memory))).collect();
+        (self.looks.at, self.looks.last) = (now, self.looks.spent - before);
         self.touched(&found, now);
         self.gone = 0;
         self.looked_at = self.bytes();

@@ -82,3 +82,33 @@ fn looks_are_kept_for_what_can_be_seen() {
     assert!(later.iter().all(|p| p.footprint.0 as u64 >= 20 * MIB), "{later:?}");
     assert!(looks < 500, "{looks} looks");
 }
+
+/// A parser frees a large piece again and again beside twenty large blocks that are half in use: that is more than
+/// looks may cost. What it makes of all is seen nevertheless, before the first part of what it was made of goes.
+#[test]
+fn a_large_result_is_seen_when_the_budget_is_spent() {
+    let mut recorder = Recorder::new(Settings { exact: true, ..Settings::default() });
+    let mut program = Program::default();
+    let rooms: Vec<usize> = (1..=20).map(|block| block << 32).collect();
+    let [piece, result] = [21, 22].map(|block| block << 32);
+    for &room in &rooms {
+        program.allocate(&mut recorder, room, 4 * MIB, 1);
+        program.memory.resident.insert(room, 2 * MIB);
+    }
+    for _ in 0..60 {
+        program.allocate(&mut recorder, piece, 8 * MIB, 2);
+        program.memory.resident.insert(piece, 8 * MIB);
+        program.free(&mut recorder, piece, 8 * MIB);
+    }
+    program.now += 11_000_000;
+    program.allocate(&mut recorder, result, 40 * MIB, 3);
+    program.memory.resident.insert(result, 40 * MIB);
+    for &room in &rooms {
+        program.free(&mut recorder, room, 4 * MIB);
+    }
+
+    let looks = program.memory.looks;
+    let recorded = recorder.finish(program.now, 0, &mut program.memory);
+    assert_eq!(recorded.peak.0.0, (20 * 2 + 40) * MIB);
+    assert!(looks < 600, "{looks} looks");
+}
