@@ -2,8 +2,8 @@
 //! cell made and this one fills.
 //!
 //! What was in use at the start is the start's. So only mappings are kept in mind that had at least
-//! [`LARGE`] bytes of room then, as regions (see `regions`) with what of them was resident; from as much growth
-//! on they count by it, and the line that ran has done it. They are looked at when the resident set has
+//! [`LARGE`] bytes of room then, as regions (see `regions`) with what of them was resident; from twice as much
+//! growth on they count by it, and the line that ran has done it. They are looked at when the resident set has
 //! grown by more than everything else that is known, before something of them goes, and at the end.
 //!
 //! A block from before that goes gives back what of it was in use, not what was asked for.

@@ -131,11 +131,11 @@ impl Foreign {
         self.accounts.iter().map(Account::footprint).sum()
     }
 
-    /// What regions of an owner have in memory. Of memory from before the start a small growth is none: it is
-    /// Python's arenas that go on being filled.
+    /// What regions of an owner have in memory. Of memory from before the start a small growth is none: Python's
+    /// last arena goes on being filled (1 MiB at most, and its objects count already), and stacks grow.
     pub(super) fn set_resident(&mut self, owner: Owner, bytes: u64) {
         let account = &mut self.accounts[owner as usize];
-        let is_small = owner == Owner::Earlier && bytes < account.before + LARGE;
+        let is_small = owner == Owner::Earlier && bytes < account.before + 2 * LARGE;
         account.resident = if is_small { bytes.min(account.before) } else { bytes };
     }
 
