@@ -70,7 +70,7 @@ def test_dark_and_light_wide_and_narrow(
             page.set_viewport_size({"width": width, "height": 2600})
             assert page.evaluate(OVERFLOWS) == []
             shown = reports.evaluate_all(DRAWN)
-            assert len(shown) >= 4
+            assert len(shown) >= 2
             # Below some width letters would be too small: then the picture is scrolled.
             assert min(map(min, shown)) >= 500
             for number in range(reports.count()):
