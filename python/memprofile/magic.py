@@ -133,8 +133,8 @@ def memlimit_magic(line: str) -> None:
     %memlimit [SIZE|off|default]
 
       SIZE     2GB, 2GiB, 80% of what the machine or the container has, or +300MB more than now;
-               from the next cell on
-               a cell that would go beyond ends with MemoryLimitExceeded, and all names stay
+               from the next cell on a cell that would go beyond ends with MemoryLimitExceeded,
+               and all names stay
       off      no limit
       default  near what there is: in cells under %%memprofile, and in the memprofile kernel
                in every cell

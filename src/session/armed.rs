@@ -68,7 +68,7 @@ pub(super) const ASKABLE: u64 = MIB;
 const ADDRESSES: u64 = 1 << 47;
 
 /// A limit that nobody has computed yet, or could.
-pub(super) const UNKNOWN: u64 = u64::MAX / 2;
+const UNKNOWN: u64 = u64::MAX / 2;
 
 /// A request of this size has a limit near the machine's computed.
 pub(super) const WORTH_KNOWING: u64 = 64 * MIB;
@@ -85,6 +85,32 @@ fn reserve(left: &Left) -> u64 {
 }
 
 impl Armed {
+    /// A limit that nothing has passed yet, for a thread by its number here and the kernel's, where so much is held.
+    pub(super) fn new(
+        id: u64,
+        bounds: Bounds,
+        held: u64,
+        (thread, kernel_thread): (usize, Option<i32>),
+    ) -> Armed {
+        let limit = bounds.bytes.map_or(UNKNOWN, |bytes| bytes.0);
+        Armed {
+            id,
+            bounds,
+            limit,
+            threshold: limit,
+            whose: Whose::User,
+            start: held,
+            thread,
+            kernel_thread,
+            state: LimitState::Below,
+            passed: false,
+            woken: None,
+            renewed: None,
+            left: None,
+            refusal: None,
+        }
+    }
+
     /// How far above what is held the limit lies after an exception.
     pub(super) fn step(&self) -> u64 {
         (self.limit / 16).max(64 * MIB)
@@ -161,23 +187,8 @@ mod tests {
     use super::*;
 
     fn armed(bytes: Option<u64>, start: u64) -> Armed {
-        let limit = bytes.unwrap_or(UNKNOWN);
-        Armed {
-            id: 1,
-            bounds: Bounds { bytes: bytes.map(Bytes), code: 0, raises: true },
-            limit,
-            threshold: limit,
-            whose: Whose::User,
-            start,
-            thread: 0,
-            kernel_thread: None,
-            state: LimitState::Below,
-            passed: false,
-            woken: None,
-            renewed: None,
-            left: None,
-            refusal: None,
-        }
+        let bounds = Bounds { bytes: bytes.map(Bytes), code: 0, raises: true };
+        Armed::new(1, bounds, start, (0, None))
     }
 
     fn left(bytes: u64, all: u64) -> Left {

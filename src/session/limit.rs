@@ -14,7 +14,7 @@
 //! After an exception the limit lies a step higher than what is held then, so that handlers have room;
 //! it comes back when memory falls below it.
 
-use super::armed::{ASKABLE, Armed, Bounds, Refusal, UNKNOWN, WORTH_KNOWING};
+use super::armed::{ASKABLE, Armed, Bounds, Refusal, WORTH_KNOWING};
 use super::foreign;
 use super::own_stack::{self, innermost};
 use crate::hooks::lock::ForkLock;
@@ -42,23 +42,8 @@ pub fn arm(bounds: Bounds) -> Option<u64> {
         // What earlier cells have freed is not to be counted against this one.
         held = held_at_least()?.0;
     }
-    let limit = bounds.bytes.map_or(UNKNOWN, |bytes| bytes.0);
-    let mut armed = Armed {
-        id: 0,
-        bounds,
-        limit,
-        threshold: limit,
-        whose: Whose::User,
-        start: held,
-        thread: reentrancy::thread(),
-        kernel_thread: wake::this_thread(),
-        state: LimitState::Below,
-        passed: false,
-        woken: None,
-        renewed: None,
-        left: None,
-        refusal: None,
-    };
+    let thread = (reentrancy::thread(), wake::this_thread());
+    let mut armed = Armed::new(0, bounds, held, thread);
     if held > armed.threshold {
         // What makes room again has to run, too.
         armed.threshold = held + armed.step();
