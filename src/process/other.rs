@@ -1,6 +1,6 @@
 //! Other platforms: nothing is read yet, and the report says so.
 
-use super::{Reserved, Resident};
+use super::Resident;
 use crate::profile::Bytes;
 
 #[derive(Debug)]
@@ -22,12 +22,4 @@ pub(super) fn reset_peak() -> bool {
 
 pub(super) fn peak() -> Option<Bytes> {
     None
-}
-
-pub(super) fn reserved() -> Vec<Reserved> {
-    Vec::new()
-}
-
-pub(super) fn writable() -> Vec<Reserved> {
-    Vec::new()
 }

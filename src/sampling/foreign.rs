@@ -273,6 +273,15 @@ impl Recorder {
         self.follow_regions(now);
     }
 
+    /// By how much the process has grown since the last look, with so many anonymous resident bytes, beyond all
+    /// that is known of it.
+    pub(super) fn unexplained(&self, anonymous: u64) -> i64 {
+        let Some(look) = self.foreign.look else { return 0 };
+        let known = self.known_beside() - look.known;
+        let resident = self.foreign.resident() as i64 - look.resident as i64;
+        anonymous as i64 - look.anonymous as i64 - known - resident
+    }
+
     /// The anonymous resident set of the process was read: regions have grown by what nothing else
     /// explains.
     pub fn anonymous(&mut self, anonymous: u64, now: u64) {

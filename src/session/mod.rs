@@ -35,7 +35,9 @@ pub use telemetry::{begin_cell, end_cell, show_cell, tell_to, tells, told};
 use crate::hooks::lock::{ForkLock, Guard};
 use crate::hooks::{self, Callbacks, Noted, Saved, fork};
 use crate::profile::{Allocator, Collection};
-use crate::sampling::{self, Block, Frames, Freed, Origin, Owner, Recorder, Region, Sample};
+use crate::sampling::{
+    self, Block, Filled, Frames, Freed, Origin, Owner, Recorder, Region, Sample,
+};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -54,6 +56,8 @@ struct Live {
     spent: u64,
     /// The part of them that a coarser sampling interval would spare.
     spent_sampling: u64,
+    /// Large blocks that `realloc` is moving: the thread, and what of them is in use.
+    moving: Vec<(usize, u64)>,
     collections: Vec<Collection>,
     collection_count: u64,
     collecting_since: Option<u64>,
@@ -116,6 +120,7 @@ impl Live {
             visits: 0,
             spent: 0,
             spent_sampling: 0,
+            moving: Vec::new(),
             collections: Vec::with_capacity(recording::ROOM_FOR_COLLECTIONS),
             collection_count: 0,
             collecting_since: None,
@@ -211,6 +216,16 @@ fn patch_new_libraries() {
     }
 }
 
+/// What of ranges is in memory.
+fn filled(ranges: &[(usize, u64)]) -> Vec<Filled> {
+    let look = hooks::residency::Look::new();
+    let filled = |&(start, length): &(usize, u64)| {
+        let (bytes, front) = look.filled(start, length as usize);
+        Filled { bytes: bytes as u64, front: front as u64 }
+    };
+    ranges.iter().map(filled).collect()
+}
+
 /// The memory of this process, for the recorder.
 struct OwnMemory;
 
@@ -223,6 +238,9 @@ impl sampling::Memory for OwnMemory {
     }
     fn resident(&mut self, start: usize, length: u64) -> u64 {
         hooks::residency::resident(start, length as usize) as u64
+    }
+    fn filled(&mut self, ranges: &[(usize, u64)]) -> Vec<Filled> {
+        filled(ranges)
     }
     fn clock(&mut self) -> u64 {
         hooks::reentrancy::thread_time()
@@ -332,7 +350,8 @@ const CALLBACKS: Callbacks = Callbacks {
         let draw = with_own_stack(|stack| {
             with_live(weight(&noted), Cost::OfSampling, |live, now| {
                 let origin = live.origin(stack);
-                live.recorder.allocated(block(&noted), noted.net, origin, now, &mut OwnMemory);
+                let block = Block { moved: live.moved(), ..block(&noted) };
+                live.recorder.allocated(block, noted.net, origin, now, &mut OwnMemory);
                 if origin.recording_thread && live.recorder.has_pools() {
                     foreign::sampled(live.recorder.has_turned(), live.nanos(Instant::now()));
                 }
@@ -359,13 +378,18 @@ const CALLBACKS: Callbacks = Callbacks {
             live.recorder.freed_object(address, now, &mut OwnMemory)
         });
     },
-    moving: |address, object| {
+    moving: |address, size, object| {
         with_live(0, Cost::OfSampling, |live, now| {
             if object {
-                live.recorder.freed_object(address, now, &mut OwnMemory)
-            } else {
-                live.recorder.freed(address, 0, now, &mut OwnMemory)
+                return live.recorder.freed_object(address, now, &mut OwnMemory);
             }
+            let freed = live.recorder.freed(address, 0, now, &mut OwnMemory);
+            if let Some(Freed { touched: Some(touched), .. }) = freed
+                && size as u64 >= sampling::LARGE
+            {
+                live.moving.push((hooks::reentrancy::thread(), touched));
+            }
+            freed
         })
         .flatten()
         .map_or([0; 4], |Freed { sample, touched }| {
@@ -382,6 +406,7 @@ const CALLBACKS: Callbacks = Callbacks {
         };
         let freed = Freed { sample: Sample { address, size, site: site as u32 }, touched };
         with_live(0, Cost::OfSampling, |live, now| {
+            live.moved();
             live.recorder.undo_free(freed, now, &mut OwnMemory);
         });
     },
@@ -457,6 +482,7 @@ fn block(noted: &Noted) -> Block {
         size: noted.size as u64,
         allocator: noted.allocator,
         epoch: noted.epoch,
+        moved: 0,
     }
 }
 
@@ -467,6 +493,17 @@ impl Live {
             recording_thread: hooks::reentrancy::thread() == self.thread,
             library: if frames.is_none() { hooks::asking::library() } else { None },
         }
+    }
+
+    /// What is in use of the large block that this thread is moving, if it is: where a block of that size
+    /// arrives, it is the next that the thread tells of.
+    fn moved(&mut self) -> u64 {
+        if self.moving.is_empty() {
+            return 0;
+        }
+        let thread = hooks::reentrancy::thread();
+        let index = self.moving.iter().position(|&(moving, _)| moving == thread);
+        index.map_or(0, |index| self.moving.swap_remove(index).1)
     }
 
     /// What the next countdown of this thread is.

@@ -97,7 +97,7 @@ impl Session {
         let seed = since_1970.as_ref().map_or(1, |d| d.as_nanos() as u64);
         let paths = options.paths.clone();
         let settings = Settings { exact: options.exact, seed, paths, ..Settings::default() };
-        let room = foreign::Room::now();
+        let room = foreign::Room::now(&options.pools);
         let mut recorder = Recorder::new(settings);
         foreign::begin(&mut recorder, &room, &options.pools, options.ask);
         OWN_PEAK.store(own_bytes() as u64, Relaxed);
