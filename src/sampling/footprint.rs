@@ -45,8 +45,10 @@ pub struct Parts {
     pub arenas: i64,
     /// Native blocks and anonymous mappings.
     pub blocks: i64,
-    /// Of allocators that no hook sees.
+    /// In use of allocators that no hook sees.
     pub foreign: i64,
+    /// Resident in their regions beyond that; below 0 where they use pages that they had kept.
+    pub foreign_free: i64,
     /// Memory from before the start that was written to for the first time.
     pub earlier: i64,
     /// Of the blocks those of malloc, in use or not.
@@ -139,6 +141,7 @@ impl Footprint {
             arenas: self.arenas - objects - self.given_back,
             blocks: self.native + self.mapped,
             foreign: self.foreign,
+            foreign_free: 0,
             earlier: self.earlier,
             native: self.native,
         }

@@ -56,8 +56,16 @@ impl Account {
         self.resident as i64 - self.before as i64
     }
 
+    /// By its pool, where that is known.
+    fn used(&self) -> i64 {
+        if self.pool_before.is_none() {
+            return self.grown();
+        }
+        self.in_use - self.untouched + self.lead as i64
+    }
+
     fn footprint(&self) -> i64 {
-        self.grown().max(self.in_use - self.untouched + self.lead as i64)
+        self.grown().max(self.used())
     }
 
     /// Takes bytes out of `held`: of this site first, then of an entry of about that size, then of the
@@ -129,6 +137,15 @@ const MOST_LOOKED_AT: usize = 1 << 40;
 impl Foreign {
     fn footprint(&self) -> i64 {
         self.accounts.iter().map(Account::footprint).sum()
+    }
+
+    /// What is in use, and what is resident beyond that.
+    pub(super) fn used_and_free(&self) -> (i64, i64) {
+        let others = Owner::ALL.iter().filter(|&&owner| owner != Owner::Earlier);
+        let accounts = others.map(|&owner| &self.accounts[owner as usize]);
+        accounts.fold((0, 0), |(used, free), account| {
+            (used + account.used(), free + account.grown() - account.used())
+        })
     }
 
     /// What regions of an owner have in memory. Of memory from before the start a small growth is none: Python's

@@ -383,10 +383,12 @@ impl Recorder {
         self.footprint.bytes() - (self.large.untouched() + self.moving) as i64
     }
 
-    /// What the footprint is made of now.
-    pub(super) fn parts(&self) -> Parts {
+    /// What the footprint is made of now. Of allocators that no hook sees it holds the larger of what is in use
+    /// and what is resident; here these are two parts.
+    pub fn parts(&self) -> Parts {
         let mut parts = self.footprint.parts();
         parts.blocks -= (self.large.untouched() + self.moving) as i64;
+        (parts.foreign, parts.foreign_free) = self.foreign.used_and_free();
         parts
     }
 

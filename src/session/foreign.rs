@@ -18,8 +18,9 @@ use std::time::Instant;
 /// The reader of the recording that is on. It is of this process: a forked child opens its own.
 pub(super) static READER: ForkLock<Option<RssReader>> = ForkLock::new(None);
 
-/// The largest reading of what is of files.
+/// What is of files: the largest reading, and the last.
 static OF_FILES: AtomicU64 = AtomicU64::new(0);
+static OF_FILES_NOW: AtomicU64 = AtomicU64::new(0);
 
 /// What asks for a reading of the pools, and whether one is wanted.
 pub(super) static ASK: ForkLock<Option<fn() -> bool>> = ForkLock::new(None);
@@ -91,7 +92,13 @@ pub(super) fn end() {
 pub(super) fn read() -> Option<Resident> {
     let resident = READER.lock().as_ref()?.read_parts()?;
     OF_FILES.fetch_max(resident.of_files.0, Relaxed);
+    OF_FILES_NOW.store(resident.of_files.0, Relaxed);
     Some(resident)
+}
+
+/// What was of files when the resident set was last read.
+pub(super) fn of_files_now() -> Bytes {
+    Bytes(OF_FILES_NOW.load(Relaxed))
 }
 
 /// The same, also when no recording is on; nothing where the platform does not tell.

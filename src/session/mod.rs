@@ -34,7 +34,8 @@ pub use telemetry::{begin_cell, end_cell, show_cell, tell_to, tells, told};
 
 use crate::hooks::lock::{ForkLock, Guard};
 use crate::hooks::{self, Callbacks, Noted, Saved, fork};
-use crate::profile::{Allocator, Collection};
+use crate::process::Resident;
+use crate::profile::{Allocator, Bytes, Collection};
 use crate::sampling::{
     self, Block, Filled, Frames, Freed, Origin, Owner, Recorder, Region, Sample,
 };
@@ -61,8 +62,13 @@ struct Live {
     collections: Vec<Collection>,
     collection_count: u64,
     collecting_since: Option<u64>,
-    /// The largest footprint so far, and what malloc had taken from the kernel then.
-    heap_at_peak: (i64, Option<i64>),
+    /// What malloc had taken from the kernel at the start.
+    heap_at_start: Option<i64>,
+    /// The largest footprint so far, with what malloc had taken from the kernel then and what of the resident
+    /// set was of files.
+    at_peak: (i64, Option<i64>, Bytes),
+    /// The largest resident set that was read, and what it was made of then.
+    largest: Option<(Bytes, ledger::Moment)>,
 }
 
 static LIVE: ForkLock<Option<Live>> = ForkLock::new(None);
@@ -124,15 +130,29 @@ impl Live {
             collections: Vec::with_capacity(recording::ROOM_FOR_COLLECTIONS),
             collection_count: 0,
             collecting_since: None,
-            heap_at_peak: (0, hooks::heap::taken_by_malloc()),
+            heap_at_start: hooks::heap::taken_by_malloc(),
+            at_peak: (0, hooks::heap::taken_by_malloc(), foreign::of_files_now()),
+            largest: None,
         }
     }
 
     /// To be called when the footprint may have changed.
     fn changed(&mut self) {
         let peak = self.recorder.peak();
-        if peak != self.heap_at_peak.0 {
-            self.heap_at_peak = (peak, hooks::heap::taken_by_malloc());
+        if peak != self.at_peak.0 {
+            self.at_peak = (peak, hooks::heap::taken_by_malloc(), foreign::of_files_now());
+        }
+    }
+
+    /// To be called when the resident set was read and looked at.
+    fn resident_is(&mut self, resident: Resident) {
+        if self.largest.is_none_or(|(largest, _)| resident.all > largest) {
+            let moment = ledger::Moment {
+                parts: self.recorder.parts(),
+                heap: hooks::heap::taken_by_malloc(),
+                of_files: resident.of_files,
+            };
+            self.largest = Some((resident.all, moment));
         }
     }
 

@@ -151,6 +151,7 @@ fn read() {
         live.recorder.touched(&blocks, live.now);
         foreign::tell(&mut live.recorder, regions, resident, live.now);
         live.recorder.poll(bytes.0, live.now);
+        live.resident_is(resident);
         live.changed();
         live.spent += entered.elapsed().as_nanos() as u64;
     }
