@@ -153,14 +153,14 @@ fn read() {
         live.recorder.poll(bytes.0, live.now);
         live.resident_is(resident);
         live.changed();
-        live.spent += entered.elapsed().as_nanos() as u64;
+        live.own.all += entered.elapsed().as_nanos() as u64;
     }
     telemetry::tell(resident);
     foreign::want_reading();
     let looked = Instant::now();
     children::look();
     if let Some(live) = live().as_mut() {
-        live.spent += looked.elapsed().as_nanos() as u64;
+        live.own.all += looked.elapsed().as_nanos() as u64;
     }
 }
 
