@@ -35,7 +35,7 @@ const PARTS: [Part; 9] = [
     ("files mapped into memory", |b| b.files),
     ("memprofile’s own tables", |b| b.recorder),
     ("freed, and kept by malloc", |b| b.malloc_free),
-    ("freed, and kept by such libraries", |b| b.pools_free),
+    ("freed, and kept by libraries’ allocators", |b| b.pools_free),
 ];
 
 /// From this size on, and for this share of the growth, kept memory is worth a sentence.
@@ -187,6 +187,16 @@ mod tests {
         );
         assert_eq!(kept(&end([50, 0, 0, 50], 0), &[keeper("Out[3]", 1000)]), None);
         assert_eq!(kept(&end([-5, 0, 0, 0], 0), &[keeper("Out[3]", 9000)]), None);
+    }
+
+    #[test]
+    fn what_libraries_keep_is_said() {
+        let mut end = end([40, 0, 0, 10], 0);
+        end.pools_free = SignedBytes(30 * MIB);
+        assert_eq!(
+            kept(&end, &[]).unwrap(),
+            "40.0 MiB of the resident set did not come back: 30.0 MiB is free and kept by libraries with allocators of their own and 10.0 MiB is held by what stays."
+        );
     }
 
     #[test]
