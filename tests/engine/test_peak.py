@@ -1,7 +1,6 @@
 """The peak against the kernel's own figure."""
 
 import re
-import sys
 from pathlib import Path
 
 import memprofile
@@ -117,7 +116,9 @@ def test_a_block_that_grows_by_realloc_never_seems_to_be_gone(kind):
             kept += item
     footprint = np.array(profile.timeline.footprint)
     falls = np.maximum.accumulate(footprint) - footprint
-    assert profile.peak_footprint == pytest.approx(sys.getsizeof(kept), rel=0.05)
+    # What a list asks for beyond its items is not written to yet.
+    in_use = len(kept) * (8 if kind is list else 1)
+    assert profile.peak_footprint == pytest.approx(in_use, rel=0.05)
     assert falls.max() < 8 * MIB
 
 
