@@ -20,6 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default)]
 pub struct Footprint {
     native: i64,
+    /// What of it malloc knows nothing of: what blocks from before the start never had in use, and so on.
+    corrected: i64,
     /// Arenas that were taken since the start: bytes, and their addresses.
     arenas: i64,
     taken: BTreeSet<usize>,
@@ -51,7 +53,7 @@ pub struct Parts {
     pub foreign_free: i64,
     /// Memory from before the start that was written to for the first time.
     pub earlier: i64,
-    /// Of the blocks those of malloc, in use or not.
+    /// Of the blocks those of malloc, as it counts them: in use or not, from before the start or not.
     pub native: i64,
 }
 
@@ -59,6 +61,12 @@ impl Footprint {
     /// Native blocks grew by this many usable bytes.
     pub fn add_native(&mut self, bytes: i64) {
         self.native += bytes;
+    }
+
+    /// What native blocks take is so much more than what malloc says by their sizes.
+    pub fn correct_native(&mut self, bytes: i64) {
+        self.native += bytes;
+        self.corrected += bytes;
     }
 
     /// CPython took an arena (positive) or gave one back.
@@ -143,7 +151,7 @@ impl Footprint {
             foreign: self.foreign,
             foreign_free: 0,
             earlier: self.earlier,
-            native: self.native,
+            native: self.native - self.corrected,
         }
     }
 

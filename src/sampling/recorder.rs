@@ -283,15 +283,16 @@ impl Recorder {
             self.grow_before_a_loss(now, memory);
         }
         let freed = self.take_out(address, memory);
-        let net = if freed.is_none() && address != 0 && is_older(net) {
-            net + self.older_block_goes(address, net.unsigned_abs(), now, memory)
+        let more = if freed.is_none() && address != 0 && is_older(net) {
+            self.older_block_goes(address, net.unsigned_abs(), now, memory)
         } else {
-            net
+            0
         };
-        if net < 0 {
+        if net + more < 0 {
             self.leave_peak();
         }
         if net != 0 {
+            self.footprint.correct_native(more);
             self.count(net);
         }
         if freed.is_some() || net != 0 {
