@@ -20,6 +20,7 @@ CELLS = {
     "blocks": "kept = [bytes(700 + i % 300) for i in range(150_000)]",
     "large": "kept = [bytes(50_000_000) + b'1' for _ in range(3)]",
     "old": "old[:] = 1",
+    "old goes": "old[0][:40_000_000] = 2; old.clear(); rest = numpy.ones(25_000_000)",
     "library": "import decimal, email.mime.text, xml.dom.minidom, unittest.mock, asyncio",
     # What is free between blocks when the footprint is largest.
     "gaps": "some = [bytes(700 + i % 300) for i in range(150_000)]; kept = some[::20]; del some\n"
@@ -27,12 +28,16 @@ CELLS = {
     "freed": "some = [bytes(700 + i % 300) for i in range(150_000)]; kept = some[::20]; del some",
 }
 
+BEFORE = {
+    "old": "import numpy; old = numpy.empty(25_000_000)\n",
+    "old goes": "import numpy; old = [numpy.empty(50_000_000)]; old[0][:20_000_000] = 1\n",
+}
+
 
 def balances(cell):
-    before = "import numpy; old = numpy.empty(25_000_000)\n" if cell == "old" else ""
     program = (
         SETUP
-        + before
+        + BEFORE.get(cell, "")
         + f"with memprofile.profile() as p:\n    {CELLS[cell]}\n"
         + "print(json.dumps([told(p.ledger.peak), told(p.ledger.end)]))"
     )
@@ -136,3 +141,8 @@ def test_libraries_explain_their_growth_the_first_time_and_again(cell):
         assert end["pools"] == pytest.approx(100_000 * 100, rel=0.1)
         assert end["pools_free"] > 20 * MIB
         assert again[0]["pools_free"] < -20 * MIB
+
+
+def test_what_malloc_keeps_is_no_excuse_where_old_blocks_go():
+    for balance in balances("old goes"):
+        assert abs(balance["malloc_free"]) < 8 * MIB
