@@ -7,7 +7,7 @@
 /// The resident bytes of a range; all of it where that cannot be told. Whole pages are looked at; the two
 /// ends are taken to be in use, since somebody writes beside a block.
 pub fn resident(start: usize, length: usize) -> usize {
-    Look::new().filled(start, length).0
+    Look::begin().filled(start, length).0
 }
 
 /// A look at several ranges.
@@ -16,7 +16,7 @@ pub struct Look(imp::Look);
 
 impl Look {
     /// It is not to be kept: in a forked child it would tell of the parent.
-    pub fn new() -> Look {
+    pub fn begin() -> Look {
         Look(imp::Look::new())
     }
 
@@ -236,12 +236,12 @@ mod tests {
         let (start, length) = (block.as_ptr() as usize, block.len());
         block[..16 << 20].fill(1);
         block[32 << 20..40 << 20].fill(1);
-        let (bytes, front) = Look::new().filled(start, length);
+        let (bytes, front) = Look::begin().filled(start, length);
         assert!((24 << 20..28 << 20).contains(&bytes), "{bytes}");
         assert!((16 << 20..18 << 20).contains(&front), "{front}");
-        let behind = Look::new().filled(start + front, length - front).0;
+        let behind = Look::begin().filled(start + front, length - front).0;
         assert_eq!(front + behind, bytes);
         block.fill(2);
-        assert_eq!(Look::new().filled(start, length), (length, length));
+        assert_eq!(Look::begin().filled(start, length), (length, length));
     }
 }

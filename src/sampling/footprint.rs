@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default)]
 pub struct Footprint {
     native: i64,
-    /// What of it malloc knows nothing of: what blocks from before the start never had in use, and so on.
+    /// What of it is no block's size: what blocks from before the start never had in use, or had then.
     corrected: i64,
     /// Arenas that were taken since the start: bytes, and their addresses.
     arenas: i64,

@@ -19,7 +19,8 @@ const LOOK_ALLOWANCE: u64 = 2_000_000;
 const PATIENCE: u64 = 100;
 const MUCH: u64 = 8;
 
-/// The footprint lies behind when the resident set has grown by one part in so many of it, and 2 MiB, more than is known.
+/// The footprint lies behind when the resident set has grown by 2 MiB and one part in so many of it more than is
+/// known.
 const BEHIND: i64 = 16;
 
 /// What looks have cost, in nanoseconds.

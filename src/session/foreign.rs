@@ -40,7 +40,7 @@ impl Room {
     /// where there are `pools` that use them.
     pub(super) fn now(pools: &[Reading]) -> Room {
         let Mappings { writable, reserved } = Mappings::now(!pools.is_empty());
-        let look = residency::Look::new();
+        let look = residency::Look::begin();
         let looked_at = |found: Addresses| {
             let (resident, _) = look.filled(found.start, found.length);
             (found, resident as u64)
@@ -213,7 +213,7 @@ pub(super) struct Found {
 pub(super) fn look() -> Option<Found> {
     let anonymous = read()?.anonymous().0;
     let (losses, regions) = live().as_ref()?.recorder.regions(Some(anonymous))?;
-    let look = residency::Look::new();
+    let look = residency::Look::begin();
     let resident = |r: Region| (r, look.filled(r.start, r.length).0 as u64);
     let regions = regions.into_iter().map(resident).collect();
     // After it, so that what came in between is missed now and not counted twice later.

@@ -194,7 +194,7 @@ fn patch_new_libraries() {
 
 /// What of ranges is in memory.
 fn filled(ranges: &[(usize, u64)]) -> Vec<Filled> {
-    let look = hooks::residency::Look::new();
+    let look = hooks::residency::Look::begin();
     let filled = |&(start, length): &(usize, u64)| {
         let (bytes, front) = look.filled(start, length as usize);
         Filled { bytes: bytes as u64, front: front as u64 }
