@@ -93,7 +93,7 @@ impl<T> ForkLock<T> {
             }
             waits += 1;
             match waits {
-                _ if waits % 64 != 0 => std::hint::spin_loop(),
+                _ if !waits.is_multiple_of(64) => std::hint::spin_loop(),
                 ..2048 => std::thread::yield_now(),
                 _ => std::thread::sleep(NAP),
             }
