@@ -207,6 +207,10 @@ impl Recorder {
         // What is added after a decrease is no part of the peak before it.
         self.leave_peak_if_below();
         self.count(net);
+        if block.size >= LARGE {
+            // Until it is in the books nothing of it is in use: somebody may look before.
+            self.moving = block.size;
+        }
         if block.size >= self.always_from() || self.sampler.accept(block.size, block.epoch) {
             self.note(block, origin, now, memory);
         }
@@ -253,6 +257,7 @@ impl Recorder {
                 self.copies.allocated(block.address, block.size, line, held);
             }
             self.large.insert(block.address, LargeBlock::new(block.size, 0, site));
+            self.moving = 0;
             if let Some(partial) = self.large.partial_at(block.address).filter(|_| block.moved > 0)
             {
                 self.found_in_use(partial, Filled { bytes: block.moved, front: 0 });
