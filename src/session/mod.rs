@@ -363,6 +363,8 @@ const CALLBACKS: Callbacks = Callbacks {
         with_live(0, Cost::OfSampling, |live, now| {
             if object {
                 live.recorder.freed_object(address, now, &mut OwnMemory)
+            } else if live.recorder.is_large(address) {
+                large_moving(live, address, now)
             } else {
                 live.recorder.freed(address, 0, now, &mut OwnMemory)
             }
@@ -446,6 +448,13 @@ const CALLBACKS: Callbacks = Callbacks {
 #[inline(never)]
 fn large_forgotten(live: &mut Live, address: usize, net: i64, now: u64) {
     with_own_stack(|stack| live.recorder.freed_by(stack, address, net, now, &mut OwnMemory));
+}
+
+/// See [`large_forgotten`].
+#[cold]
+#[inline(never)]
+fn large_moving(live: &mut Live, address: usize, now: u64) -> Option<Freed> {
+    with_own_stack(|stack| live.recorder.moved_by(stack, address, now, &mut OwnMemory))
 }
 
 const SAMPLE: u64 = 1;
