@@ -1,5 +1,5 @@
 # Every target does all of its own set-up, in this folder, on a machine that has a Rust toolchain,
-# a C and a C++ compiler and CPython 3.11 or later with its headers. PYTHON=... chooses the CPython.
+# a C and a C++ compiler and CPython 3.11 to 3.15 with its headers. PYTHON=... chooses the CPython.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -17,8 +17,9 @@ SOURCES := $(shell find src python kernel-spec build.rs Cargo.toml Cargo.lock py
 
 # The first CPython that can build us and make an environment.
 FIND_PYTHON = for p in python3 python3.13 python3.12 python3.11 python3.14 python3.15; do \
-  $$p -c 'import ensurepip, os, sys, sysconfig, venv; sys.exit(sys.version_info < (3, 11) or \
-  not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' 2>/dev/null \
+  $$p -c 'import ensurepip, os, sys, sysconfig, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 16) \
+  or bool(sysconfig.get_config_var("Py_GIL_DISABLED")) \
+  or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' 2>/dev/null \
   && echo $$p && break; done
 PYTHON ?= $(shell $(FIND_PYTHON))
 
@@ -136,7 +137,7 @@ $(VENV)/.memprofile: $(VENV)/.demo $(SOURCES)
 	@touch $@
 
 $(VENV)/.made:
-	@test -n '$(PYTHON)' || { echo 'No CPython 3.11 or later with headers and venv was found. Install one (on Debian: apt-get install python3-dev python3-venv) or name it: make demo PYTHON=/path/to/python3' >&2; exit 1; }
+	@test -n '$(PYTHON)' || { echo 'No CPython 3.11 to 3.15 with headers and venv was found. Install one (on Debian: apt-get install python3-dev python3-venv) or name it: make demo PYTHON=/path/to/python3' >&2; exit 1; }
 	$(call say,'Making $(VENV) with $(PYTHON)')
 	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
