@@ -223,9 +223,13 @@ fn ending(profile: &Profile) -> Option<String> {
     })
 }
 
-fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+/// A line at the beginning of a sentence: `Line 7`, `Cell [3] line 7`; the name of a file stays as it is.
+fn capitalised(line: &str) -> String {
+    let words = [("line ", "Line "), ("cell [", "Cell [")];
+    words
+        .into_iter()
+        .find_map(|(word, capital)| line.strip_prefix(word).map(|rest| format!("{capital}{rest}")))
+        .unwrap_or_else(|| line.to_owned())
 }
 
 /// The first of these that holds; each claim is made only well beyond its margin.

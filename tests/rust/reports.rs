@@ -1,7 +1,9 @@
 //! The answers hold for the fixed profiles: who, how much, and that the parts add up.
 
 use crate::fixtures;
-use memprofile::profile::{Allocator, Bytes, Estimate, NameChange, Names, Profile, SignedBytes};
+use memprofile::profile::{
+    Allocator, Bytes, Estimate, FileKind, NameChange, Names, Profile, SignedBytes,
+};
 use memprofile::render;
 use memprofile::report::lines::all_lines;
 use memprofile::report::{EARLIER, Hue, Options, Report, error_words, relative_error};
@@ -43,6 +45,20 @@ fn the_verdict_names_the_line_that_held_most_and_what_it_kept() {
     );
     let first = report.table.lines().find(|line| line.most_at_peak).unwrap();
     assert_eq!((first.name.as_str(), first.hue), ("line 7", Some(Hue(0))));
+}
+
+#[test]
+fn a_file_at_the_beginning_of_a_sentence_keeps_its_name() {
+    let mut profile = fixtures::exact_small();
+    profile.recording.main_file = None;
+    let mut advice = |kind, label: &str| {
+        (profile.stacks.files[0].kind, profile.stacks.files[0].label) = (kind, label.to_owned());
+        report(&profile).verdict.advice.unwrap()
+    };
+    let said = "load.py:1 keeps 7.00 MiB of the 12.0 MiB that stay.";
+    assert_eq!(advice(FileKind::User, "tools/load.py"), said);
+    let said = "Cell [3] line 1 keeps 7.00 MiB of the 12.0 MiB that stay.";
+    assert_eq!(advice(FileKind::Cell, "cell [3]"), said);
 }
 
 #[test]
