@@ -16,6 +16,8 @@ INTERPRETERS = {
 }
 
 
+# The first one builds what it depends on.
+@pytest.mark.timeout(1300)
 @pytest.mark.parametrize("what", INTERPRETERS)
 def test_it_says_which_would_do(tmp_path, what):
     config = tmp_path / "interpreter.txt"
@@ -26,7 +28,7 @@ def test_it_says_which_would_do(tmp_path, what):
         env={**os.environ, "PYO3_CONFIG_FILE": str(config), "CARGO_TARGET_DIR": "build/refused"},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=1200,
         check=False,
     )
     assert done.returncode != 0
