@@ -32,7 +32,7 @@ help:
 	@echo 'make gallery        draws every kind of report, on one page to look at'
 	@echo 'make test           every test there is'
 	@echo 'make test-cpythons  the engine on every CPython that it serves, 3.11 to 3.15'
-	@echo 'make conformance    the tests of CPython, numpy and pandas with the hooks on, valgrind, IPython 8 and ipykernel 6'
+	@echo 'make conformance    the tests of CPython, numpy and pandas with the hooks on, valgrind, IPython 7 and ipykernel 6'
 	@echo 'make fuzz           changed profiles for the reader: FUZZ_SECONDS=600 for each target'
 	@echo 'make bench          the overhead, beside memray and tracemalloc: BENCH="--pairs 3 --cells fib"'
 	@echo 'make snapshots      renews what the tests hold reports against'

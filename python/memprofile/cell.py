@@ -144,7 +144,10 @@ def _show_as_comment(cell_name: str, tail: str) -> None:
     size, mtime, lines, name = entry
     if lines:
         first = sources.COMMENTED_MAGIC_LINE + tail + "\n"
-        linecache.cache[cell_name] = (size, mtime, [first, *lines[1:]], name)
+        shown = (size, mtime, [first, *lines[1:]], name)
+        # IPython 7 puts what it keeps itself back at every traceback.
+        for cache in (linecache.cache, getattr(linecache, "_ipython_cache", {})):
+            cache[cell_name] = shown
 
 
 def remember_as_typed(shell: Shell) -> None:

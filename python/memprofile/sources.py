@@ -43,10 +43,20 @@ def _shell() -> Shell:
     return None if module is None else module.get_ipython()
 
 
+# By file name, where the shell does not number its cells itself: IPython 7.
+_numbers: dict[str, int] = {}
+
+
+def number_cell(shell: Shell, filename: str) -> None:
+    """Notes the number of the cell that runs."""
+    if not hasattr(shell.compile, "_filename_map"):
+        _numbers[filename] = shell.execution_count
+
+
 def cell_number(filename: str) -> int | None:
     """The N of In[N] for the file name of a cell's code, None for any other file."""
     compiler = getattr(_shell(), "compile", None)
-    numbers: dict[str, int] = getattr(compiler, "_filename_map", None) or {}
+    numbers: dict[str, int] = getattr(compiler, "_filename_map", _numbers)
     return numbers.get(filename)
 
 

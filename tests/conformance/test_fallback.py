@@ -1,4 +1,4 @@
-"""What other platforms have, built here: Python's own objects and the resident set, and a report that says so."""
+"""What other platforms have, built here: Python's objects and the resident set, and this said."""
 
 import os
 import subprocess

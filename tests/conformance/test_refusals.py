@@ -1,4 +1,4 @@
-"""An interpreter whose frames nobody has looked at is refused when memprofile is built, in a sentence."""
+"""An interpreter whose frames nobody has looked at is refused at the build, in a sentence."""
 
 import os
 import subprocess
