@@ -23,7 +23,9 @@ from memprofile import cell, live, looks, memframe, memlimit, sources, statement
 from memprofile.sources import MAGIC_LINE, Shell
 
 # IPython 7, which Colab has, silences no magic.
-output_can_be_silenced = getattr(ipython_magic, "output_can_be_silenced", lambda magic: magic)
+_silenceable: Callable[[Callable[..., Any]], Callable[..., Any]] = getattr(
+    ipython_magic, "output_can_be_silenced", lambda magic: magic
+)
 
 _FIRST_LINE = re.compile(re.escape(MAGIC_LINE) + r"(|[ \t].*)")
 _FUTURE_IMPORT = re.compile(r"\s*from\s+__future__\s+import\b")
@@ -64,7 +66,7 @@ transform.has_side_effects = True  # type: ignore[attr-defined]
 def _magic_for(shell: Shell) -> Callable[..., Any]:
     @no_var_expand
     @needs_local_scope
-    @output_can_be_silenced
+    @_silenceable
     def memprofile(line: str, cell: str | None = None, local_ns: Any = None) -> Any:
         """Shows what a cell, or one statement, costs in memory.
 
@@ -108,7 +110,7 @@ def _magic_for(shell: Shell) -> Callable[..., Any]:
 def _memframe_for(shell: Shell) -> Callable[..., Any]:
     @no_var_expand
     @needs_local_scope
-    @output_can_be_silenced
+    @_silenceable
     def memframe_magic(line: str, local_ns: Any = None) -> Any:
         """Shows what a DataFrame, Series or array really holds, and which smaller types would do.
 
