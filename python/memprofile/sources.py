@@ -92,6 +92,17 @@ def describe(filename: str, linenos: Sequence[int]) -> tuple[str, str, dict[int,
     return label(filename), "cell" if is_cell else "user", text
 
 
+def put_magics_back(text: dict[int, str], typed: str) -> None:
+    """Shows the lines of a cell that IPython has translated as they were typed: ``%time f(x)``."""
+    lines = typed.splitlines()
+    # A magic over several lines becomes one: then those behind it have other numbers than as typed.
+    moved = len(lines) != len(text)
+    for number, line in text.items():
+        translated = "get_ipython().run_cell_magic(" if moved else "get_ipython()."
+        if translated in line and number <= len(lines):
+            text[number] = lines[number - 1]
+
+
 def _both_ways(paths: set[str]) -> list[str]:
     """Folders as named and as resolved, ended by a separator so that no sibling matches."""
     found = {p for path in paths if path for p in (path, os.path.realpath(path))}
