@@ -65,6 +65,8 @@ check: $(VENV)/.dev $(VENV)/.memprofile
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	PYO3_PYTHON=$(CURDIR)/$(PY) cargo clippy --locked --features python --lib -- -D warnings
+	@# What other platforms have: make conformance measures with it.
+	MEMPROFILE_FALLBACK=1 PYO3_PYTHON=$(CURDIR)/$(PY) cargo clippy --locked --features python --lib -- -D warnings
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy

@@ -36,7 +36,9 @@ use crate::hooks::lock::{ForkLock, Guard};
 use crate::hooks::{self, Callbacks, Noted, Saved, fork};
 use crate::profile::{Allocator, Collection};
 use crate::sampling::{self, Block, Frames, Freed, Origin, Owner, Recorder, Region, Sample};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+#[cfg(native_hooks)]
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Instant;
 
 /// What the hooks change while a recording runs.
