@@ -6,6 +6,7 @@ imported cannot be on a stack.
 
 from __future__ import annotations
 
+import functools
 import linecache
 import os
 import site
@@ -103,9 +104,13 @@ def put_magics_back(text: dict[int, str], typed: str) -> None:
             text[number] = lines[number - 1]
 
 
+# Some forty questions to the file system a cell otherwise.
+_resolved = functools.cache(os.path.realpath)
+
+
 def _both_ways(paths: set[str]) -> list[str]:
     """Folders as named and as resolved, ended by a separator so that no sibling matches."""
-    found = {p for path in paths if path for p in (path, os.path.realpath(path))}
+    found = {p for path in paths if path for p in (path, _resolved(path))}
     return sorted(os.path.join(p, "") if not p.endswith((".py", ".zip")) else p for p in found)
 
 
