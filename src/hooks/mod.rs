@@ -86,8 +86,8 @@ pub struct Callbacks {
     /// Python frees a block that may be a sample of a small object. If it is a native block, it comes
     /// by `forgotten` too.
     pub object_forgotten: fn(address: usize),
-    /// As `forgotten` and `object_forgotten` (`object`), before a `realloc` that may fail.
-    pub moving: fn(address: usize, object: bool) -> Saved,
+    /// As `forgotten` and `object_forgotten` (`object`), before a `realloc` to so many bytes that may fail.
+    pub moving: fn(address: usize, size: usize, object: bool) -> Saved,
     /// That `realloc` failed: the block is where it was.
     pub stayed: fn(address: usize, saved: Saved),
     /// CPython took an arena (positive) or is about to give one back (negative), in bytes.

@@ -1,6 +1,6 @@
 //! Other platforms: the resident set size alone, where `memory-stats` knows how to ask for it.
 
-use super::{Reserved, Resident};
+use super::Resident;
 use crate::profile::Bytes;
 use memory_stats::memory_stats;
 
@@ -25,12 +25,4 @@ pub(super) fn reset_peak() -> bool {
 
 pub(super) fn peak() -> Option<Bytes> {
     None
-}
-
-pub(super) fn reserved() -> Vec<Reserved> {
-    Vec::new()
-}
-
-pub(super) fn writable() -> Vec<Reserved> {
-    Vec::new()
 }

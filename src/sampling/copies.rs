@@ -192,13 +192,12 @@ impl Recorder {
 
     /// Before a line frees what may have been a temporary: how much of it is in use?
     fn look_at_a_copy(&mut self, address: usize, now: u64, memory: &mut impl Memory) {
-        if let Some(block) = self.large.get(address)
-            && block.touched < block.size
+        if let Some(partial) = self.large.partial_at(address)
             && self.copies.looks.are_affordable(now, LOOK_SHARE, LOOK_ALLOWANCE)
             && self.copies.asks_for(address)
         {
-            let resident = self.copies.looks.resident((address, block.size), memory);
-            self.touched(&[(address, block.size, resident)], now);
+            let found = self.copies.looks.look(vec![partial], memory);
+            self.touched(&found, now);
         }
     }
 }

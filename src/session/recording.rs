@@ -1,6 +1,6 @@
 //! Starting and stopping.
 
-use super::ledger::{Readings, own_resident};
+use super::ledger::{Moment, Readings, own_resident};
 use super::{
     AT_FORK, CALLBACKS, LOCKS, Live, OWN_PEAK, OwnMemory, black_box, children, foreign, forked,
     left, live, poll,
@@ -13,7 +13,7 @@ use crate::profile::{
     SourceFile, Totals, VERSION,
 };
 use crate::report;
-use crate::sampling::{Paths, Reading, Recorder, Settings};
+use crate::sampling::{Parts, Paths, Reading, Recorder, Settings};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -97,7 +97,7 @@ impl Session {
         let seed = since_1970.as_ref().map_or(1, |d| d.as_nanos() as u64);
         let paths = options.paths.clone();
         let settings = Settings { exact: options.exact, seed, paths, ..Settings::default() };
-        let room = foreign::Room::now();
+        let room = foreign::Room::now(&options.pools);
         let mut recorder = Recorder::new(settings);
         foreign::begin(&mut recorder, &room, &options.pools, options.ask);
         OWN_PEAK.store(own_bytes() as u64, Relaxed);
@@ -170,15 +170,9 @@ impl Session {
         let (children, missed_children) = children::finish(duration);
         let (forked, missed_forked) = forked::finish();
         let live = live().take().ok_or(Error::NotRecording)?;
+        let Live { heap_at_start, at_peak: heap_at_peak, largest, .. } = live;
         OWN_PEAK.fetch_max(own_bytes() as u64, Relaxed);
-        let Live {
-            mut recorder,
-            own: own_time,
-            mut collections,
-            collection_count,
-            heap_at_peak,
-            ..
-        } = live;
+        let Live { mut recorder, own: own_time, mut collections, collection_count, .. } = live;
         keep_longest(&mut collections);
         collections.sort_by_key(|c| c.at);
         recorder.native(counted.untold, duration.0);
@@ -206,10 +200,19 @@ impl Session {
         };
         let rss = [start_rss, peak_rss, end_rss];
         let ledger = self.rss.is_some().then(|| {
+            let [at_peak, at_end] = recorded.parts;
+            let end = Moment { parts: at_end, heap: heap_at_end, of_files: end.of_files };
             // A last look at blocks may have found the peak to be the end.
-            let is_end = recorded.peak.0.0 as i64 != heap_at_peak.0;
-            let heap = [if is_end { heap_at_end } else { heap_at_peak.1 }, heap_at_end];
-            Readings { rss, of_files: totals.of_files, parts: recorded.parts, own, heap }.ledger()
+            let (peak, heap, of_files) = heap_at_peak;
+            let is_end = recorded.peak.0.0 as i64 != peak;
+            let footprint = if is_end { end } else { Moment { parts: at_peak, heap, of_files } };
+            let largest = largest.map_or(footprint, |(_, moment)| moment);
+            let start = Moment {
+                parts: Parts::default(),
+                heap: heap_at_start,
+                of_files: self.start.of_files,
+            };
+            Readings { rss, start, peak: [footprint, largest], end, own }.ledger()
         });
         let mut gaps = self.gaps(coverage, mark.is_some());
         if !saw_python {

@@ -134,6 +134,21 @@ def test_what_a_block_holds_shows_while_others_go():
     assert pinned
 
 
+@pytest.mark.parametrize("kind", [list, bytearray])
+def test_a_block_that_grows_by_realloc_never_seems_to_be_gone(kind):
+    item = [None] * 50_000 if kind is list else b"x" * 400_000
+    with memprofile.profile() as profile:
+        kept = kind()
+        for _ in range(200):
+            kept += item
+    footprint = np.array(profile.timeline.footprint)
+    falls = np.maximum.accumulate(footprint) - footprint
+    # What a list asks for beyond its items is not written to yet.
+    in_use = len(kept) * (8 if kind is list else 1)
+    assert profile.peak_footprint == pytest.approx(in_use, rel=0.05)
+    assert falls.max() < 8 * MIB
+
+
 def test_a_library_thread_works_for_the_line_that_waits():
     from concurrent.futures import ThreadPoolExecutor
 
