@@ -297,7 +297,8 @@ def _size_of(candidate: Candidate, values: Any, source: Any, before: int) -> int
             return None
         if not source.verified(values, made):
             return None
-        after = source.measured(made)
+        is_of_pandas = source is advice_pandas
+        after = source.measured(made, values) if is_of_pandas else source.measured(made)
     return after if after is not None and pays(before, after) else None
 
 

@@ -8,6 +8,7 @@ rather than asked for.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -171,12 +172,20 @@ def _read_block(reader: Reader, columns: list[Column], block: Any) -> None:
 
 
 def read_values(
-    reader: Reader, column: Column, values: Any, by: int, outside: bool = False, role: str = ""
+    reader: Reader,
+    column: Column,
+    values: Any,
+    by: int,
+    outside: bool = False,
+    role: str = "",
+    held: int = 0,
 ) -> None:
-    """Adds the array of one column, of numpy or any extension type."""
+    """Adds the array of one column, of numpy or any extension type; for ``held`` see
+    ``Reader.add_objects``.
+    """
     read = arrays.read_numpy
     if is_a(values, _ndarray()):
-        read(reader, column, values, by, role or arrays.role_of(values), outside)
+        read(reader, column, values, by, role or arrays.role_of(values), outside, held)
         return
     held = _attributes(values)
     by = reader.keep(values, by)
@@ -258,7 +267,8 @@ def _read_index(reader: Reader, column: Column, index: Any, role: str) -> None:
         for codes in held["_codes"]:
             arrays.read_numpy(reader, column, codes, id(held["_codes"]), "codes")
     elif held.get("_data") is not None and "_range" not in held:
-        read_values(reader, column, held["_data"], me, role=role)
+        of_table = _held_by_table((held.get("_cache") or {}).get("_engine"))
+        read_values(reader, column, held["_data"], me, role=role, held=of_table)
     _keep_cached(reader, held.get("_cache"))
     for key, cached in (held.get("_cache") or {}).items():
         if key == "_engine":
@@ -278,13 +288,31 @@ def _read_cached(reader: Reader, column: Column, cached: Any, by: int) -> None:
             _read_cached(reader, column, part, id(cached))
 
 
+def _held_by_table(engine: Any) -> int:
+    """How often the hash table that lookups have built refers to each object of its index."""
+    table = type(getattr(engine, "mapping", None))
+    return _references_of(table) if table.__name__ == "PyObjectHashTable" else 0
+
+
+@functools.cache
+def _references_of(table: Any) -> int:
+    """How often such a table refers to each of its objects, as one of ours tells: up to pandas 3.0 they
+    borrow the references of the index.
+    """
+    one = sys.modules["numpy"].empty(1, dtype=object)
+    one[0] = label = object()
+    before = sys.getrefcount(label)
+    made = table()
+    made.map_locations(one)
+    return sys.getrefcount(label) - before
+
+
 def _read_engine(reader: Reader, column: Column, engine: Any) -> None:
     """What lookups have built: a hash table, and for some types a copy of the values as objects."""
     table = getattr(engine, "mapping", None)
     values = getattr(engine, "values", None)
     if is_a(values, _ndarray()):
-        # A table of objects refers to each of them once more.
-        held = int(type(table).__name__ == "PyObjectHashTable")
+        held = _held_by_table(engine)
         arrays.read_numpy(reader, column, values, id(engine), "engine", held=held)
     size = getattr(table, "sizeof", None)
     if size is not None:
