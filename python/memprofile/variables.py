@@ -294,7 +294,9 @@ def listing(shell: Shell, memory: Memory, top: int) -> _native.Listing:
         rows = [[what, line, bytes_text(size)] for what, size, line in worth]
         columns = ["what hides", "the line that frees it", "bytes"]
         sections.append(("What hides", columns, 2, rows, ""))
-    return _native.Listing(headline, "", sections, [])
+    gap = buffers.gap()
+    facts = "" if gap is None else f"{gap[0].upper()}{gap[1:]}."
+    return _native.Listing(headline, facts, sections, [])
 
 
 def _free_history(shell: Shell) -> None:

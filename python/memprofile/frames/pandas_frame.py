@@ -187,7 +187,7 @@ def read_values(
     if is_a(values, _ndarray()):
         read(reader, column, values, by, role or arrays.role_of(values), outside, held)
         return
-    held = _attributes(values)
+    inside = _attributes(values)
     by = reader.keep(values, by)
     backing = getattr(values, "_ndarray", None) if _is_of_pandas(values) else None
     if backing is not None:
@@ -196,18 +196,18 @@ def read_values(
         read(reader, column, backing, by, of, outside)
         if is_category:
             _read_categories(reader, column, values._dtype, id(values))
-    elif "_pa_array" in held:
-        arrays.read_arrow(reader, column, held["_pa_array"], outside, role)
-    elif "_mask" in held:
-        read(reader, column, held["_data"], by, role or "values", outside)
-        read(reader, column, held["_mask"], by, role or "missing", outside)
-    elif "_left" in held:
+    elif "_pa_array" in inside:
+        arrays.read_arrow(reader, column, inside["_pa_array"], outside, role)
+    elif "_mask" in inside:
+        read(reader, column, inside["_data"], by, role or "values", outside)
+        read(reader, column, inside["_mask"], by, role or "missing", outside)
+    elif "_left" in inside:
         for side in ("_left", "_right"):
-            read_values(reader, column, held[side], by, outside, role)
-    elif "_sparse_values" in held:
-        stored = held["_sparse_values"]
+            read_values(reader, column, inside[side], by, outside, role)
+    elif "_sparse_values" in inside:
+        stored = inside["_sparse_values"]
         read_values(reader, column, stored, by, outside, role or arrays.role_of(stored))
-        index = held["_sparse_index"]
+        index = inside["_sparse_index"]
         for name in ("indices", "blocs", "blengths"):
             places = getattr(index, name, None)
             if places is not None:
@@ -216,7 +216,7 @@ def read_values(
                 column.stretches.append(Stretch(view[0], size, size, view, "places"))
     else:
         # Somebody's own extension type: the arrays among its attributes.
-        for found in held.values():
+        for found in inside.values():
             if is_a(found, _ndarray()):
                 read(reader, column, found, by, role or arrays.role_of(found), outside)
             elif _is_arrow(found):
@@ -290,14 +290,14 @@ def _read_cached(reader: Reader, column: Column, cached: Any, by: int) -> None:
 
 def _held_by_table(engine: Any) -> int:
     """How often the hash table that lookups have built refers to each object of its index."""
-    table = type(getattr(engine, "mapping", None))
+    table: Any = type(getattr(engine, "mapping", None))
     return _references_of(table) if table.__name__ == "PyObjectHashTable" else 0
 
 
 @functools.cache
 def _references_of(table: Any) -> int:
-    """How often such a table refers to each of its objects, as one of ours tells: up to pandas 3.0 they
-    borrow the references of the index.
+    """How often such a table refers to each of its objects, as one of ours tells: up to pandas 3.0
+    they borrow the references of the index.
     """
     one = sys.modules["numpy"].empty(1, dtype=object)
     one[0] = label = object()
