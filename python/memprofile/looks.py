@@ -130,15 +130,16 @@ def magics_for(shell: Shell) -> dict[str, Callable[..., Any]]:
     def memvars(line: str) -> None:
         """Shows what the notebook's names hold in memory, and what hides.
 
-        %memvars [--top N] [--free history|traceback|cycles]
+        %memvars [--top N] [--free history|traceback|inputs|cycles]
 
         own: the object's own bytes; deep: all that it reaches; freed by del: what nothing
-        else reaches. Below: results in Out[n], the last traceback, cycles, closures, each with
-        the line that frees it.
+        else reaches. Below: results in Out[n], the last traceback, the text of the cells, cycles,
+        closures, each with the line that frees it.
 
           --top N      show N names (20), the rest as one row
           --free WHAT  says what it drops, and drops it: results (history), the last exception
-                       (traceback), cycles that nobody refers to (cycles)
+                       (traceback), the text of the cells (inputs), cycles that nobody refers to
+                       (cycles)
         """
         _checked("memvars", _variables, shell, line)
 

@@ -14,7 +14,7 @@ import tracemalloc
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, overload
+from typing import Any, Literal, TypeAlias, overload
 
 from memprofile import _native, buffers
 from memprofile._native import bytes_text
@@ -42,8 +42,9 @@ class Size:
 
     ``label`` says how the object is reached (``['key']``, ``[3]``, ``.attribute``), ``type`` its
     type, ``size`` its deep and ``shallow`` its own bytes, ``count`` the objects in ``size``, and
-    ``parts`` what it refers to, the largest first. What several parts share belongs to the first of
-    them, so ``size`` is ``shallow`` and the sizes of the parts.
+    ``parts`` what it refers to, the largest first; attributes are its own parts, though a dict has
+    them. What several parts share belongs to the first of them, so ``size`` is ``shallow`` and the
+    sizes of the parts.
     """
 
     __slots__ = ("_tree",)
@@ -89,6 +90,9 @@ class Size:
 
     def __str__(self) -> str:
         return "\n".join(self._lines(0))
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
 
     def _lines(self, depth: int) -> Iterator[str]:
         name = f"{self.label.lstrip('.')} {self.type}".strip()

@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from memprofile.frames import Advice
+from programs import run
 
 N = 20_000
 # What pandas has for text: a type of its own from 3 on.
@@ -260,6 +261,37 @@ def test_each_advice_for_pyarrow_does_what_it_says(kind: str) -> None:
         assert back.to_pylist() == df.column(0).to_pylist() or "NaN" in kind
         again = memprofile.inspect_frame(changed, advice=False)
         assert again.columns[0].owned == advice.after
+
+
+def test_no_more_than_a_column_is_copied_at_a_time() -> None:
+    # By malloc alone: pools of Arrow's and polars' keep pages for later.
+    run("""
+        import os
+        os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
+        import memprofile, pandas as pd, pyarrow as pa
+
+        WIDE = {
+            "objects": lambda texts: pd.DataFrame(texts, dtype=object),
+            "str": lambda texts: pd.DataFrame(texts, dtype="str"),
+            "pyarrow": pa.table,
+        }
+
+        def peak(make, width):
+            df = make({
+                str(i): [f"a text of column {i}, {row % 50}" for row in range(20_000)]
+                for i in range(width)
+            })
+            found = memprofile.inspect_frame(df)  # what is made at its first use is there now
+            assert all(column.advice for column in found.columns if column.role == "column")
+            with memprofile.profile(exact=True) as profile:
+                memprofile.inspect_frame(df)
+            return profile.peak_footprint
+
+        for kind, make in WIDE.items():
+            few, many = peak(make, 3), peak(make, 24)
+            assert 100_000 < few and many < 1.5 * few + 500_000, (kind, few, many)
+        print("fine")
+    """)
 
 
 def test_an_index_that_counts_needs_no_memory() -> None:

@@ -101,6 +101,30 @@ def test_a_variable_in_a_function_is_somebody_too() -> None:
     assert look(frame).columns[0].owned == 8 * N
 
 
+def test_an_array_is_its_names_own_and_a_view_of_it_is_not() -> None:
+    for make in (lambda: np.arange(N), lambda: pd.array(range(N), dtype="int64")):
+        array = again = make()
+        assert look(array).columns[0].owned == 8 * N
+        assert look(array, again=again).columns[0].owned == 8 * N
+    array = np.arange(N)
+    part = array[: N // 2]
+    whole = look(array, part=part)
+    assert (whole.columns[0].owned, whole.columns[0].viewers) == (8 * N, ["part"])
+    view = look(part, array=array)
+    assert (view.columns[0].owned, view.columns[0].holders) == (0, ["array"])
+    # What only a view keeps goes with it.
+    del array, again, whole, view
+    assert look(part).columns[0].owned == 8 * N
+
+
+def test_two_names_of_one_array_are_known() -> None:
+    array = also = np.arange(N)
+    frame = pd.DataFrame({"x": array}, copy=False)
+    found = look(frame, array=array, also=also).columns[0]
+    assert (found.owned, found.holders) == (0, ["array", "also"])
+    assert not look(array, df=frame).columns[0].unnamed_holder
+
+
 def test_shared_strings_count_once_also_across_columns() -> None:
     words = [f"a word {i}" for i in range(100)]
     one = pd.Series([words[i % 100] for i in range(N)], dtype=object)

@@ -36,7 +36,7 @@ def read(reader: Reader, value: Any) -> str:
         return f"pandas {type(value).__name__}"
     if not is_a(value, pandas.DataFrame, pandas.Series):
         column = reader.column(None, str(value.dtype), len(value))
-        read_values(reader, column, value, id(reader))
+        read_values(reader, column, value, None)
         return f"pandas {type(value).__name__}"
     manager = _manager(value)
     rows = len(manager.axes[-1])
@@ -175,20 +175,20 @@ def read_values(
     reader: Reader,
     column: Column,
     values: Any,
-    by: int,
+    by: int | None,
     outside: bool = False,
     role: str = "",
     held: int = 0,
 ) -> None:
-    """Adds the array of one column, of numpy or any extension type; for ``held`` see
-    ``Reader.add_objects``.
+    """Adds the array of one column, of numpy or any extension type; for ``by`` see
+    ``arrays.allocation``, for ``held`` ``Reader.add_objects``.
     """
     read = arrays.read_numpy
     if is_a(values, _ndarray()):
         read(reader, column, values, by, role or arrays.role_of(values), outside, held)
         return
     inside = _attributes(values)
-    by = reader.keep(values, by)
+    by = id(values) if by is None else reader.keep(values, by)
     backing = getattr(values, "_ndarray", None) if _is_of_pandas(values) else None
     if backing is not None:
         is_category = type(values).__name__ == "Categorical"
