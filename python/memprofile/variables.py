@@ -82,7 +82,7 @@ def _history(shell: Shell) -> Names:
 
 
 def _inputs(shell: Shell) -> list[object]:
-    """References to the text of the cells: ``In``, the same as it was typed, and names of IPython's."""
+    """References to the text of the cells: ``In``, the same as typed, and names of IPython's."""
     manager = shell.history_manager
     if manager is None:
         return []

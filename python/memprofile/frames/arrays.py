@@ -62,8 +62,8 @@ def lowest(array: Any) -> int:
 
 
 def allocation(reader: Reader, array: Any, by: int | None) -> Place:
-    """The allocation behind a numpy array that the object with the id ``by`` refers to; None where it
-    is itself what was asked for, so that any name may refer to it.
+    """The allocation behind a numpy array that the object with the id ``by`` refers to; None where
+    it is itself what was asked for, so that any name may refer to it.
     """
     ndarray = sys.modules["numpy"].ndarray
     keepers = [] if by is None else [reader.keep(array, by)]
