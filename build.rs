@@ -7,32 +7,39 @@ fn main() {
     println!("cargo:rustc-check-cfg=cfg(native_hooks)");
     let target = |key: &str| env::var(format!("CARGO_CFG_TARGET_{key}")).unwrap_or_default();
     let architecture = matches!(target("ARCH").as_str(), "x86_64" | "aarch64");
-    if target("OS") == "linux" && target("ENV") == "gnu" && architecture {
+    let native = target("OS") == "linux" && target("ENV") == "gnu" && architecture;
+    if native {
         println!("cargo:rustc-cfg=native_hooks");
-        println!("cargo:rerun-if-changed=src/hooks/native.c");
-        println!("cargo:rerun-if-changed=src/hooks/thread.h");
-        println!("cargo:rerun-if-changed=src/hooks/reaped.c");
-        println!("cargo:rerun-if-changed=src/hooks/leaving.c");
-        cc::Build::new()
+    }
+    compile_hooks(native);
+    #[cfg(feature = "python")]
+    python::compile_layouts();
+}
+
+fn compile_hooks(native: bool) {
+    println!("cargo:rerun-if-changed=src/hooks");
+    let mut hooks = cc::Build::new();
+    hooks.file("src/hooks/hot.c").opt_level(2).pic(true).flag("-fvisibility=hidden");
+    if cfg!(feature = "python") {
+        hooks.define("MEMPROFILE_PYTHON", None);
+    }
+    if native {
+        hooks
+            .define("MEMPROFILE_NATIVE", None)
             .file("src/hooks/native.c")
             .file("src/hooks/reaped.c")
             .file("src/hooks/leaving.c")
-            .opt_level(2)
-            .pic(true)
             .flag("-ftls-model=initial-exec")
             .flag("-fno-builtin")
             // A slot for calls holds the function itself. One for addresses, which -fno-plt would call by,
             // may hold a stub in an executable that is not position-independent, and that one is patched.
             .flag("-fplt")
             .flag("-fomit-frame-pointer")
-            .flag("-fvisibility=hidden")
             .warnings(true)
             .extra_warnings(true)
-            .warnings_into_errors(env::var_os("CI").is_some())
-            .compile("memprofile_native");
+            .warnings_into_errors(env::var_os("CI").is_some());
     }
-    #[cfg(feature = "python")]
-    python::compile_layouts();
+    hooks.compile("memprofile_hooks");
 }
 
 #[cfg(feature = "python")]

@@ -2,8 +2,8 @@
 
 Each number is the user CPU time of a cell under a tool over that of the bare cell, both in a fresh
 process, run next to each other in a random order; the median of such pairs, and how far the middle
-half of them spreads. Starting and stopping the tool counts; drawing a report does not, and has a
-table of its own.
+half of them spreads. It is taken from before the tool starts to the last line of the cell; what
+comes then, its stop and the report, has a table of its own.
 """
 
 import argparse
@@ -249,8 +249,8 @@ def main():
     answers = measure(cells, tools, options.pairs)
     parts = [
         "## Overhead",
-        "User CPU time of the cell over that of the bare cell: the median, and half the distance\n"
-        "between the quartiles.",
+        "User CPU time of the cell, with the start of the tool, over that of the bare cell: the\n"
+        "median, and half the distance between the quartiles.",
         markdown(overhead_table(answers, tools)),
     ]
     if "memprofile" in tools:

@@ -34,7 +34,7 @@ impl Target {
 #[cfg(native_hooks)]
 pub(super) use imp::{each_library, program_headers};
 #[cfg(native_hooks)]
-pub use imp::{known_lock, libraries_changed, library_at, patch, restore};
+pub use imp::{known_lock, libraries_changed, library_at, own, patch, restore};
 
 #[cfg(native_hooks)]
 mod imp {
@@ -291,6 +291,32 @@ mod imp {
             }
             slots
         }
+    }
+
+    /// What our own library's slots for calls of these functions hold.
+    ///
+    /// Not what the usual search finds: in an executable that is not position-independent that may be a
+    /// stub, which jumps by a slot that is patched.
+    pub fn own<const N: usize>(names: [&'static CStr; N]) -> [usize; N] {
+        let targets = names.map(|name| Target::new(name, 0));
+        let mut found = [0; N];
+        each_library(|info| {
+            let library = examine(info, &[]);
+            let section = program_headers(info).iter().find(|h| h.p_type == libc::PT_DYNAMIC);
+            if let Some(section) = section.filter(|_| is_ours(&library)) {
+                let mut dynamic = dynamic(info, section);
+                // The other table has slots of addresses.
+                dynamic.relocations[0] = (0, 0);
+                for slot in dynamic.slots(info.dlpi_addr as usize, &targets) {
+                    found[slot.target] = read(slot.address);
+                }
+            }
+            found.contains(&0)
+        });
+        // In a test our code is part of an executable, whose slots may be another kind.
+        let search =
+            |(found, target): (usize, &Target)| if found == 0 { real(target)[0] } else { found };
+        std::array::from_fn(|index| search((found[index], &targets[index])))
     }
 
     /// The address of this very function lies in our own library.

@@ -1,19 +1,16 @@
 /* exit and _exit as the patched GOT slots call them: a forked child that is recorded tells what it has
  * before it goes. They do not return, which Rust could say too; C keeps them beside their like. */
 #define _GNU_SOURCE
-#include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#define HIDDEN __attribute__((visibility("hidden")))
-
-extern HIDDEN uint32_t memprofile_recording; /* 0: off */
+#include "hot.h"
 
 /* In Rust. It waits for nothing but the lock of the recording. */
 extern HIDDEN void memprofile_leaving(void);
 
 static inline void tell(void) {
-    if (__atomic_load_n(&memprofile_recording, __ATOMIC_RELAXED) != 0) memprofile_leaving();
+    if (__atomic_load_n(&memprofile_hot.recording, __ATOMIC_RELAXED) != 0) memprofile_leaving();
 }
 
 HIDDEN __attribute__((noreturn)) void memprofile_exit(int status) {

@@ -20,6 +20,7 @@ pub mod asking;
 pub mod elf;
 pub mod fork;
 pub mod heap;
+mod hot;
 mod latest;
 pub mod letterbox;
 pub mod lock;
@@ -38,8 +39,11 @@ pub mod wake;
 
 use crate::profile::Allocator;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst,
+};
 
+use hot::HOT;
 pub use own_memory::own_bytes;
 
 /// What a hook found: a block that the sampler may want, or a flush of counters.
@@ -110,10 +114,6 @@ pub struct Callbacks {
 static CALLBACKS: OnceLock<Callbacks> = OnceLock::new();
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
-/// Which recording runs: 0 is none, else a number that never repeats in the process.
-#[cfg_attr(native_hooks, unsafe(export_name = "memprofile_recording"))]
-static RECORDING: AtomicU32 = AtomicU32::new(0);
-
 /// A native block of this size is noted whatever the countdown says.
 #[cfg_attr(native_hooks, unsafe(export_name = "memprofile_large"))]
 static LARGE: AtomicU64 = AtomicU64::new(u64::MAX);
@@ -123,7 +123,7 @@ const HASHES: usize = 1 << 20;
 
 /// A bit for each hash that a live sample has. Every `free` reads it, so it is small: a cache line of
 /// it stands for 8 KiB of blocks.
-#[cfg_attr(native_hooks, unsafe(export_name = "memprofile_filter"))]
+#[cfg_attr(any(native_hooks, feature = "python"), unsafe(export_name = "memprofile_filter"))]
 static FILTER: [AtomicU8; HASHES / 8] = [const { AtomicU8::new(0) }; HASHES / 8];
 
 /// How many live samples share each hash, so that its bit goes back to 0 when the last of them is
@@ -190,7 +190,8 @@ pub mod filter {
 
 /// Says from which size on a native block is noted whatever the countdown says.
 pub fn set_large(bytes: u64) {
-    LARGE.store(bytes, Relaxed);
+    LARGE.store(bytes, SeqCst);
+    HOT.native.set_unusual(&LARGE, &refusal::ASKABLE);
 }
 
 /// From which size on a native block is noted whatever the countdown says.
@@ -231,7 +232,7 @@ pub fn panicked() -> bool {
 }
 
 fn callbacks() -> Option<&'static Callbacks> {
-    if RECORDING.load(Relaxed) == 0 { None } else { CALLBACKS.get() }
+    if HOT.native.recording.load(Relaxed) == 0 { None } else { CALLBACKS.get() }
 }
 
 /// Runs a callback so that no panic leaves the hook: a panic ends the recording instead.
@@ -241,7 +242,7 @@ fn guarded<T>(otherwise: T, call: impl FnOnce(&Callbacks) -> T) -> T {
         Ok(value) => value,
         Err(_) => {
             PANICKED.store(true, Relaxed);
-            RECORDING.store(0, Relaxed);
+            HOT.native.record(0);
             otherwise
         }
     }
@@ -308,7 +309,7 @@ pub fn install(callbacks: Callbacks, extent: Extent) -> HookGuard {
     let native_slots = Some(native::patch());
     #[cfg(not(native_hooks))]
     let native_slots = None;
-    RECORDING.store(next_number(), Relaxed);
+    HOT.native.record(next_number());
     #[cfg(feature = "python")]
     let python = pymem::install(extent == Extent::Everything);
     #[cfg(not(feature = "python"))]
@@ -322,23 +323,23 @@ pub fn install(callbacks: Callbacks, extent: Extent) -> HookGuard {
 /// Stops recording at once in this process, leaving the hooks where they are: for a forked
 /// child, which must not touch what its parent's threads may have been changing.
 pub fn switch_off() {
-    RECORDING.store(0, Relaxed);
-    LARGE.store(u64::MAX, Relaxed);
+    HOT.native.record(0);
+    set_large(u64::MAX);
     #[cfg(feature = "python")]
     pymem::switch_off();
 }
 
 /// A forked child, in which the hooks are where its parent had them, begins to record for itself.
 pub fn switch_on_in_child() {
-    RECORDING.store(next_number(), Relaxed);
-    LARGE.store(1, Relaxed);
+    HOT.native.record(next_number());
+    set_large(1);
     #[cfg(feature = "python")]
     pymem::switch_on();
 }
 
 /// Whether a recording is on in this process.
 pub fn is_on() -> bool {
-    RECORDING.load(Relaxed) != 0
+    HOT.native.recording.load(Relaxed) != 0
 }
 
 impl Drop for HookGuard {

@@ -28,12 +28,9 @@
 
 #include "thread.h"
 
-#define FILTER_BITS 20
-#define FLUSH_BYTES (32 * 1024)
-
-extern HIDDEN uint64_t memprofile_large;     /* a block of this size is always noted */
-extern HIDDEN uint64_t memprofile_askable;   /* a request of this size may be refused */
-extern HIDDEN uint8_t memprofile_filter[(1 << FILTER_BITS) / 8]; /* a bit for each hash */
+/* In Rust. What makes a request unusual: see memprofile_hot. */
+extern HIDDEN uint64_t memprofile_large;   /* a block of this size is always noted */
+extern HIDDEN uint64_t memprofile_askable; /* a request of this size may be refused */
 
 /* Where this thread's last hook was entered: its frame and where it returns to. See hooks/asking.rs.
  * Written only when Rust is called. */
@@ -63,23 +60,11 @@ extern HIDDEN void memprofile_remapped(void *old, size_t old_length, void *start
 /* 1: the word before a block says its size, 0: not known yet, -1: it does not (another malloc). */
 static int header_known;
 
-/* glibc keeps a chunk's size in the word before its block, with three flags in the low bits of which
- * the second marks a mapped chunk (malloc/malloc.c, struct malloc_chunk). free reads that word next
- * anyway; malloc_usable_size also reads the header of the neighbour, which misses the cache. */
-static inline size_t head_of(void *block) {
-    /* To the compiler malloc's blocks begin at their address: it must not know that this is one. */
-    __asm__("" : "+r"(block));
-    return ((const size_t *)block)[-1];
-}
-
-/* Whether the header says the size. */
-static inline int is_plain(size_t head) { return header_known > 0 && !(head & 2); }
-
-static inline size_t size_in(size_t head) { return (head & ~(size_t)7) - sizeof(size_t); }
+HIDDEN int memprofile_header_says_size(void) { return header_known > 0; }
 
 static inline size_t usable_size(void *block) {
-    size_t head = header_known > 0 ? head_of(block) : 2;
-    return is_plain(head) ? size_in(head) : malloc_usable_size(block);
+    size_t head = header_known > 0 ? head_of(block) : MAPPED;
+    return head & MAPPED ? malloc_usable_size(block) : size_in(head);
 }
 
 /* Holds what the headers say against malloc_usable_size, once. Below the mmap threshold: freeing a
@@ -105,15 +90,9 @@ extern HIDDEN int64_t memprofile_chunks_mapped;
 
 /* A block with this header came (1) or goes (-1). A mapped one is never counted on the fast way. */
 static inline void count_mapped(size_t head, int64_t direction) {
-    if (header_known > 0 && (head & 2))
+    if (header_known > 0 && (head & MAPPED))
         __atomic_fetch_add(&memprofile_chunks_mapped, direction * (int64_t)(head & ~(size_t)7),
                            __ATOMIC_RELAXED);
-}
-
-/* Neighbouring 16-byte blocks have neighbouring bits: a run of frees stays in few cache lines. */
-static inline int may_be_sampled(const void *block) {
-    size_t index = ((uintptr_t)block >> 4) & ((1u << FILTER_BITS) - 1);
-    return __atomic_load_n(&memprofile_filter[index / 8], __ATOMIC_RELAXED) >> (index % 8) & 1;
 }
 
 static __attribute__((noinline)) void note(void *block, size_t size, struct memprofile_slot *slot,
@@ -128,7 +107,6 @@ static __attribute__((noinline)) void note(void *block, size_t size, struct memp
 
 static inline void allocated(void *block, size_t size, int64_t growth, struct memprofile_slot *slot,
                              const void *caller) {
-    slot->allocated += size;
     slot->count += 1;
     slot->net += growth;
     slot->countdown -= (int64_t)size;
@@ -137,12 +115,7 @@ static inline void allocated(void *block, size_t size, int64_t growth, struct me
         note(block, size, slot, caller);
 }
 
-/* Whether this thread records, its slot is `own_slot`, and a plain header tells a block's size. */
-static inline int is_fast(void) {
-    return armed == __atomic_load_n(&memprofile_recording, __ATOMIC_RELAXED) && header_known > 0;
-}
-
-static __attribute__((noinline)) void *fresh_slow(void *block, size_t size, const void *caller) {
+static inline void *fresh(void *block, size_t size, const void *caller) {
     struct memprofile_slot *slot;
     if (block != NULL && (slot = slot_if_recording()) != NULL) {
         count_mapped(head_of(block), 1);
@@ -151,23 +124,15 @@ static __attribute__((noinline)) void *fresh_slow(void *block, size_t size, cons
     return block;
 }
 
-/* The same without a call, for a block that is nothing but counted. */
-static inline __attribute__((always_inline)) void *fresh(void *block, size_t size) {
-    if (!RARE(block == NULL) && !RARE(!is_fast())) {
-        struct memprofile_slot *slot = own_slot;
-        size_t head = head_of(block);
-        int64_t net = slot->net + (int64_t)size_in(head);
-        int64_t countdown = slot->countdown - (int64_t)size;
-        if (!RARE(!is_plain(head)) && !RARE(countdown < 0) && !RARE(net > FLUSH_BYTES) &&
-            !RARE(size >= __atomic_load_n(&memprofile_large, __ATOMIC_RELAXED))) {
-            slot->allocated += size;
-            slot->count += 1;
-            slot->net = net;
-            slot->countdown = countdown;
-            return block;
-        }
-    }
-    return fresh_slow(block, size, __builtin_return_address(0));
+/* A new block, or NULL. */
+HIDDEN void *memprofile_fresh(void *block, size_t size) {
+    return fresh(block, size, __builtin_return_address(0));
+}
+
+/* A new block that is counted already. */
+HIDDEN void *memprofile_counted(void *block, size_t size) {
+    note(block, size, self.slot, __builtin_return_address(0));
+    return block;
 }
 
 static __attribute__((noinline)) void forget(void *block, struct memprofile_slot *slot) {
@@ -190,40 +155,42 @@ static __attribute__((noinline, cold)) int refused(size_t bytes, int zeroed, con
     return refuses;
 }
 
-/* In the hook itself, since it takes the address that the hook returns to. */
-#define REFUSED(bytes, zeroed) \
-    (RARE((bytes) >= __atomic_load_n(&memprofile_askable, __ATOMIC_RELAXED)) && \
-     refused((bytes), (zeroed), __builtin_return_address(0)))
-
-HIDDEN void *memprofile_malloc(size_t size) {
-    if (REFUSED(size, 0)) return NULL;
-    return fresh(malloc(size), size);
+static inline int is_refused(size_t bytes, int zeroed, const void *caller) {
+    return RARE(bytes >= __atomic_load_n(&memprofile_askable, __ATOMIC_RELAXED)) &&
+           refused(bytes, zeroed, caller);
 }
 
-HIDDEN void *memprofile_calloc(size_t count, size_t size) {
-    /* A product that overflows makes calloc fail, and then nothing is noted. */
-    if (REFUSED(count * size, 1)) return NULL;
-    return fresh(calloc(count, size), count * size);
+HIDDEN void *memprofile_unusual_malloc(size_t size) {
+    const void *caller = __builtin_return_address(0);
+    return is_refused(size, 0, caller) ? NULL : fresh(malloc(size), size, caller);
 }
+
+/* A product that overflows makes calloc fail, and then nothing is noted. */
+HIDDEN void *memprofile_unusual_calloc(size_t count, size_t size) {
+    const void *caller = __builtin_return_address(0);
+    return is_refused(count * size, 1, caller) ? NULL : fresh(calloc(count, size), count * size, caller);
+}
+
+#define FRESH(block, size) fresh((block), (size), __builtin_return_address(0))
 
 HIDDEN void *memprofile_memalign(size_t alignment, size_t size) {
-    return fresh(memalign(alignment, size), size);
+    return FRESH(memalign(alignment, size), size);
 }
 
 HIDDEN void *memprofile_aligned_alloc(size_t alignment, size_t size) {
-    return fresh(aligned_alloc(alignment, size), size);
+    return FRESH(aligned_alloc(alignment, size), size);
 }
 
-HIDDEN void *memprofile_valloc(size_t size) { return fresh(valloc(size), size); }
-HIDDEN void *memprofile_pvalloc(size_t size) { return fresh(pvalloc(size), size); }
+HIDDEN void *memprofile_valloc(size_t size) { return FRESH(valloc(size), size); }
+HIDDEN void *memprofile_pvalloc(size_t size) { return FRESH(pvalloc(size), size); }
 
 HIDDEN int memprofile_posix_memalign(void **out, size_t alignment, size_t size) {
     int status = posix_memalign(out, alignment, size);
-    if (status == 0) fresh(*out, size);
+    if (status == 0) FRESH(*out, size);
     return status;
 }
 
-static __attribute__((noinline)) void free_slow(void *block) {
+HIDDEN void memprofile_free_slow(void *block) {
     struct memprofile_slot *slot;
     if (block != NULL && (slot = slot_if_recording()) != NULL) {
         slot->net -= (int64_t)usable_size(block);
@@ -234,28 +201,22 @@ static __attribute__((noinline)) void free_slow(void *block) {
     free(block);
 }
 
-HIDDEN void memprofile_free(void *block) {
-    if (!RARE(block == NULL) && !RARE(!is_fast())) {
-        size_t head = head_of(block);
-        int64_t net = own_slot->net - (int64_t)size_in(head);
-        if (!RARE(!is_plain(head)) && !RARE(may_be_sampled(block)) && !RARE(net < -FLUSH_BYTES)) {
-            own_slot->net = net;
-            free(block);
-            return;
-        }
-    }
-    free_slow(block);
+/* A block of a plain header, whose bytes are counted already. */
+HIDDEN void memprofile_free_counted(void *block) {
+    forget(block, self.slot);
+    free(block);
 }
 
 HIDDEN void *memprofile_realloc(void *old, size_t size) {
     struct memprofile_slot *slot = slot_if_recording();
     if (slot == NULL) return realloc(old, size);
     if (old == NULL) {
-        if (REFUSED(size, 0)) return NULL;
-        return fresh(realloc(NULL, size), size);
+        if (is_refused(size, 0, __builtin_return_address(0))) return NULL;
+        return FRESH(realloc(NULL, size), size);
     }
     int64_t before = (int64_t)usable_size(old);
-    if (size > (size_t)before && REFUSED(size - (size_t)before, 0)) return NULL;
+    if (size > (size_t)before && is_refused(size - (size_t)before, 0, __builtin_return_address(0)))
+        return NULL;
     size_t old_head = head_of(old);
     int sampled = may_be_sampled(old);
     uint64_t saved[4];

@@ -5,27 +5,44 @@
 
 use super::asking;
 use super::elf::{self, Target};
+use super::hot::HOT;
 use super::{Counted, Draw, Noted, Saved, guarded};
 use crate::profile::Allocator;
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// One thread's counters; `struct memprofile_slot` of `native.c`.
+/// One thread's counters; `struct memprofile_slot` of `hot.h`.
 #[repr(C, align(64))]
 pub struct Slot {
     countdown: AtomicI64,
     net: AtomicI64,
-    allocated: AtomicU64,
     count: AtomicU64,
+    drawn: AtomicI64,
+    requested: AtomicU64,
     recording: AtomicU32,
     epoch: AtomicU32,
-    unused: [u64; 3],
+    unused: [u64; 2],
 }
 
-const SLOTS: usize = 1024;
+impl Slot {
+    pub(super) const fn new() -> Slot {
+        Slot {
+            countdown: AtomicI64::new(0),
+            net: AtomicI64::new(0),
+            count: AtomicU64::new(0),
+            drawn: AtomicI64::new(0),
+            requested: AtomicU64::new(0),
+            recording: AtomicU32::new(0),
+            epoch: AtomicU32::new(0),
+            unused: [0; 2],
+        }
+    }
+}
+
+/// As many threads have a slot of their own, but for the last one.
+pub(super) const SLOTS: usize = 1024;
 
 unsafe extern "C" {
-    static memprofile_slots: [Slot; SLOTS];
     static memprofile_slots_used: AtomicU32;
     fn memprofile_malloc(size: usize) -> *mut c_void;
     fn memprofile_calloc(count: usize, size: usize) -> *mut c_void;
@@ -45,6 +62,7 @@ unsafe extern "C" {
     fn memprofile_exit(status: c_int) -> !;
     fn memprofile_exit_at_once(status: c_int) -> !;
     safe fn memprofile_learn_header();
+    safe fn memprofile_header_says_size() -> c_int;
     safe fn memprofile_watch_threads();
     safe fn memprofile_forget_threads();
     #[cfg(feature = "python")]
@@ -78,10 +96,19 @@ fn targets() -> [Target; 18] {
 /// Patches the slots of every loaded library; returns how many are patched now.
 pub(super) fn patch() -> usize {
     memprofile_learn_header();
+    let own = elf::own([c"malloc", c"calloc", c"free"]);
+    for (place, function) in HOT.native.functions.iter().zip(own) {
+        place.store(function, Relaxed);
+    }
     memprofile_watch_threads();
     let patched = elf::patch(&targets());
     asking::learn();
     patched
+}
+
+/// Whether `malloc`'s headers say the sizes of blocks; known once slots were patched.
+pub(super) fn header_says_size() -> bool {
+    memprofile_header_says_size() != 0
 }
 
 /// In a forked child: this thread is the only one.
@@ -111,11 +138,11 @@ pub fn counted() -> Counted {
     let recording = super::NUMBER.load(Relaxed);
     // SAFETY: the array is static, and its fields are only read here, as atomics; a thread's
     // plain additions to them may be missed, not torn (aligned words).
-    let (slots, used) = unsafe { (&memprofile_slots, memprofile_slots_used.load(Relaxed)) };
+    let used = unsafe { memprofile_slots_used.load(Relaxed) };
     let mut sum = Counted::default();
-    for slot in &slots[..(used as usize).min(SLOTS)] {
+    for slot in &HOT.slots[..(used as usize).min(SLOTS)] {
         if slot.recording.load(Relaxed) == recording {
-            sum.allocated += slot.allocated.load(Relaxed);
+            sum.allocated += slot.requested();
             sum.count += slot.count.load(Relaxed);
             sum.untold += slot.net.load(Relaxed);
         }
@@ -132,6 +159,12 @@ pub(super) fn own_count() -> u64 {
 }
 
 impl Slot {
+    /// Bytes requested since the recording began.
+    fn requested(&self) -> u64 {
+        let since = self.drawn.load(Relaxed) - self.countdown.load(Relaxed);
+        self.requested.load(Relaxed).saturating_add_signed(since)
+    }
+
     /// Takes the bytes that were not told yet.
     fn take_net(&self) -> i64 {
         let net = self.net.load(Relaxed);
@@ -141,15 +174,15 @@ impl Slot {
 
     /// The slot of several threads has no countdown (native.c, `COMMON`).
     fn is_common(&self) -> bool {
-        // SAFETY: the array is static; only an address in it is taken.
-        let common = unsafe { &raw const memprofile_slots[SLOTS - 1] };
-        std::ptr::eq(self, common)
+        std::ptr::eq(self, &HOT.slots[SLOTS - 1])
     }
 
     fn redraw(&self, draw: Option<Draw>) {
         if let Some(Draw { countdown, epoch }) = draw
             && !self.is_common()
         {
+            self.requested.store(self.requested(), Relaxed);
+            self.drawn.store(countdown, Relaxed);
             self.countdown.store(countdown, Relaxed);
             self.epoch.store(epoch, Relaxed);
         }
@@ -282,8 +315,8 @@ mod tests {
     #[test]
     fn a_slot_is_one_cache_line_as_in_c() {
         assert_eq!(size_of::<Slot>(), 64);
-        assert_eq!(std::mem::offset_of!(Slot, recording), 32);
-        assert_eq!(std::mem::offset_of!(Slot, epoch), 36);
+        assert_eq!(std::mem::offset_of!(Slot, recording), 40);
+        assert_eq!(std::mem::offset_of!(Slot, epoch), 44);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! allocator was put around ours (tracemalloc started inside the cell), ours cannot be taken out:
 //! it stays, switched off, and is found by a probe at the next recording.
 
+use super::hot::HOT;
 use super::{Draw, Noted, filter, guarded, reentrancy::Pause};
 use crate::profile::Allocator;
 use pyo3::ffi;
@@ -16,18 +17,15 @@ use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
-static COUNTDOWN: AtomicI64 = AtomicI64::new(i64::MAX);
 static EPOCH: AtomicU32 = AtomicU32::new(0);
 /// Bytes that the countdowns so far have used up, to count what was requested.
 static REQUESTED: AtomicI64 = AtomicI64::new(0);
 /// The countdown when it was last set.
 static DRAWN: AtomicI64 = AtomicI64::new(0);
-/// The largest request that pymalloc serves itself.
-static SMALL: AtomicUsize = AtomicUsize::new(512);
 
 /// The domains that are wrapped.
 const DOMAINS: [ffi::PyMemAllocatorDomain; 2] =
-    [ffi::PyMemAllocatorDomain::PYMEM_DOMAIN_MEM, ffi::PyMemAllocatorDomain::PYMEM_DOMAIN_OBJ];
+    [ffi::PyMemAllocatorDomain::PYMEM_DOMAIN_OBJ, ffi::PyMemAllocatorDomain::PYMEM_DOMAIN_MEM];
 
 struct Original<T>(UnsafeCell<T>);
 
@@ -43,8 +41,27 @@ const NO_ALLOCATOR: ffi::PyMemAllocatorEx = ffi::PyMemAllocatorEx {
     free: None,
 };
 
-static ORIGINALS: [Original<ffi::PyMemAllocatorEx>; 2] =
-    [const { Original(UnsafeCell::new(NO_ALLOCATOR)) }; 2];
+/// What is read at every call: for `OBJ`, which has most of them, in one cache line.
+#[repr(C, align(64))]
+pub(super) struct Objects {
+    /// Bytes until the next sample.
+    countdown: AtomicI64,
+    /// The largest request that pymalloc serves itself.
+    small: AtomicUsize,
+    /// The allocators that ours stand around, as in [`DOMAINS`].
+    originals: [Original<ffi::PyMemAllocatorEx>; 2],
+}
+
+impl Objects {
+    pub(super) const fn new() -> Objects {
+        Objects {
+            countdown: AtomicI64::new(i64::MAX),
+            small: AtomicUsize::new(512),
+            originals: [const { Original(UnsafeCell::new(NO_ALLOCATOR)) }; 2],
+        }
+    }
+}
+
 static ORIGINAL_ARENAS: Original<ffi::PyObjectArenaAllocator> =
     Original(UnsafeCell::new(ffi::PyObjectArenaAllocator {
         ctx: std::ptr::null_mut(),
@@ -57,18 +74,21 @@ unsafe extern "C" {
     fn _PyMem_GetCurrentAllocatorName() -> *const c_char;
 }
 
-/// Counts a request, and tells whether its block is to be noted.
-///
-/// It comes before the request is served, so that the hook has nothing left to do after it and jumps
-/// to the original allocator instead of calling it: on a loop that only allocates, that is the half
-/// of what a hook costs.
-#[inline(always)]
+unsafe extern "C" {
+    // In hot.c: each counts, and jumps to the allocator that `ctx` points to or to one of those below. Safe
+    // as the type says that they are kept in; only CPython calls them, and with the `ctx` that it was given.
+    safe fn memprofile_object_malloc(ctx: *mut c_void, size: usize) -> *mut c_void;
+    safe fn memprofile_object_calloc(ctx: *mut c_void, count: usize, size: usize) -> *mut c_void;
+    safe fn memprofile_object_free(ctx: *mut c_void, block: *mut c_void);
+}
+
+/// Counts a request, and tells whether its block is to be noted; as in hot.c.
 fn fires(size: usize) -> bool {
-    if size > SMALL.load(Relaxed) {
+    if size > HOT.objects.small.load(Relaxed) {
         return false;
     }
-    let left = COUNTDOWN.load(Relaxed) - size as i64;
-    COUNTDOWN.store(left, Relaxed);
+    let left = HOT.objects.countdown.load(Relaxed) - size as i64;
+    HOT.objects.countdown.store(left, Relaxed);
     left < 0
 }
 
@@ -79,7 +99,7 @@ fn fired(block: *mut c_void, size: usize) -> *mut c_void {
     if !pause.outermost() {
         return block;
     }
-    REQUESTED.fetch_add(DRAWN.load(Relaxed) - COUNTDOWN.load(Relaxed), Relaxed);
+    REQUESTED.fetch_add(DRAWN.load(Relaxed) - HOT.objects.countdown.load(Relaxed), Relaxed);
     let noted = Noted {
         address: block as usize,
         size,
@@ -100,78 +120,45 @@ fn fired(block: *mut c_void, size: usize) -> *mut c_void {
 }
 
 fn set_countdown(draw: Draw) {
-    COUNTDOWN.store(draw.countdown, Relaxed);
+    HOT.objects.countdown.store(draw.countdown, Relaxed);
     DRAWN.store(draw.countdown, Relaxed);
     EPOCH.store(draw.epoch, Relaxed);
 }
 
 /// The saved allocator that a hook's `ctx` points to.
-#[inline(always)]
 fn original(ctx: *mut c_void) -> &'static ffi::PyMemAllocatorEx {
-    // SAFETY: `ctx` is the address of an element of ORIGINALS, as set in `install`; it is not
+    // SAFETY: `ctx` is the address of an element of `originals`, as set in `install`; it is not
     // written while a hook runs (see `Original`).
     unsafe { &*ctx.cast::<ffi::PyMemAllocatorEx>() }
 }
 
-#[inline(always)]
-fn original_malloc(ctx: *mut c_void, size: usize) -> *mut c_void {
+#[unsafe(no_mangle)]
+extern "C" fn memprofile_object_fired(ctx: *mut c_void, size: usize) -> *mut c_void {
     let original = original(ctx);
     // SAFETY: a saved allocator has all of its functions, and gets its own context back.
-    unsafe { original.malloc.unwrap_unchecked()(original.ctx, size) }
+    fired(unsafe { original.malloc.unwrap_unchecked()(original.ctx, size) }, size)
 }
 
-#[inline(always)]
-fn original_calloc(ctx: *mut c_void, count: usize, size: usize) -> *mut c_void {
+#[unsafe(no_mangle)]
+extern "C" fn memprofile_zeroed_object_fired(
+    ctx: *mut c_void,
+    count: usize,
+    size: usize,
+) -> *mut c_void {
     let original = original(ctx);
-    // SAFETY: as in `original_malloc`.
-    unsafe { original.calloc.unwrap_unchecked()(original.ctx, count, size) }
+    // SAFETY: as in `memprofile_object_fired`.
+    let block = unsafe { original.calloc.unwrap_unchecked()(original.ctx, count, size) };
+    fired(block, count.wrapping_mul(size))
 }
 
-extern "C" fn hook_malloc(ctx: *mut c_void, size: usize) -> *mut c_void {
-    if fires(size) {
-        return noted_malloc(ctx, size);
-    }
-    original_malloc(ctx, size)
-}
-
-#[cold]
-#[inline(never)]
-extern "C" fn noted_malloc(ctx: *mut c_void, size: usize) -> *mut c_void {
-    fired(original_malloc(ctx, size), size)
-}
-
-extern "C" fn hook_calloc(ctx: *mut c_void, count: usize, size: usize) -> *mut c_void {
-    // A product that overflows makes calloc fail.
-    if fires(count.wrapping_mul(size)) {
-        return noted_calloc(ctx, count, size);
-    }
-    original_calloc(ctx, count, size)
-}
-
-#[cold]
-#[inline(never)]
-extern "C" fn noted_calloc(ctx: *mut c_void, count: usize, size: usize) -> *mut c_void {
-    fired(original_calloc(ctx, count, size), count.wrapping_mul(size))
-}
-
-extern "C" fn hook_free(ctx: *mut c_void, block: *mut c_void) {
-    if filter::may_hold(block as usize) {
-        return free_sampled(ctx, block);
-    }
-    let original = original(ctx);
-    // SAFETY: as in `original_malloc`.
-    unsafe { original.free.unwrap_unchecked()(original.ctx, block) }
-}
-
-#[cold]
-#[inline(never)]
-extern "C" fn free_sampled(ctx: *mut c_void, block: *mut c_void) {
+#[unsafe(no_mangle)]
+extern "C" fn memprofile_free_sampled_object(ctx: *mut c_void, block: *mut c_void) {
     {
         let _pause = Pause::new();
         guarded((), |c| (c.object_forgotten)(block as usize));
     }
     let original = original(ctx);
-    // SAFETY: as in `original_malloc`.
+    // SAFETY: as in `memprofile_object_fired`.
     unsafe { original.free.unwrap_unchecked()(original.ctx, block) }
 }
 
@@ -182,7 +169,7 @@ extern "C" fn hook_realloc(ctx: *mut c_void, old: *mut c_void, size: usize) -> *
         guarded([0; 4], |c| (c.moving)(old as usize, true))
     });
     let native_before = native_count();
-    // SAFETY: as in `original_malloc`.
+    // SAFETY: as in `memprofile_object_fired`.
     let block = unsafe { original.realloc.unwrap_unchecked()(original.ctx, old, size) };
     if block.is_null() {
         if let Some(saved) = saved {
@@ -240,7 +227,7 @@ fn serves_small_requests_itself() -> bool {
         Some("malloc" | "malloc_debug") => false,
         Some("pymalloc_debug" | "debug") => {
             // The debug hooks ask for four words more than they were asked for.
-            SMALL.store(512 - 4 * size_of::<usize>(), Relaxed);
+            HOT.objects.small.store(512 - 4 * size_of::<usize>(), Relaxed);
             true
         }
         _ => true,
@@ -263,7 +250,7 @@ pub(super) fn install(objects: bool) -> bool {
 
 fn wrap_domains() {
     for (index, domain) in DOMAINS.into_iter().enumerate() {
-        let saved = ORIGINALS[index].0.get();
+        let saved = HOT.objects.originals[index].0.get();
         if sees(domain) {
             continue;
         }
@@ -273,10 +260,10 @@ fn wrap_domains() {
             ffi::PyMem_GetAllocator(domain, saved);
             let mut ours = ffi::PyMemAllocatorEx {
                 ctx: saved.cast(),
-                malloc: Some(hook_malloc),
-                calloc: Some(hook_calloc),
+                malloc: Some(memprofile_object_malloc),
+                calloc: Some(memprofile_object_calloc),
                 realloc: Some(hook_realloc),
-                free: Some(hook_free),
+                free: Some(memprofile_object_free),
             };
             ffi::PyMem_SetAllocator(domain, &raw mut ours);
         }
@@ -313,7 +300,7 @@ fn is_outermost(domain: ffi::PyMemAllocatorDomain, saved: *mut ffi::PyMemAllocat
 /// around it. One request tells.
 fn sees(domain: ffi::PyMemAllocatorDomain) -> bool {
     let _pause = Pause::new();
-    let before = COUNTDOWN.load(Relaxed);
+    let before = HOT.objects.countdown.load(Relaxed);
     // SAFETY: under the GIL; what was allocated is freed by the same domain.
     unsafe {
         if matches!(domain, ffi::PyMemAllocatorDomain::PYMEM_DOMAIN_OBJ) {
@@ -322,8 +309,8 @@ fn sees(domain: ffi::PyMemAllocatorDomain) -> bool {
             ffi::PyMem_Free(ffi::PyMem_Malloc(1));
         }
     }
-    let seen = COUNTDOWN.load(Relaxed) != before;
-    COUNTDOWN.store(before, Relaxed);
+    let seen = HOT.objects.countdown.load(Relaxed) != before;
+    HOT.objects.countdown.store(before, Relaxed);
     seen
 }
 
@@ -342,7 +329,7 @@ fn arenas_are_ours(saved: *mut ffi::PyObjectArenaAllocator) -> bool {
 
 /// Lets the hooks pass everything through.
 pub(super) fn switch_off() {
-    REQUESTED.fetch_add(DRAWN.load(Relaxed) - COUNTDOWN.load(Relaxed), Relaxed);
+    REQUESTED.fetch_add(DRAWN.load(Relaxed) - HOT.objects.countdown.load(Relaxed), Relaxed);
     set_countdown(Draw { countdown: i64::MAX, epoch: 0 });
 }
 
@@ -355,7 +342,7 @@ pub(super) fn switch_on() {
 /// Takes the wraps off, where they are still the outermost. The caller holds the GIL.
 pub(super) fn uninstall() {
     for (index, domain) in DOMAINS.into_iter().enumerate() {
-        let saved = ORIGINALS[index].0.get();
+        let saved = HOT.objects.originals[index].0.get();
         if is_outermost(domain, saved) {
             // SAFETY: under the GIL, as in `install`.
             unsafe { ffi::PyMem_SetAllocator(domain, saved) };
@@ -370,6 +357,7 @@ pub(super) fn uninstall() {
 
 /// Bytes that Python requested in blocks of up to 512 bytes, in the last recording.
 pub fn requested() -> u64 {
-    let running = if super::is_on() { DRAWN.load(Relaxed) - COUNTDOWN.load(Relaxed) } else { 0 };
+    let running =
+        if super::is_on() { DRAWN.load(Relaxed) - HOT.objects.countdown.load(Relaxed) } else { 0 };
     u64::try_from(REQUESTED.load(Relaxed) + running).unwrap_or(0)
 }

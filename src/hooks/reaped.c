@@ -4,19 +4,16 @@
  * Rust does not allow of its own. wait4 is what waitpid is made of, and a cancellation point as well.
  */
 #define _GNU_SOURCE
-#include <stdint.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#define HIDDEN __attribute__((visibility("hidden")))
-
-extern HIDDEN uint32_t memprofile_recording; /* 0: off */
+#include "hot.h"
 
 /* In Rust. It only writes to memory that is there already, and leaves errno alone. */
 extern HIDDEN void memprofile_reaped(pid_t pid, int status, int64_t largest_kib);
 
 HIDDEN pid_t memprofile_waitpid(pid_t pid, int *status, int options) {
-    if (__atomic_load_n(&memprofile_recording, __ATOMIC_RELAXED) == 0)
+    if (__atomic_load_n(&memprofile_hot.recording, __ATOMIC_RELAXED) == 0)
         return waitpid(pid, status, options);
     struct rusage usage;
     int how = 0;

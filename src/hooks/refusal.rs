@@ -5,15 +5,17 @@
 //! asked by what it grows by, and a block that may not grow is left as it is. Mappings are never refused:
 //! who maps memory is an allocator, and many of these end the process when they get none.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use super::hot::HOT;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 /// From this size on a request is asked for.
 #[cfg_attr(native_hooks, unsafe(export_name = "memprofile_askable"))]
-static ASKABLE: AtomicU64 = AtomicU64::new(u64::MAX);
+pub(super) static ASKABLE: AtomicU64 = AtomicU64::new(u64::MAX);
 
 /// Says from which size on requests are asked for; `u64::MAX`: none is.
 pub fn ask_from(bytes: u64) {
-    ASKABLE.store(bytes, Relaxed);
+    ASKABLE.store(bytes, SeqCst);
+    HOT.native.set_unusual(&ASKABLE, &super::LARGE);
 }
 
 /// Called by `native.c`, with the reentrancy mark set: a request for so many bytes more, which come

@@ -241,7 +241,7 @@ pub fn read_pools(readings: &[Reading], here: bool) {
         }
         live.changed();
         READ.store(live.now, Relaxed);
-        live.spent += entered.elapsed().as_nanos() as u64;
+        live.own.all += entered.elapsed().as_nanos() as u64;
     });
 }
 

@@ -13,6 +13,7 @@ mod forked;
 mod ledger;
 mod left;
 mod limit;
+mod own_time;
 mod poll;
 mod recording;
 mod telemetry;
@@ -36,6 +37,7 @@ use crate::hooks::lock::{ForkLock, Guard};
 use crate::hooks::{self, Callbacks, Noted, Saved, fork};
 use crate::profile::{Allocator, Collection};
 use crate::sampling::{self, Block, Frames, Freed, Origin, Owner, Recorder, Region, Sample};
+use own_time::{Cost, OwnTime, VISIBLE, Visit};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -49,11 +51,8 @@ struct Live {
     thread: usize,
     /// Nanoseconds since the start, as last read from the clock.
     now: u64,
-    visits: u32,
-    /// Nanoseconds spent in our own code so far.
-    spent: u64,
-    /// The part of them that a coarser sampling interval would spare.
-    spent_sampling: u64,
+    /// What we cost.
+    own: OwnTime,
     collections: Vec<Collection>,
     collection_count: u64,
     collecting_since: Option<u64>,
@@ -101,10 +100,6 @@ const AT_FORK: fork::Handlers = fork::Handlers {
     },
 };
 
-/// Of this many visits one is timed, and stands for all of them: reading the clock twice would
-/// cost as much as the visit itself.
-const TIMED: u32 = 8;
-
 impl Live {
     fn new(recorder: Recorder, started: Instant, thread: usize) -> Live {
         Live {
@@ -113,9 +108,7 @@ impl Live {
             started,
             thread,
             now: 0,
-            visits: 0,
-            spent: 0,
-            spent_sampling: 0,
+            own: OwnTime::default(),
             collections: Vec::with_capacity(recording::ROOM_FOR_COLLECTIONS),
             collection_count: 0,
             collecting_since: None,
@@ -136,49 +129,18 @@ impl Live {
     }
 }
 
-/// What a visit's time is to be counted as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cost {
-    /// A coarser sampling interval would make it rarer.
-    OfSampling,
-    /// It would be there at any interval.
-    OfCounting,
-}
-
-/// A change of so many bytes is worth its exact time.
-const VISIBLE: u64 = 32 << 10;
-
-/// Runs `change` under the lock, with the time since the start: exactly for a change of
-/// [`VISIBLE`] bytes, else right to [`TIMED`] visits or a poll. Its cost is counted as ours.
-fn with_live<T>(bytes: u64, cost: Cost, change: impl FnOnce(&mut Live, u64) -> T) -> Option<T> {
+/// Runs `change` under the lock, with the time since the start: exactly for a visit that is timed, else right
+/// to a few visits or a poll.
+fn with_live<T>(visit: Visit, change: impl FnOnce(&mut Live, u64) -> T) -> Option<T> {
     let mut lock = live();
     let live = lock.as_mut()?;
-    let stands_for = if bytes >= VISIBLE {
-        1
-    } else {
-        live.visits = live.visits.wrapping_add(1);
-        if live.visits % TIMED != 0 {
-            let result = change(live, live.now);
-            live.changed();
-            return Some(result);
-        }
-        u64::from(TIMED)
-    };
-    live.now = live.nanos(Instant::now());
+    if let Some(entered) = visit.entered {
+        // Another thread that came later may have had the lock first.
+        live.now = live.now.max(live.nanos(entered));
+    }
     let result = change(live, live.now);
     live.changed();
-    let left = live.nanos(Instant::now());
-    let visit = left - live.now + OUTSIDE;
-    if visit > LONG {
-        // It was interrupted, or is one of the few that thin the samples: it stands for no other,
-        // and a coarser interval, which would thin them again, would not spare it.
-        live.spent += visit;
-    } else {
-        live.spent += stands_for * visit;
-        if cost == Cost::OfSampling {
-            live.spent_sampling += stands_for * visit;
-        }
-    }
+    visit.end(&mut live.own);
     Some(result)
 }
 
@@ -186,12 +148,6 @@ fn with_live<T>(bytes: u64, cost: Cost, change: impl FnOnce(&mut Live, u64) -> T
 fn weight(noted: &Noted) -> u64 {
     (noted.size as u64).max(noted.net.unsigned_abs())
 }
-
-/// What a visit costs besides what is timed, in nanoseconds: the hook, the walk and the lock.
-const OUTSIDE: u64 = 20;
-
-/// No usual visit takes so many nanoseconds.
-const LONG: u64 = 20_000;
 
 static NEW_LIBRARIES: AtomicBool = AtomicBool::new(false);
 
@@ -324,13 +280,14 @@ const CALLBACKS: Callbacks = Callbacks {
         }
         if !noted.fired && (noted.size as u64) < hooks::large() {
             // Only the bytes are told.
-            with_live(weight(&noted), Cost::OfCounting, |live, now| {
+            with_live(Visit::of(weight(&noted), Cost::OfCounting), |live, now| {
                 live.recorder.native(noted.net, now);
             });
             return None;
         }
+        let visit = Visit::of(weight(&noted), Cost::OfSampling);
         let draw = with_own_stack(|stack| {
-            with_live(weight(&noted), Cost::OfSampling, |live, now| {
+            with_live(visit, |live, now| {
                 let origin = live.origin(stack);
                 live.recorder.allocated(block(&noted), noted.net, origin, now, &mut OwnMemory);
                 if origin.recording_thread && live.recorder.has_pools() {
@@ -345,8 +302,10 @@ const CALLBACKS: Callbacks = Callbacks {
         draw
     },
     forgotten: |address, net| {
-        let cost = if net == 0 { Cost::OfSampling } else { Cost::OfCounting };
-        with_live(net.unsigned_abs(), cost, |live, now| {
+        // So many bytes are told at any interval.
+        let bytes = net.unsigned_abs();
+        let cost = if bytes >= VISIBLE { Cost::OfCounting } else { Cost::OfSampling };
+        with_live(Visit::of(bytes, cost), |live, now| {
             if live.recorder.is_large(address) {
                 large_forgotten(live, address, net, now);
             } else {
@@ -355,12 +314,12 @@ const CALLBACKS: Callbacks = Callbacks {
         });
     },
     object_forgotten: |address| {
-        with_live(0, Cost::OfSampling, |live, now| {
+        with_live(Visit::of(0, Cost::OfSampling), |live, now| {
             live.recorder.freed_object(address, now, &mut OwnMemory)
         });
     },
     moving: |address, object| {
-        with_live(0, Cost::OfSampling, |live, now| {
+        with_live(Visit::of(0, Cost::OfSampling), |live, now| {
             if object {
                 live.recorder.freed_object(address, now, &mut OwnMemory)
             } else {
@@ -381,38 +340,39 @@ const CALLBACKS: Callbacks = Callbacks {
             _ => return,
         };
         let freed = Freed { sample: Sample { address, size, site: site as u32 }, touched };
-        with_live(0, Cost::OfSampling, |live, now| {
+        with_live(Visit::of(0, Cost::OfSampling), |live, now| {
             live.recorder.undo_free(freed, now, &mut OwnMemory);
         });
     },
     arena: |address, bytes| {
         if !black_box::is_on() {
-            with_live(VISIBLE, Cost::OfCounting, |live, now| {
+            with_live(Visit::of(VISIBLE, Cost::OfCounting), |live, now| {
                 live.recorder.arena(address, bytes, now);
             });
             return;
         }
+        let visit = Visit::of(VISIBLE, Cost::OfCounting);
         with_own_stack(|stack| {
-            with_live(VISIBLE, Cost::OfCounting, |live, now| {
+            with_live(visit, |live, now| {
                 let origin = live.origin(stack);
                 live.recorder.arena_at(address, bytes, origin, now, &mut OwnMemory);
             })
         });
     },
     mapped: |noted| {
-        with_own_stack(|stack| {
-            with_live(VISIBLE, Cost::OfCounting, |live, now| map(live, noted, stack, now))
-        })
+        let visit = Visit::of(VISIBLE, Cost::OfCounting);
+        with_own_stack(|stack| with_live(visit, |live, now| map(live, noted, stack, now)))
     },
     unmapped: |start, length| {
-        with_live(VISIBLE, Cost::OfCounting, |live, now| {
+        with_live(Visit::of(VISIBLE, Cost::OfCounting), |live, now| {
             foreign::before_unmapping(length);
             live.recorder.unmapped(start, length, now, &mut OwnMemory)
         });
     },
     remapped: |old, old_length, noted| {
+        let visit = Visit::of(VISIBLE, Cost::OfCounting);
         with_own_stack(|stack| {
-            with_live(VISIBLE, Cost::OfCounting, |live, now| {
+            with_live(visit, |live, now| {
                 live.recorder
                     .unmapped(old, old_length, now, &mut OwnMemory)
                     .then(|| map(live, noted, stack, now))
@@ -421,19 +381,19 @@ const CALLBACKS: Callbacks = Callbacks {
         })
     },
     reserved: |start, length, caller| {
-        with_live(0, Cost::OfCounting, |live, _| {
+        with_live(Visit::of(0, Cost::OfCounting), |live, _| {
             let region = Region { start, length, owner: Owner::Other, caller };
             live.recorder.reserved(region);
         });
     },
     going_back: |start, length| {
-        with_live(VISIBLE, Cost::OfCounting, |live, now| {
+        with_live(Visit::of(VISIBLE, Cost::OfCounting), |live, now| {
             live.recorder.going_back(start, length, now, &mut OwnMemory) as usize
         })
         .unwrap_or(0)
     },
     gone_back: |start, length, resident| {
-        with_live(VISIBLE, Cost::OfCounting, |live, now| {
+        with_live(Visit::of(VISIBLE, Cost::OfCounting), |live, now| {
             live.recorder.gone_back(start, length, resident as u64, now, &mut OwnMemory);
         });
     },
@@ -471,7 +431,7 @@ impl Live {
 
     /// What the next countdown of this thread is.
     fn next(&mut self, now: u64) -> hooks::Draw {
-        self.recorder.pace(now, self.spent_sampling, &mut OwnMemory);
+        self.recorder.pace(now, self.own.sampling, &mut OwnMemory);
         hooks::set_large(self.recorder.always_from());
         let draw = self.recorder.draw();
         hooks::Draw { countdown: draw.countdown, epoch: draw.epoch }

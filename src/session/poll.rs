@@ -151,14 +151,14 @@ fn read() {
         foreign::tell(&mut live.recorder, regions, resident, live.now);
         live.recorder.poll(bytes.0, live.now);
         live.changed();
-        live.spent += entered.elapsed().as_nanos() as u64;
+        live.own.all += entered.elapsed().as_nanos() as u64;
     }
     telemetry::tell(resident);
     foreign::want_reading();
     let looked = Instant::now();
     children::look();
     if let Some(live) = live().as_mut() {
-        live.spent += looked.elapsed().as_nanos() as u64;
+        live.own.all += looked.elapsed().as_nanos() as u64;
     }
 }
 

@@ -171,8 +171,14 @@ impl Session {
         let (forked, missed_forked) = forked::finish();
         let live = live().take().ok_or(Error::NotRecording)?;
         OWN_PEAK.fetch_max(own_bytes() as u64, Relaxed);
-        let Live { mut recorder, spent, mut collections, collection_count, heap_at_peak, .. } =
-            live;
+        let Live {
+            mut recorder,
+            own: own_time,
+            mut collections,
+            collection_count,
+            heap_at_peak,
+            ..
+        } = live;
         keep_longest(&mut collections);
         collections.sort_by_key(|c| c.at);
         recorder.native(counted.untold, duration.0);
@@ -220,7 +226,7 @@ impl Session {
             started_at: self.started_at,
             duration,
             // One visit in some is timed and stands for the others: never more than all of the time.
-            overhead: Nanos(spent).min(duration),
+            overhead: Nanos(own_time.all).min(duration),
             sample_interval: recorded.interval,
             poll_period: poll::period(duration),
             own_memory: Bytes(OWN_PEAK.load(Relaxed)),
