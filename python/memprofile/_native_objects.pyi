@@ -14,6 +14,7 @@ __all__ = [
     "SizeTree",
     "allocated_at",
     "argument_is_lent",
+    "collector_runs",
     "deep_size",
     "garbage_knots",
     "heap_census",
@@ -146,6 +147,11 @@ def heap_census(with_roll: bool, libraries: _Libraries) -> HeapCensus:
     libraries; ``with_roll`` notes them.
 
     Raises MemprofileError when the memory that is left is too little.
+    """
+
+def collector_runs() -> list[tuple[int, int, float, float]] | None:
+    """How long the collector ran in the last recording: (generation, runs that were timed, seconds of
+    all of them, seconds of the longest). None without a recording.
     """
 
 def allocated_at(obj: object) -> tuple[str | None, str | None]:

@@ -75,7 +75,15 @@ def _garbage(heap: objects.Heap, top: int) -> _native.Listing:
     sections: list[Any] = []
     if table:
         sections.append(("", ["type", "objects", "bytes"], 1, table, ""))
-    generations = [
+    sections.append(_collector())
+    rings, not_drawn = _rings()
+    return _native.Listing(headline, f"{facts} {not_drawn}".strip(), sections, [], rings)
+
+
+def _collector() -> tuple[str, list[str], int, list[list[str]], str]:
+    """What the collector has done so far, and how long it took in the last profile."""
+    columns = ["collector", "count of threshold", "runs", "freed objects", "uncollectable"]
+    rows = [
         [
             f"generation {number}",
             f"{young:,} of {threshold:,}",
@@ -85,10 +93,15 @@ def _garbage(heap: objects.Heap, top: int) -> _native.Listing:
             zip(gc.get_count(), gc.get_threshold(), gc.get_stats(), strict=True)
         )
     ]
-    columns = ["collector", "count of threshold", "runs", "freed objects", "uncollectable"]
-    sections.append(("The collector", columns, 1, generations, ""))
-    rings, not_drawn = _rings()
-    return _native.Listing(headline, f"{facts} {not_drawn}".strip(), sections, [], rings)
+    runs = _native.collector_runs()
+    if runs is None:
+        return "The collector", columns, 1, rows, "%%memprofile tells how long its runs take"
+    took = {generation: figures for generation, *figures in runs}
+    for number, row in enumerate(rows):
+        count, seconds, longest = took.get(number, (0, 0.0, 0.0))
+        row += [f"{count:,}", f"{1000 * seconds:.1f} ms", f"{1000 * longest:.1f} ms"]
+    columns += ["runs*", "took*", "longest*"]
+    return "The collector", columns, 1, rows, "* in the last profile"
 
 
 _MOST_RINGS = 5

@@ -207,6 +207,16 @@ pub(super) fn allocated_at(obj: &Bound<'_, PyAny>) -> (Option<String>, Option<St
     (blocks.first().and_then(place), others.and_then(place))
 }
 
+/// How long the collector ran in the last recording: (generation, runs that were timed, seconds of all of them,
+/// seconds of the longest). `None` without a recording.
+#[pyfunction]
+pub(super) fn collector_runs() -> Option<Vec<(u8, u64, f64, f64)>> {
+    let row = |(generation, runs): (u8, session::Runs)| {
+        (generation, runs.count, runs.took.seconds(), runs.longest.seconds())
+    };
+    session::collector_runs().map(|runs| runs.into_iter().map(row).collect())
+}
+
 /// Whether the function that calls this has no reference of its own to its first argument (CPython 3.14).
 #[pyfunction]
 pub(super) fn argument_is_lent(py: Python<'_>) -> bool {

@@ -350,6 +350,20 @@ def test_garbage_is_drawn_as_rings_and_nothing_is_collected():
     """)
 
 
+def test_the_collector_s_times_are_those_of_the_last_profile():
+    in_a_shell("""
+        assert "%%memprofile tells how long its runs take" in cell("%memheap --garbage")
+        cell("%%memprofile\\nimport gc\\nx = [[] for _ in range(200_000)]\\ngc.collect()")
+        text = cell("%memheap --garbage")
+        assert "* in the last profile" in text, text
+        full = row(text, "generation 2").split()
+        runs, took, longest = int(full[-5]), float(full[-4]), float(full[-2])
+        assert runs >= 1 and 0 < longest <= took < 60_000, text
+        cell("%%memprofile\\n1")
+        assert row(cell("%memheap --garbage"), "generation 2").split()[-5] == "0"
+    """)
+
+
 def test_why_says_which_line_allocated_the_block():
     in_a_shell("""
         cell("%%memprofile\\nlarge = bytearray(2**20)\\nitems = ['x' * n for n in range(100)]")

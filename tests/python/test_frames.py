@@ -58,6 +58,14 @@ def test_who_holds_a_view_of_a_frame_does_not_make_it_less_its_own() -> None:
     assert look(frame).columns[0].unnamed_holder
 
 
+def test_who_holds_a_column_is_said_beside_who_views_all_of_them() -> None:
+    frame = pd.DataFrame({"x": np.arange(N), "y": np.arange(N) / 2})
+    half, values = frame.iloc[: N // 2], frame["x"].to_numpy()
+    text = " ".join(str(look(frame, half=half, values=values)).split())
+    assert "half holds a view of it" in text
+    assert "the same memory as values" in text
+
+
 def test_what_only_a_slice_keeps_is_its_own_and_a_copy_frees_it() -> None:
     frame = numbers().iloc[: N // 2]
     found = inspect(frame, {}, name="df")
