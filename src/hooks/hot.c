@@ -15,10 +15,10 @@
 
 #ifdef MEMPROFILE_PYTHON
 
-/* In Rust: hooks/pymem.rs. */
+/* In Rust: hooks/pymem.rs. `original` is the address of the allocator that ours stands around. */
 extern HIDDEN void *memprofile_object_fired(void *original, size_t size);
 extern HIDDEN void *memprofile_zeroed_object_fired(void *original, size_t count, size_t size);
-extern HIDDEN void memprofile_free_sampled_object(void *original, void *block);
+extern HIDDEN void memprofile_free_near_a_sample(void *original, void *block);
 
 /* Counts a request, and tells whether its block is to be noted. It comes before the request is served, so
  * that the hook has nothing left to do after it and jumps to the original allocator. */
@@ -27,15 +27,13 @@ static inline int fires(size_t size) {
 }
 
 HOT FROM_A_LINE_ON void *memprofile_object_malloc(void *original, size_t size) {
-    struct memprofile_allocator *allocator = original;
     if (fires(size)) return memprofile_object_fired(original, size);
-    return allocator->malloc(allocator->context, size);
+    return memprofile_hot.object_malloc(original, size);
 }
 
 HOT void memprofile_object_free(void *original, void *block) {
-    struct memprofile_allocator *allocator = original;
-    if (RARE(may_be_sampled(block))) return memprofile_free_sampled_object(original, block);
-    return allocator->free(allocator->context, block);
+    if (RARE(may_be_near_a_sample(block))) return memprofile_free_near_a_sample(original, block);
+    memprofile_hot.object_free(original, block);
 }
 
 #endif
@@ -76,7 +74,7 @@ HOT FROM_A_LINE_ON void memprofile_free(void *block) {
     size_t head = head_of(block);
     if (RARE(head & MAPPED)) return memprofile_free_slow(block);
     slot->net -= (int64_t)size_in(head);
-    if (RARE(may_be_sampled(block)) || RARE(slot->net < -FLUSH_BYTES))
+    if (RARE(may_be_near_a_sample(block)) || RARE(slot->net < -FLUSH_BYTES))
         return memprofile_free_counted(block);
     memprofile_hot.free(block);
 }
@@ -94,10 +92,37 @@ HOT void *memprofile_calloc(size_t count, size_t size) {
 #ifdef MEMPROFILE_PYTHON
 
 HOT void *memprofile_object_calloc(void *original, size_t count, size_t size) {
-    struct memprofile_allocator *allocator = original;
     /* A product that overflows makes calloc fail. */
     if (fires(count * size)) return memprofile_zeroed_object_fired(original, count, size);
+    return memprofile_hot.object_calloc(original, count, size);
+}
+
+/* The same around an allocator that needs its context: another tool's, or CPython's debug hooks. */
+
+struct allocator {
+    void *context;
+    void *(*malloc)(void *, size_t);
+    void *(*calloc)(void *, size_t, size_t);
+    void *(*realloc)(void *, void *, size_t);
+    void (*free)(void *, void *);
+};
+
+HIDDEN void *memprofile_wrapped_malloc(void *original, size_t size) {
+    const struct allocator *allocator = original;
+    if (fires(size)) return memprofile_object_fired(original, size);
+    return allocator->malloc(allocator->context, size);
+}
+
+HIDDEN void *memprofile_wrapped_calloc(void *original, size_t count, size_t size) {
+    const struct allocator *allocator = original;
+    if (fires(count * size)) return memprofile_zeroed_object_fired(original, count, size);
     return allocator->calloc(allocator->context, count, size);
+}
+
+HIDDEN void memprofile_wrapped_free(void *original, void *block) {
+    const struct allocator *allocator = original;
+    if (RARE(may_be_near_a_sample(block))) return memprofile_free_near_a_sample(original, block);
+    allocator->free(allocator->context, block);
 }
 
 #endif

@@ -32,29 +32,33 @@ extern HIDDEN struct memprofile_hot {
 
     int64_t countdown; /* bytes until the next sample of a small object */
     size_t small;      /* the largest request that pymalloc serves itself */
-    struct memprofile_allocator {
-        void *context;
-        void *(*malloc)(void *, size_t);
-        void *(*calloc)(void *, size_t, size_t);
-        void *(*realloc)(void *, void *, size_t);
-        void (*free)(void *, void *);
-    } originals[2]; /* what our allocators stand around */
-    uint64_t unused_too[4];
+    /* pymalloc's own functions, which do not look at their context. */
+    void *(*object_malloc)(void *, size_t);
+    void *(*object_calloc)(void *, size_t, size_t);
+    void (*object_free)(void *, void *);
+    uint64_t unused_too[3];
 
     struct memprofile_slot slots[SLOTS];
 } __attribute__((aligned(4096))) memprofile_hot;
 
 _Static_assert(offsetof(struct memprofile_hot, countdown) == 64, "as in hooks/hot.rs");
-_Static_assert(offsetof(struct memprofile_hot, slots) == 192, "as in hooks/hot.rs");
+_Static_assert(offsetof(struct memprofile_hot, slots) == 128, "as in hooks/hot.rs");
 
 /* A bit for each hash of the address of a live sample: see hooks/mod.rs. */
 #define FILTER_BITS 20
 extern HIDDEN uint8_t memprofile_filter[(1 << FILTER_BITS) / 8];
 
 /* Neighbouring 16-byte blocks have neighbouring bits: a run of frees stays in few cache lines. */
+static inline uint8_t filter_byte(const void *block) {
+    uint32_t index = (uint32_t)((uintptr_t)block >> 7) & ((1u << FILTER_BITS) / 8 - 1);
+    return __atomic_load_n(&memprofile_filter[index], __ATOMIC_RELAXED);
+}
+
+/* Whether one of the eight blocks that share a byte may be: that is less to ask. */
+static inline int may_be_near_a_sample(const void *block) { return filter_byte(block) != 0; }
+
 static inline int may_be_sampled(const void *block) {
-    uint32_t index = (uint32_t)((uintptr_t)block >> 4) & ((1u << FILTER_BITS) - 1);
-    return __atomic_load_n(&memprofile_filter[index / 8], __ATOMIC_RELAXED) >> (index % 8) & 1;
+    return filter_byte(block) >> ((uintptr_t)block >> 4 & 7) & 1;
 }
 
 #ifdef MEMPROFILE_NATIVE

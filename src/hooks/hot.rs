@@ -19,7 +19,7 @@ pub(super) struct Hot {
     #[cfg(feature = "python")]
     pub(super) objects: Objects,
     #[cfg(not(feature = "python"))]
-    no_objects: [u64; 16],
+    no_objects: [u64; 8],
     #[cfg(native_hooks)]
     pub(super) slots: [Slot; SLOTS],
 }
@@ -48,7 +48,7 @@ pub(super) static HOT: Hot = Hot {
     #[cfg(feature = "python")]
     objects: Objects::new(),
     #[cfg(not(feature = "python"))]
-    no_objects: [0; 16],
+    no_objects: [0; 8],
     #[cfg(native_hooks)]
     slots: [const { Slot::new() }; SLOTS],
 };
@@ -57,7 +57,7 @@ const _: () = {
     #[cfg(feature = "python")]
     assert!(std::mem::offset_of!(Hot, objects) == 64);
     #[cfg(native_hooks)]
-    assert!(std::mem::offset_of!(Hot, slots) == 192);
+    assert!(std::mem::offset_of!(Hot, slots) == 128);
 };
 
 impl Native {

@@ -203,7 +203,7 @@ HIDDEN void memprofile_free_slow(void *block) {
 
 /* A block of a plain header, whose bytes are counted already. */
 HIDDEN void memprofile_free_counted(void *block) {
-    forget(block, self.slot);
+    if (may_be_sampled(block) || self.slot->net < -FLUSH_BYTES) forget(block, self.slot);
     free(block);
 }
 

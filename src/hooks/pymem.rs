@@ -41,15 +41,20 @@ const NO_ALLOCATOR: ffi::PyMemAllocatorEx = ffi::PyMemAllocatorEx {
     free: None,
 };
 
-/// What is read at every call: for `OBJ`, which has most of them, in one cache line.
+/// The allocators that ours stand around, as in [`DOMAINS`].
+static ORIGINALS: [Original<ffi::PyMemAllocatorEx>; 2] =
+    [const { Original(UnsafeCell::new(NO_ALLOCATOR)) }; 2];
+
+/// What is read at every call.
 #[repr(C, align(64))]
 pub(super) struct Objects {
     /// Bytes until the next sample.
     countdown: AtomicI64,
     /// The largest request that pymalloc serves itself.
     small: AtomicUsize,
-    /// The allocators that ours stand around, as in [`DOMAINS`].
-    originals: [Original<ffi::PyMemAllocatorEx>; 2],
+    /// `malloc`, `calloc` and `free` of both originals, where they are the same and have no context. Such a
+    /// function does not look at it, so that it can be jumped to with ours.
+    functions: [AtomicUsize; 3],
 }
 
 impl Objects {
@@ -57,7 +62,7 @@ impl Objects {
         Objects {
             countdown: AtomicI64::new(i64::MAX),
             small: AtomicUsize::new(512),
-            originals: [const { Original(UnsafeCell::new(NO_ALLOCATOR)) }; 2],
+            functions: [const { AtomicUsize::new(0) }; 3],
         }
     }
 }
@@ -75,11 +80,14 @@ unsafe extern "C" {
 }
 
 unsafe extern "C" {
-    // In hot.c: each counts, and jumps to the allocator that `ctx` points to or to one of those below. Safe
-    // as the type says that they are kept in; only CPython calls them, and with the `ctx` that it was given.
+    // In hot.c: each counts, and jumps to the original or to one of the functions below. Safe as the type says
+    // that they are kept in; only CPython calls them, and with the `ctx` that it was given.
     safe fn memprofile_object_malloc(ctx: *mut c_void, size: usize) -> *mut c_void;
     safe fn memprofile_object_calloc(ctx: *mut c_void, count: usize, size: usize) -> *mut c_void;
     safe fn memprofile_object_free(ctx: *mut c_void, block: *mut c_void);
+    safe fn memprofile_wrapped_malloc(ctx: *mut c_void, size: usize) -> *mut c_void;
+    safe fn memprofile_wrapped_calloc(ctx: *mut c_void, count: usize, size: usize) -> *mut c_void;
+    safe fn memprofile_wrapped_free(ctx: *mut c_void, block: *mut c_void);
 }
 
 /// Counts a request, and tells whether its block is to be noted; as in hot.c.
@@ -127,7 +135,7 @@ fn set_countdown(draw: Draw) {
 
 /// The saved allocator that a hook's `ctx` points to.
 fn original(ctx: *mut c_void) -> &'static ffi::PyMemAllocatorEx {
-    // SAFETY: `ctx` is the address of an element of `originals`, as set in `install`; it is not
+    // SAFETY: `ctx` is the address of an element of ORIGINALS, as set in `install`; it is not
     // written while a hook runs (see `Original`).
     unsafe { &*ctx.cast::<ffi::PyMemAllocatorEx>() }
 }
@@ -151,15 +159,22 @@ extern "C" fn memprofile_zeroed_object_fired(
     fired(block, count.wrapping_mul(size))
 }
 
+/// A block that shares a byte of the filter with a sample.
 #[unsafe(no_mangle)]
-extern "C" fn memprofile_free_sampled_object(ctx: *mut c_void, block: *mut c_void) {
-    {
-        let _pause = Pause::new();
-        guarded((), |c| (c.object_forgotten)(block as usize));
+extern "C" fn memprofile_free_near_a_sample(ctx: *mut c_void, block: *mut c_void) {
+    if filter::may_hold(block as usize) {
+        forget(block as usize);
     }
     let original = original(ctx);
     // SAFETY: as in `memprofile_object_fired`.
     unsafe { original.free.unwrap_unchecked()(original.ctx, block) }
+}
+
+#[cold]
+#[inline(never)]
+fn forget(address: usize) {
+    let _pause = Pause::new();
+    guarded((), |c| (c.object_forgotten)(address));
 }
 
 extern "C" fn hook_realloc(ctx: *mut c_void, old: *mut c_void, size: usize) -> *mut c_void {
@@ -249,25 +264,58 @@ pub(super) fn install(objects: bool) -> bool {
 }
 
 fn wrap_domains() {
+    let seen = DOMAINS.map(sees);
     for (index, domain) in DOMAINS.into_iter().enumerate() {
-        let saved = HOT.objects.originals[index].0.get();
-        if sees(domain) {
-            continue;
-        }
-        // SAFETY: under the GIL; the original is complete before ours is published, and ours is
-        // not in the chain (not stuck), so no thread is inside of a hook of this domain.
-        unsafe {
-            ffi::PyMem_GetAllocator(domain, saved);
-            let mut ours = ffi::PyMemAllocatorEx {
-                ctx: saved.cast(),
-                malloc: Some(memprofile_object_malloc),
-                calloc: Some(memprofile_object_calloc),
-                realloc: Some(hook_realloc),
-                free: Some(memprofile_object_free),
-            };
-            ffi::PyMem_SetAllocator(domain, &raw mut ours);
+        if !seen[index] {
+            // SAFETY: under the GIL; ours is not in the chain (not stuck), so no thread is inside of a hook
+            // of this domain.
+            unsafe { ffi::PyMem_GetAllocator(domain, ORIGINALS[index].0.get()) };
         }
     }
+    let ours = if know_functions() {
+        ffi::PyMemAllocatorEx {
+            malloc: Some(memprofile_object_malloc),
+            calloc: Some(memprofile_object_calloc),
+            free: Some(memprofile_object_free),
+            ..NO_ALLOCATOR
+        }
+    } else {
+        ffi::PyMemAllocatorEx {
+            malloc: Some(memprofile_wrapped_malloc),
+            calloc: Some(memprofile_wrapped_calloc),
+            free: Some(memprofile_wrapped_free),
+            ..NO_ALLOCATOR
+        }
+    };
+    for (index, domain) in DOMAINS.into_iter().enumerate() {
+        if !seen[index] {
+            let ctx = ORIGINALS[index].0.get().cast();
+            let mut ours = ffi::PyMemAllocatorEx { ctx, realloc: Some(hook_realloc), ..ours };
+            // SAFETY: under the GIL; the original is complete.
+            unsafe { ffi::PyMem_SetAllocator(domain, &raw mut ours) };
+        }
+    }
+}
+
+/// Whether the originals can be jumped to with our context; then their functions are known.
+fn know_functions() -> bool {
+    let [objects, memory] = [0, 1].map(|index| {
+        // SAFETY: under the GIL, under which alone it is written.
+        let original = unsafe { &*ORIGINALS[index].0.get() };
+        let addresses = [
+            original.malloc.map_or(0, |f| f as usize),
+            original.calloc.map_or(0, |f| f as usize),
+            original.free.map_or(0, |f| f as usize),
+        ];
+        (original.ctx, addresses)
+    });
+    let known = objects == memory && objects.0.is_null() && !objects.1.contains(&0);
+    if known {
+        for (place, address) in HOT.objects.functions.iter().zip(objects.1) {
+            place.store(address, Relaxed);
+        }
+    }
+    known
 }
 
 fn wrap_arenas() {
@@ -342,7 +390,7 @@ pub(super) fn switch_on() {
 /// Takes the wraps off, where they are still the outermost. The caller holds the GIL.
 pub(super) fn uninstall() {
     for (index, domain) in DOMAINS.into_iter().enumerate() {
-        let saved = HOT.objects.originals[index].0.get();
+        let saved = ORIGINALS[index].0.get();
         if is_outermost(domain, saved) {
             // SAFETY: under the GIL, as in `install`.
             unsafe { ffi::PyMem_SetAllocator(domain, saved) };
