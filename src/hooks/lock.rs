@@ -3,7 +3,8 @@
 //! `fork` copies the process as it stands: a lock that another thread holds at that moment stays
 //! locked for ever in the child. So the forking thread itself takes it before the fork and opens it
 //! after, on both sides. A standard mutex cannot be opened by somebody without its guard; this one
-//! can. It waits by yielding: it is held for less than a microsecond at a time.
+//! can. It waits by yielding, since it is held for less than a microsecond at a time; by sleeping where
+//! its holder seems to have lost its processor.
 //!
 //! A library may have handlers of its own around a fork (Arrow's allocate), and they run in the
 //! forking thread while it holds the lock. Holding reaches no value, so that thread alone may take the lock
@@ -17,6 +18,7 @@ use super::reentrancy::{self, Pause};
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Whoever comes next may take it.
 const OPEN: u8 = 0;
@@ -26,6 +28,9 @@ const TAKEN: u8 = 1;
 const HELD: u8 = 2;
 /// There is a guard of the thread that forks.
 const TAKEN_WHILE_HELD: u8 = 3;
+
+/// How long a thread sleeps that waits for one without a processor.
+const NAP: Duration = Duration::from_micros(50);
 
 /// See the module.
 #[derive(Debug)]
@@ -87,7 +92,11 @@ impl<T> ForkLock<T> {
                 return;
             }
             waits += 1;
-            if waits.is_multiple_of(64) { std::thread::yield_now() } else { std::hint::spin_loop() }
+            match waits {
+                _ if !waits.is_multiple_of(64) => std::hint::spin_loop(),
+                ..2048 => std::thread::yield_now(),
+                _ => std::thread::sleep(NAP),
+            }
         }
     }
 

@@ -4,8 +4,9 @@ use super::live_set::Sample;
 use super::recorder::{Memory, Recorder};
 use super::sites::Worth;
 
-/// Everything is recorded up to this many events, so that an ordinary cell is exact.
-const ALWAYS_EXACT: u64 = 50_000;
+/// Everything is recorded up to this many events, so that an ordinary cell is exact; but not for more than so
+/// many nanoseconds, which those of a deep recursion would take.
+const ALWAYS_EXACT: (u64, u64) = (50_000, 40_000_000);
 
 /// Beyond that, everything is recorded as long as it has cost less than so many nanoseconds.
 const EXACT_ALLOWANCE: u64 = 6_000_000;
@@ -32,7 +33,8 @@ impl Recorder {
             return;
         }
         let due = self.events >= self.paced.events + PACE.0 && now >= self.paced.now + PACE.1;
-        if self.settings.exact || self.events < ALWAYS_EXACT || !due {
+        let is_ordinary = self.events < ALWAYS_EXACT.0 && spent < ALWAYS_EXACT.1;
+        if self.settings.exact || is_ordinary || !due {
             return;
         }
         let last = std::mem::replace(&mut self.paced, Pace { events: self.events, now, spent });

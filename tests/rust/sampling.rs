@@ -48,6 +48,8 @@ struct Program {
     now: u64,
     /// Nanoseconds that samples have taken, as a slow machine would tell.
     spent: u64,
+    /// Nanoseconds that each takes.
+    each: u64,
 }
 
 impl Program {
@@ -60,6 +62,7 @@ impl Program {
             epoch: 0,
             now: 0,
             spent: 0,
+            each: 300,
         }
     }
 
@@ -69,7 +72,7 @@ impl Program {
         if self.countdown >= 0 && size < self.recorder.always_from() {
             return;
         }
-        self.spent += 300;
+        self.spent += self.each;
         let block = Block { address, size, allocator: Allocator::Pymalloc, epoch: self.epoch };
         let origin = Origin { frames: Some(&Line(line)), recording_thread: true, library: None };
         self.recorder.allocated(block, 0, origin, self.now, &mut self.memory);
@@ -81,7 +84,7 @@ impl Program {
     fn free(&mut self, address: usize) {
         self.now += 100;
         if self.memory.0.contains(&address) {
-            self.spent += 300;
+            self.spent += self.each;
             self.recorder.freed(address, 0, self.now, &mut self.memory);
         }
     }
@@ -110,6 +113,20 @@ fn history(seed: u64) -> ([f64; 3], memprofile::sampling::Recorded) {
         }
     }
     (truth, program.finish())
+}
+
+#[test]
+fn deep_stacks_end_what_is_exact_before_they_take_long() {
+    for (each, exact) in [(300, true), (3_000, false)] {
+        let mut program = Program::new(1, false);
+        program.each = each;
+        for index in 0..45_000 {
+            program.allocate(0x1000_0000 + index * 64, 64, 1);
+        }
+        let spent = program.spent;
+        assert_eq!(program.finish().interval.0 == 0, exact, "{each} ns each");
+        assert!(spent < 100_000_000, "{spent} ns");
+    }
 }
 
 #[test]
