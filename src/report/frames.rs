@@ -286,6 +286,8 @@ impl Column {
             return Some(format!("keeps {} alive", self.keeps_alive));
         }
         if !self.viewers.is_empty()
+            && self.holders.is_empty()
+            && !self.unnamed_holder
             && frame.columns.iter().all(|c| c.viewers == self.viewers || c.role != "column")
         {
             return None;

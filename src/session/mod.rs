@@ -24,7 +24,7 @@ pub use black_box::{
     goes_on as black_box_goes_on,
 };
 pub use foreign::read_pools;
-pub use left::allocated_at;
+pub use left::{Runs, allocated_at, collector_runs};
 pub use limit::{Due, arm, disarm, due, held, held_at_least, in_force, is_limited, refusal};
 #[cfg(feature = "python")]
 pub use poll::when_returned_from_fork;

@@ -313,6 +313,34 @@ fn the_icicle_says_two_sizes_only_where_they_differ_to_the_eye() {
 }
 
 #[test]
+fn many_lines_and_names_that_grew_make_no_text_longer() {
+    let all = fixtures::all().into_iter().map(|(_, profile)| profile);
+    // Tables of child processes come beside that.
+    for mut profile in all.filter(|profile| profile.children.is_empty()) {
+        let name = |n: u64| NameChange {
+            name: format!("a_name_that_is_quite_long_{n}"),
+            kind: "package.module.AClassWithALongName".to_owned(),
+            before: None,
+            after: Some(Bytes((100 << 20) - n)),
+            at_least: true,
+        };
+        profile.names.changed = (0..40).map(name).collect();
+        profile.names.not_compared = (0..40).map(|n| format!("another_name_{n}")).collect();
+        for number in 0..30 {
+            profile.gaps.push(format!("gap {number}: {}", "some words ".repeat(20)));
+        }
+        let report = report(&profile);
+        let text = render::text(&report, render::USUAL, false);
+        assert!(text.lines().count() <= 20, "{} lines:\n{text}", text.lines().count());
+        let is_listed =
+            |name: &str| text.lines().any(|line| line[2.min(line.len())..].starts_with(name));
+        let listed = report.table.lines().filter(|line| is_listed(&line.name)).count();
+        assert!(report.tiny || listed >= 3.min(report.table.lines().count()), "{text}");
+        assert!(report.tiny || text.contains("Names that grew: a_name_that"), "{text}");
+    }
+}
+
+#[test]
 fn texts_are_short_and_one_line_is_one_line() {
     for (name, profile) in fixtures::all() {
         let report = report(&profile);
