@@ -87,6 +87,7 @@ mod python {
         println!("cargo:rerun-if-changed=src/interpreter/objects");
         cc::Build::new()
             .file("src/interpreter/frames/walk.c")
+            .file("src/interpreter/frames/elsewhere.c")
             .file("src/interpreter/frames/variables.c")
             .file("src/interpreter/pending.c")
             .file("src/interpreter/objects/measure.c")

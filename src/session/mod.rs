@@ -231,7 +231,7 @@ impl sampling::Memory for OwnMemory {
 #[cfg(feature = "python")]
 mod own_stack {
     //! The stack of this thread, as the recorder wants it.
-    use crate::interpreter::frames::Stack;
+    use crate::interpreter::frames::{Stack, Thread};
     pub(super) use crate::interpreter::frames::{evaluation_loop, holds_gil};
     use crate::sampling::{Frames, Place};
 
@@ -246,6 +246,22 @@ mod own_stack {
             let place = stack.filter(|stack| !stack.is_empty())?.place(0);
             Some((place.file, place.line))
         })
+    }
+
+    /// A thread, for others to see where it is.
+    #[derive(Debug, Clone, Copy)]
+    pub(super) struct Runner(Thread);
+
+    impl Runner {
+        pub(super) fn this() -> Option<Runner> {
+            Thread::this().map(Runner)
+        }
+
+        /// The function and the number of the innermost line in this file that it runs, if it does.
+        pub(super) fn line_in(self, file: &str) -> Option<(String, u32)> {
+            let place = self.0.place_in(file).filter(|place| place.line > 0)?;
+            Some((place.function, place.line))
+        }
     }
 
     pub(super) struct OwnStack<'call>(&'call Stack<'call>);
@@ -287,6 +303,19 @@ mod own_stack {
 
     pub(super) fn innermost() -> Option<(String, u32)> {
         None
+    }
+
+    #[derive(Debug, Clone, Copy)]
+    pub(super) enum Runner {}
+
+    impl Runner {
+        pub(super) fn this() -> Option<Runner> {
+            None
+        }
+
+        pub(super) fn line_in(self, _file: &str) -> Option<(String, u32)> {
+            match self {}
+        }
     }
 
     pub(super) enum OwnStack {}
