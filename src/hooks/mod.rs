@@ -17,6 +17,7 @@
 
 #[cfg_attr(not(native_hooks), allow(dead_code, reason = "only native hooks know who asks"))]
 pub mod asking;
+#[cfg(native_hooks)]
 pub mod elf;
 pub mod fork;
 pub mod heap;
@@ -231,11 +232,13 @@ pub fn panicked() -> bool {
     PANICKED.load(Relaxed)
 }
 
+#[cfg(any(native_hooks, feature = "python"))]
 fn callbacks() -> Option<&'static Callbacks> {
     if HOT.native.recording.load(Relaxed) == 0 { None } else { CALLBACKS.get() }
 }
 
 /// Runs a callback so that no panic leaves the hook: a panic ends the recording instead.
+#[cfg(any(native_hooks, feature = "python"))]
 fn guarded<T>(otherwise: T, call: impl FnOnce(&Callbacks) -> T) -> T {
     let Some(callbacks) = callbacks() else { return otherwise };
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| call(callbacks))) {

@@ -81,11 +81,10 @@ impl HighWaterMark {
         HighWaterMark { start: platform::peak().unwrap_or_default(), reset }
     }
 
-    /// The mark now, and whether it is the peak since the reset: it is when it could be reset, and
-    /// also when it has grown since.
-    pub fn read(&self) -> Option<(Bytes, bool)> {
-        let peak = platform::peak()?;
-        Some((peak, self.reset || peak > self.start))
+    /// The peak since the reset: the mark when it could be reset, and also when it has grown since. An old
+    /// mark says nothing.
+    pub fn read(&self) -> Option<Bytes> {
+        platform::peak().filter(|&peak| self.reset || peak > self.start)
     }
 }
 

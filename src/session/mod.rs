@@ -24,7 +24,7 @@ pub use black_box::{
     goes_on as black_box_goes_on,
 };
 pub use foreign::read_pools;
-pub use left::allocated_at;
+pub use left::{Runs, allocated_at, collector_runs};
 pub use limit::{Due, arm, disarm, due, held, held_at_least, in_force, is_limited, refusal};
 #[cfg(feature = "python")]
 pub use poll::when_returned_from_fork;
@@ -41,7 +41,9 @@ use crate::sampling::{
     self, Block, Filled, Frames, Freed, Origin, Owner, Recorder, Region, Sample,
 };
 use own_time::{Cost, OwnTime, VISIBLE, Visit};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+#[cfg(native_hooks)]
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Instant;
 
 /// What the hooks change while a recording runs.
@@ -229,7 +231,7 @@ impl sampling::Memory for OwnMemory {
 #[cfg(feature = "python")]
 mod own_stack {
     //! The stack of this thread, as the recorder wants it.
-    use crate::interpreter::frames::Stack;
+    use crate::interpreter::frames::{Stack, Thread};
     pub(super) use crate::interpreter::frames::{evaluation_loop, holds_gil};
     use crate::sampling::{Frames, Place};
 
@@ -244,6 +246,22 @@ mod own_stack {
             let place = stack.filter(|stack| !stack.is_empty())?.place(0);
             Some((place.file, place.line))
         })
+    }
+
+    /// A thread, for others to see where it is.
+    #[derive(Debug, Clone, Copy)]
+    pub(super) struct Runner(Thread);
+
+    impl Runner {
+        pub(super) fn this() -> Option<Runner> {
+            Thread::this().map(Runner)
+        }
+
+        /// The function and the number of the innermost line in this file that it runs, if it does.
+        pub(super) fn line_in(self, file: &str) -> Option<(String, u32)> {
+            let place = self.0.place_in(file).filter(|place| place.line > 0)?;
+            Some((place.function, place.line))
+        }
     }
 
     pub(super) struct OwnStack<'call>(&'call Stack<'call>);
@@ -285,6 +303,19 @@ mod own_stack {
 
     pub(super) fn innermost() -> Option<(String, u32)> {
         None
+    }
+
+    #[derive(Debug, Clone, Copy)]
+    pub(super) enum Runner {}
+
+    impl Runner {
+        pub(super) fn this() -> Option<Runner> {
+            None
+        }
+
+        pub(super) fn line_in(self, _file: &str) -> Option<(String, u32)> {
+            match self {}
+        }
     }
 
     pub(super) enum OwnStack {}
@@ -362,7 +393,11 @@ const CALLBACKS: Callbacks = Callbacks {
             if object {
                 return live.recorder.freed_object(address, now, &mut OwnMemory);
             }
-            let freed = live.recorder.freed(address, 0, now, &mut OwnMemory);
+            let freed = if live.recorder.is_large(address) {
+                large_moving(live, address, now)
+            } else {
+                live.recorder.freed(address, 0, now, &mut OwnMemory)
+            };
             if let Some(Freed { touched: Some(touched), .. }) = freed
                 && size as u64 >= sampling::LARGE
             {
@@ -451,6 +486,13 @@ const CALLBACKS: Callbacks = Callbacks {
 #[inline(never)]
 fn large_forgotten(live: &mut Live, address: usize, net: i64, now: u64) {
     with_own_stack(|stack| live.recorder.freed_by(stack, address, net, now, &mut OwnMemory));
+}
+
+/// See [`large_forgotten`].
+#[cold]
+#[inline(never)]
+fn large_moving(live: &mut Live, address: usize, now: u64) -> Option<Freed> {
+    with_own_stack(|stack| live.recorder.moved_by(stack, address, now, &mut OwnMemory))
 }
 
 const SAMPLE: u64 = 1;

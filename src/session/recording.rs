@@ -161,7 +161,7 @@ impl Session {
         let counted = hooks::counted();
         let saw_python = guard.still_sees_python();
         drop(guard);
-        let peak = self.mark.read();
+        let mark = self.mark.read();
         let end = self.rss.as_ref().and_then(RssReader::read_parts).unwrap_or_default();
         let heap_at_end = hooks::heap::taken_by_malloc();
         let (start_rss, end_rss) = (self.start.all, end.all);
@@ -182,15 +182,15 @@ impl Session {
         let [at_peak, surviving, allocated, count] = recorded.sums;
         // What the countdowns used up is the number of bytes requested, sampled or not.
         let requested = (counted.allocated + hooks::requested_small()) as f64;
-        let mut peak_rss = peak.unwrap_or_default();
-        peak_rss.0 = peak_rss.0.max(start_rss).max(end_rss);
+        let readings = recorded.timeline.points.iter().map(|point| point.rss);
+        let peak_rss = mark.or(readings.max()).unwrap_or_default().max(start_rss).max(end_rss);
         let totals = Totals {
             peak_footprint: recorded.peak.0,
             peak_at: recorded.peak.1,
             footprint_delta: recorded.footprint,
             start_rss,
-            peak_rss: peak_rss.0,
-            peak_rss_exact: peak_rss.1,
+            peak_rss,
+            peak_rss_exact: mark.is_some(),
             end_rss,
             allocated: if exact { allocated } else { Estimate::exact(requested) },
             allocation_count: count,
@@ -198,7 +198,7 @@ impl Session {
             live_at_peak: at_peak,
             of_files: foreign::of_files(self.start.of_files, end.of_files),
         };
-        let rss = [start_rss, peak_rss.0, end_rss];
+        let rss = [start_rss, peak_rss, end_rss];
         let ledger = self.rss.is_some().then(|| {
             let [at_peak, at_end] = recorded.parts;
             let end = Moment { parts: at_end, heap: heap_at_end, of_files: end.of_files };
@@ -214,7 +214,7 @@ impl Session {
             };
             Readings { rss, start, peak: [footprint, largest], end, own }.ledger()
         });
-        let mut gaps = self.gaps(coverage, peak_rss.1);
+        let mut gaps = self.gaps(coverage, mark.is_some());
         if !saw_python {
             gaps.push("Python's small objects were not seen to the end: another tool (tracemalloc, as it stopped) took memprofile's allocator hooks off while the code ran. Start and stop it outside of the profiled code.".to_owned());
         }
