@@ -1,18 +1,26 @@
 """What a round trip takes through the stock kernel, ours and xeus-python, side by side.
 
 All kernels are up at the same time and take turns, request by request, so that whatever the machine
-does meanwhile it does to all: roundtrip.py [ROUNDS].
+does meanwhile it does to all: roundtrip.py [ROUNDS]. Then ours is killed: how long until the report
+is there, and until another Python has run a cell. And what cells take that nobody profiles: of
+each, processor time by the kernel's own clock, in turns.
 """
 
+import os
+import signal
 import statistics
 import sys
 import time
 
+from cells import CELLS
 from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_client.manager import start_new_kernel
 
 KERNELS = {"ipykernel": "python3", "memprofile": "memprofile", "xeus-python": "xpython"}
 WARM_UP = 20
+DEATHS = 10
+BARE = ("calls", "objects", "numpy-small", "numpy-large")
+BARE_ROUNDS = 7
 
 
 def kernel_info(client):
@@ -40,6 +48,62 @@ def seconds(client, request):
             return time.perf_counter() - began
 
 
+def death(client):
+    """From the kill to the report, and to the end of a cell in the next Python."""
+    client.execute("import os, time; print('pid', os.getpid(), flush=True); time.sleep(60)")
+    while (message := client.get_iopub_msg(timeout=60))["msg_type"] != "stream":
+        pass
+    began = time.perf_counter()
+    os.kill(int(message["content"]["text"].split()[1]), signal.SIGKILL)
+    while client.get_iopub_msg(timeout=60)["msg_type"] != "display_data":
+        pass
+    reported = time.perf_counter()
+    while client.get_iopub_msg(timeout=60)["content"].get("execution_state") != "starting":
+        pass
+    seconds(client, execute)
+    return reported - began, time.perf_counter() - began
+
+
+def answered(client, code, **options):
+    """The reply to a cell, and what it was asked to evaluate."""
+    name = client.execute(code, store_history=False, **options)
+    while (reply := client.get_shell_msg(timeout=60))["parent_header"].get("msg_id") != name:
+        pass
+    assert reply["content"]["status"] == "ok", reply["content"]
+    return reply["content"]
+
+
+def processor_time(client):
+    """Seconds that the kernel's process has taken so far, in all its threads."""
+    asked = {"time": "__import__('time').process_time()"}
+    found = answered(client, "", silent=True, user_expressions=asked)["user_expressions"]
+    return float(found["time"]["data"]["text/plain"])
+
+
+def bare(client, cell):
+    began = processor_time(client)
+    answered(client, cell.body)
+    return processor_time(client) - began
+
+
+def bare_cells(stock, again, ours):
+    """Where a process has its blocks is chance: a second stock kernel shows what that makes."""
+    print("| cell that nobody profiles | ipykernel, s | another ipykernel | memprofile |")
+    print("|---" * 4 + "|")
+    for cell in (CELLS[name] for name in BARE):
+        for client in (stock, again, ours):
+            answered(client, cell.setup)
+        rounds = [
+            [bare(client, cell) for client in (stock, again, ours)] for _ in range(BARE_ROUNDS)
+        ]
+        shown = [f"{statistics.median(first for first, *_ in rounds):.2f}"]
+        for other in (1, 2):
+            ratios = [took[other] / took[0] for took in rounds]
+            low, ratio, high = statistics.quantiles(ratios, n=4)
+            shown.append(f"{ratio:.3f} ± {(high - low) / 2:.3f}")
+        print(f"| {cell.title} |", " | ".join(shown), "|")
+
+
 def main(rounds):
     running = {}
     for label, name in KERNELS.items():
@@ -64,6 +128,15 @@ def main(rounds):
             pairs = zip(taken["memprofile"], taken["ipykernel"], strict=True)
             added = statistics.median(ours - stock for ours, stock in pairs)
             print(f"| {request.__name__} |", " | ".join(cells), f"| {added:+.2f} |")
+        (_, stock), (_, client) = running["ipykernel"], running["memprofile"]
+        running["again"] = start_new_kernel(kernel_name=KERNELS["ipykernel"])
+        print()
+        bare_cells(stock, running["again"][1], client)
+        reports, others = zip(*(death(client) for _ in range(DEATHS)), strict=True)
+        print()
+        print("| of memprofile, s | median | most |", "|---|---|---|", sep="\n")
+        for what, times in (("kill to report", reports), ("kill to the next cell run", others)):
+            print(f"| {what} | {statistics.median(times):.2f} | {max(times):.2f} |")
     finally:
         for manager, client in running.values():
             client.stop_channels()

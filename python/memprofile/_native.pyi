@@ -247,7 +247,9 @@ class Balance:
     blocks: int
     """Native blocks and anonymous mappings, the large ones by what is in use."""
     pools: int
-    """Allocators of libraries' own, as those of Arrow and polars."""
+    """Allocators of libraries' own, as those of Arrow and polars: what is in use, where they tell."""
+    pools_free: int
+    """What they keep free beyond that. Below 0: they use pages that they had kept before."""
     earlier: int
     """Memory from before the start that was written to for the first time."""
     files: int
@@ -255,7 +257,7 @@ class Balance:
     recorder: int
     """The recorder's own tables."""
     malloc_free: int
-    """Freed, and kept by malloc; 0 at the peak, where it is not known."""
+    """Freed, and kept by malloc. Below 0: blocks lie in what it had kept before the start."""
     rest: int
     """Not attributed. Below 0: what the parts took without a growth of the resident set."""
 

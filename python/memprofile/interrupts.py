@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import signal
 import threading
 from types import FrameType, TracebackType
 from typing import Any
+
+getsignal, set_handler = _signal.getsignal, _signal.signal
+"""As those of the module signal, which makes enums of what goes in and out: for the ten calls
+around a cell that was half of what we add to a short one. These take and give their values."""
 
 
 class Held:
@@ -27,11 +32,11 @@ class Held:
     def __enter__(self) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
-        self._previous = signal.getsignal(signal.SIGINT)
+        self._previous = getsignal(signal.SIGINT)
         # None: a handler that C code installed, which Python could not put back.
         if self._previous is not None:
             self._holding = True
-            signal.signal(signal.SIGINT, self._note)
+            set_handler(signal.SIGINT, self._note)
 
     def __exit__(
         self,
@@ -42,7 +47,7 @@ class Held:
         if not self._holding:
             return
         self._holding = False
-        signal.signal(signal.SIGINT, self._previous)
+        set_handler(signal.SIGINT, self._previous)
         if self._waiting is None:
             return
         if callable(self._previous):

@@ -8,12 +8,12 @@ SIGURG: by default nothing happens when it comes, and hardly anybody uses it.
 
 from __future__ import annotations
 
-import signal
 import threading
 from types import CodeType
 
 from memprofile import _native
 from memprofile.errors import MemoryLimitExceeded
+from memprofile.interrupts import getsignal, set_handler
 
 
 class Guard:
@@ -31,10 +31,10 @@ class Guard:
         # None: a handler that C code installed, which Python could not put back.
         if (
             threading.current_thread() is threading.main_thread()
-            and (previous := signal.getsignal(_native.LIMIT_SIGNAL)) is not None
+            and (previous := getsignal(_native.LIMIT_SIGNAL)) is not None
         ):
             self._handler = handler = _native.LimitHandler(previous)
-            signal.signal(_native.LIMIT_SIGNAL, handler)
+            set_handler(_native.LIMIT_SIGNAL, handler)
         self._number = _native.arm_limit(self._code, self._limit, self._handler is not None)
 
     def end(self) -> None:
@@ -46,8 +46,8 @@ class Guard:
         handler = self._handler
         if handler is not None:
             previous = handler.previous
-            if signal.getsignal(_native.LIMIT_SIGNAL) is handler:
-                signal.signal(_native.LIMIT_SIGNAL, previous)
+            if getsignal(_native.LIMIT_SIGNAL) is handler:
+                set_handler(_native.LIMIT_SIGNAL, previous)
             self._handler = None
 
     def converted(self, error: BaseException | None) -> MemoryLimitExceeded | None:

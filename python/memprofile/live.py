@@ -119,8 +119,8 @@ class LiveDisplay:
     def begin(self) -> None:
         """Shows it above the cell's other outputs, and keeps it up to date from now on."""
         global _running
-        running = f"{self._title} is running"
-        self._send("display_data", f"<p>{running}</p>", running, _named(self._id))
+        begun = f"{self._title} has begun"
+        self._send("display_data", f"<p>{begun}</p>", begun, _named(self._id))
         original = self._publisher.clear_output
 
         def clear_output(*args: Any, **kwargs: Any) -> None:
@@ -206,7 +206,7 @@ class LiveDisplay:
             frame = frame.f_back
         place = source = None
         if frame is not None and frame.f_lineno is not None:
-            place = f"line {frame.f_lineno}"
+            place = f"at line {frame.f_lineno}"
             source = linecache.getline(self._cell_name, frame.f_lineno)
         del frame  # it holds the cell's variables
         return _native.live(self._title, place, source) or ("", "")

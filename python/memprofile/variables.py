@@ -261,6 +261,7 @@ def _own_table(
     shell: Shell, memory: Memory, shares: list[_native.NameShare], top: int
 ) -> tuple[str, list[str], int, list[list[str]], str]:
     cell = len(shell.user_ns["In"]) - 1  # execution_count is one ahead in some versions
+    first_look = not memory.looks
     shares = sorted(shares, key=lambda share: (-share.deep, share.name))
     rows: list[list[str]] = []
     for share in shares:
@@ -278,7 +279,12 @@ def _own_table(
         figures = [bytes_text(shallow), "", bytes_text(kept)]
         rows.append([f"{len(rest)} more", "", "", "", "", *figures])
     columns = ["name", "type", "shared with", "since", "length", "own", "deep", "freed by del"]
-    return ("", columns, 4, rows, "")
+    if not first_look:
+        return ("", columns, 4, rows, "")
+    # All names are new then.
+    for row in (columns, *rows):
+        del row[3]
+    return ("", columns, 3, rows, "")
 
 
 def _hiding(shell: Shell, found: Found) -> Iterator[tuple[str, int, str]]:
@@ -319,7 +325,7 @@ def listing(shell: Shell, memory: Memory, top: int) -> _native.Listing:
     sections = [(*table[:4], note)] if data else []
     if worth:
         rows = [[what, line, bytes_text(size)] for what, size, line in worth]
-        columns = ["what hides", "the line that frees it", "bytes"]
+        columns = ["what", "the line that frees it", "bytes"]
         sections.append(("What hides", columns, 2, rows, ""))
     gap = buffers.gap()
     facts = "" if gap is None else f"{gap[0].upper()}{gap[1:]}."

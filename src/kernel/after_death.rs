@@ -9,7 +9,6 @@ use super::memory::MemoryWatch;
 use super::message;
 use super::relay::{ALL, Relay, State, failed};
 use super::requests::{Cell, Channel, Request, Said};
-use super::sockets::send;
 use crate::error::Result;
 use crate::process::OutOfMemory;
 use crate::render::{death_html, death_text};
@@ -34,6 +33,7 @@ impl Relay {
         let status = self.child.wait().map_err(|e| failed("see how Python ended", e))?;
         // An `exit()` that was answered ends a stock kernel too.
         if self.shutdown || (status.success() && self.state.ready && self.requests.is_empty()) {
+            self.end_shown();
             return Ok(Some(status.code().unwrap_or(1)));
         }
         let idle = self.requests.last_count() == 0 && !self.requests.is_running();
@@ -49,7 +49,7 @@ impl Relay {
         }
         self.child.forget();
         self.generation += 1;
-        self.child = Child::start(&self.context, &self.launch, &self.folder, self.generation)
+        self.child = Child::start(&self.launch, &self.folder, self.generation)
             .map_err(|e| failed("start Python again", e))?;
         self.memory = MemoryWatch::of(self.child.pid());
         self.limit = LimitWatch::new();
@@ -144,8 +144,8 @@ impl Relay {
         let Some(kind) = request.reply_kind().filter(|_| !request.is_replied()) else { return };
         let reply = self.author.write(&request.identities, &kind, Some(&request.header), content);
         match request.channel {
-            Channel::Shell => send(&self.front.shell, reply),
-            Channel::Control => send(&self.front.control, reply),
+            Channel::Shell => self.front.shell.send(reply),
+            Channel::Control => self.front.control.send(reply),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the process told of itself before it was gone, in the words of the report.
 
+use crate::profile::Nanos;
 use crate::profile::telemetry::{Telemetry, Whose};
 use crate::report::{Death, Stand};
 
@@ -10,7 +11,12 @@ pub fn add(death: &mut Death, told: &Telemetry, request: &str, code: &str) {
     else {
         return;
     };
-    death.places = cell.line.iter().map(|line| Stand::of(line, cell, code)).collect();
+    let line = cell.running.as_ref().or(cell.line.as_ref());
+    death.places = line.iter().map(|line| Stand::of(line, cell, code)).collect();
+    if death.curve.is_empty() {
+        // It was gone before we looked.
+        death.curve.push((Nanos(0), told.rss));
+    }
     death.holders = (told.holders.iter())
         .filter(|holder| holder.bytes.0 > 0)
         .map(|holder| (Stand::of(&holder.place, cell, code).words(), holder.bytes))
@@ -48,6 +54,7 @@ mod tests {
         };
         let holder = |place, bytes| Holder { place, bytes: Bytes(bytes) };
         Telemetry {
+            rss: Bytes(7),
             cell: Some(cell),
             holders: vec![
                 holder(place("cell [3]", 1), 9),
@@ -66,8 +73,22 @@ mod tests {
             death.places,
             [Stand { label: "line 2".to_owned(), source: "b = 2".to_owned() }]
         );
+        assert_eq!(death.curve, [(Nanos(0), Bytes(7))]);
         let expected = [("line 1: a = 1", 9), ("load.py, line 7", 5)];
         assert_eq!(death.holders, expected.map(|(line, bytes)| (line.to_owned(), Bytes(bytes))));
+    }
+
+    #[test]
+    fn the_line_that_ran_goes_before_the_one_that_allocated_last() {
+        let mut told = told();
+        let first = Place {
+            line: 1,
+            ..told.cell.iter().flat_map(|c| c.line.clone()).next().expect("a line")
+        };
+        told.cell.iter_mut().for_each(|cell| cell.running = Some(first.clone()));
+        let mut death = Death::default();
+        add(&mut death, &told, "m", "a = 1\n  b = 2");
+        assert_eq!(death.places[0].source, "a = 1");
     }
 
     #[test]

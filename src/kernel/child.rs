@@ -1,8 +1,8 @@
 //! The process that computes: a stock ipykernel on sockets of its own.
 
 use super::connection::Connection;
+use super::link::Link;
 use super::private_folder::{self, PrivateFolder};
-use super::sockets;
 use crate::hooks::segment::{self, Reader};
 use crate::profile::telemetry::{Telemetry, VARIABLE};
 use rustix::process::{
@@ -14,7 +14,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
-use zmq::{Context, POLLIN, PollItem, Socket, SocketEvent, SocketType};
+use zmq::{POLLIN, PollItem};
 
 /// One identity for all of the child's sockets: it finds our stdin by that of our shell.
 const IDENTITY: &[u8] = b"memprofile";
@@ -36,14 +36,13 @@ pub struct Launch {
 /// A running child.
 pub struct Child {
     /// Requests that change the notebook's state.
-    pub shell: Socket,
+    pub shell: Link,
     /// Requests that must not wait behind a cell.
-    pub control: Socket,
+    pub control: Link,
     /// What it asks the user.
-    pub stdin: Socket,
+    pub stdin: Link,
     /// Outputs.
-    pub iopub: Socket,
-    monitors: Vec<Socket>,
+    pub iopub: Link,
     /// What it tells of itself; `None` where the system has no memory of that kind.
     telemetry: Option<Reader>,
     process: std::process::Child,
@@ -53,39 +52,16 @@ pub struct Child {
 
 impl Child {
     /// Starts the `generation`th child.
-    pub fn start(
-        context: &Context,
-        launch: &Launch,
-        parent: &PrivateFolder,
-        generation: u32,
-    ) -> io::Result<Child> {
+    pub fn start(launch: &Launch, parent: &PrivateFolder, generation: u32) -> io::Result<Child> {
         let folder = parent.subfolder(&generation.to_string())?;
         let private = launch.connection.private(&folder);
         let file = folder.join(&launch.file_name);
         private.write(&file)?;
-        let mut monitors = Vec::new();
-        let mut socket = |kind: SocketType, port: u16| -> zmq::Result<Socket> {
-            let socket = context.socket(kind)?;
-            socket.set_identity(IDENTITY)?;
-            socket.set_linger(0)?;
-            socket.set_sndhwm(0)?;
-            socket.set_rcvhwm(0)?;
-            // The child is not there yet; the first try fails.
-            socket.set_reconnect_ivl(10)?;
-            let name = format!("inproc://child-{generation}-{port}");
-            socket.monitor(&name, i32::from(SocketEvent::DISCONNECTED.to_raw()))?;
-            let monitor = context.socket(SocketType::PAIR)?;
-            monitor.set_linger(0)?;
-            monitor.connect(&name)?;
-            monitors.push(monitor);
-            socket.connect(&private.endpoint(port))?;
-            Ok(socket)
-        };
-        let shell = socket(SocketType::DEALER, private.shell_port)?;
-        let control = socket(SocketType::DEALER, private.control_port)?;
-        let stdin = socket(SocketType::DEALER, private.stdin_port)?;
-        let iopub = socket(SocketType::SUB, private.iopub_port)?;
-        iopub.set_subscribe(b"")?;
+        let link = |kind: &str, port: u16| Link::new(private.path(port), kind, IDENTITY);
+        let shell = link("DEALER", private.shell_port);
+        let control = link("DEALER", private.control_port);
+        let stdin = link("DEALER", private.stdin_port);
+        let iopub = link("SUB", private.iopub_port);
         let (program, arguments) =
             launch.command.split_first().ok_or_else(|| io::Error::other("no command was given"))?;
         let mut command = Command::new(program);
@@ -102,7 +78,7 @@ impl Child {
         let process = command.spawn()?;
         let pidfd = pidfd_open(pid(&process)?, PidfdFlags::empty())?;
         let telemetry = telemetry.ok();
-        Ok(Child { shell, control, stdin, iopub, monitors, telemetry, process, pidfd, folder })
+        Ok(Child { shell, control, stdin, iopub, telemetry, process, pidfd, folder })
     }
 
     /// Its process id.
@@ -164,19 +140,17 @@ impl Child {
         self.wait()
     }
 
-    /// Waits until all that the dead process has written to its sockets can be received.
-    pub fn last_words(&self) {
+    /// Reads all that the dead process has written to its sockets.
+    pub fn last_words(&mut self) {
         let deadline = Instant::now() + LAST_WORDS;
-        let mut open: Vec<&Socket> = self.monitors.iter().collect();
-        while !open.is_empty() && Instant::now() < deadline {
-            let mut items: Vec<PollItem<'_>> =
-                open.iter().map(|m| m.as_poll_item(POLLIN)).collect();
+        let mut links = [&mut self.iopub, &mut self.stdin, &mut self.shell, &mut self.control];
+        while Instant::now() < deadline && links.iter().any(|link| link.is_open()) {
+            let mut items: Vec<PollItem<'_>> = links.iter().map(|link| link.stirs()).collect();
             if zmq::poll(&mut items, milliseconds_until(deadline)).is_err() {
                 return;
             }
-            let ended: Vec<bool> = items.iter().map(PollItem::is_readable).collect();
-            let mut ended = ended.into_iter();
-            open.retain(|_| ended.next() == Some(false));
+            drop(items);
+            links.iter_mut().for_each(|link| link.tend());
         }
     }
 }
@@ -192,7 +166,6 @@ impl Drop for Child {
                 self.process.id()
             );
         }
-        while self.monitors.iter().any(|monitor| sockets::receive(monitor).is_some()) {}
         private_folder::remove(&self.folder);
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How a port's address is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,8 +96,13 @@ impl Connection {
     pub fn endpoint(&self, port: u16) -> String {
         match self.transport {
             Transport::Tcp => format!("tcp://{}:{port}", self.ip),
-            Transport::Ipc => format!("ipc://{}-{port}", self.ip),
+            Transport::Ipc => format!("ipc://{}", self.path(port).display()),
         }
+    }
+
+    /// Where the socket of a port of [`Transport::Ipc`] lies.
+    pub fn path(&self, port: u16) -> PathBuf {
+        format!("{}-{port}", self.ip).into()
     }
 
     /// The same key on sockets below `folder`, so that signatures stay valid on the way.

@@ -36,6 +36,20 @@ impl Relay {
         }
     }
 
+    /// The kernel ends while a cell runs: what was shown of it would say for ever that it goes on.
+    pub(super) fn end_shown(&mut self) {
+        let Some(told) = self.child.told() else { return };
+        let message = told.cell.as_ref().map_or("", |cell| &cell.message);
+        let Some(request) = self.requests.unfinished(message) else { return };
+        let Some(id) = request.display.clone() else { return };
+        let code = request.cell.as_ref().map_or("", |cell| cell.source());
+        let Some(mut live) = Live::told(&told, code) else { return };
+        live.cut_short = true;
+        let header = request.header.clone();
+        let shown = message::shown(live_html(&live), live_text(&live), Some(&id));
+        self.publish("update_display_data", Some(&header), &shown);
+    }
+
     /// Returns how long it has been running; `None` where nothing was shown.
     fn show_told(&mut self) -> Option<Duration> {
         let told = self.child.told()?;

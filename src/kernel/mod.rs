@@ -7,7 +7,8 @@
 //! What both sides say passes byte for byte, so whatever a stock kernel can, this one can. The
 //! supervisor adds what only a second process is able to: it lives on when the child is gone, or
 //! when native code holds the child's interpreter. One thread waits for all sockets, the child's
-//! end, signals and its own parent's end at once; it never waits for a single one of them.
+//! end, signals and its own parent's end at once; it never waits for a single one of them. Towards the front
+//! ends it uses ZeroMQ, whose clients they are; towards the child a few lines of its own ([`zmtp`]).
 //!
 //! # Invariants
 //!
@@ -24,6 +25,7 @@ mod connection;
 mod death;
 mod faults;
 mod limit_watch;
+mod link;
 mod live;
 mod memory;
 mod message;
@@ -33,6 +35,7 @@ mod requests;
 mod sockets;
 mod watched;
 pub mod wire;
+pub mod zmtp;
 
 pub use connection::Connection;
 pub use relay::run;

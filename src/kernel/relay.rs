@@ -4,11 +4,12 @@ use super::after_death;
 use super::child::{Child, Launch, milliseconds_until};
 use super::connection::Connection;
 use super::limit_watch::LimitWatch;
+use super::link::{self, Link};
 use super::memory::MemoryWatch;
 use super::message::{Author, Parent as Asked};
 use super::private_folder::PrivateFolder;
 use super::requests::{Channel, Requests};
-use super::sockets::{Frames, Front, TURN, drain, receive, send};
+use super::sockets::{Frames, Front, TURN};
 use super::watched::{Parent, Signals};
 use super::wire::{Envelope, Fault, Signer};
 use crate::error::{Error, Result};
@@ -24,6 +25,11 @@ use zmq::{Context, POLLIN, PollItem};
 const NUDGE: &[u8] = b"memprofile-nudge";
 /// Between two of them, while the child has not said anything.
 const NUDGE_EVERY: Duration = Duration::from_millis(100);
+/// A cell that ends before that is not looked at: its outputs would wait for the look.
+const SHORT: Duration = Duration::from_millis(5);
+/// Outputs of a cell are passed on together that come within this time: each alone would wake four threads,
+/// whose time the cell has to do without. Its reply takes along what came before it.
+const GATHER: Duration = Duration::from_millis(10);
 /// After SIGTERM, until SIGKILL.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// A child that dies before this age and has run no cell is likely to die again.
@@ -91,7 +97,7 @@ pub(super) type Sockets = [bool; 4];
 pub(super) const ALL: Sockets = [true; 4];
 
 pub(super) struct Relay {
-    pub(super) context: Context,
+    context: Context,
     pub(super) front: Front,
     signer: Signer,
     pub(super) author: Author,
@@ -109,6 +115,8 @@ pub(super) struct Relay {
     pub(super) notice: Option<Death>,
     /// When it is time to see again whether a cell is to be shown.
     pub(super) live_due: Instant,
+    /// Until when outputs are gathered.
+    gathers_until: Instant,
     pub(super) generation: u32,
     pub(super) failures: u32,
     /// A front end has asked for the end.
@@ -128,8 +136,7 @@ impl Relay {
         let folder = PrivateFolder::make().map_err(|e| failed("make a private folder", e))?;
         let file_name = connection_file.file_name().map(ToOwned::to_owned).unwrap_or_default();
         let launch = Launch { command, file_name, connection };
-        let child =
-            Child::start(&context, &launch, &folder, 1).map_err(|e| failed("start Python", e))?;
+        let child = Child::start(&launch, &folder, 1).map_err(|e| failed("start Python", e))?;
         Ok(Relay {
             context,
             front,
@@ -145,6 +152,7 @@ impl Relay {
             out_of_memory: OutOfMemory::watch(child.pid()),
             notice: None,
             live_due: Instant::now(),
+            gathers_until: Instant::now(),
             child,
             state: State::new(),
             generation: 1,
@@ -161,6 +169,10 @@ impl Relay {
             self.hear_child(came.child);
             if came.end && self.signals.take_end() || came.parent_gone {
                 self.child.end(PATIENCE).map_err(|e| failed("end Python", e))?;
+                // It may have ended the cell itself.
+                self.child.last_words();
+                while self.hear_child(ALL) {}
+                self.end_shown();
                 return Ok(self.leave(1));
             }
             if came.child_gone
@@ -172,7 +184,9 @@ impl Relay {
             self.say_busy();
             self.nudge();
             self.show_live();
-            if let Some(request) = self.requests.running() {
+            if self.looks_due().is_some_and(|due| due <= Instant::now())
+                && let Some(request) = self.requests.running()
+            {
                 self.memory.look(&request.header);
                 self.limit.look(&self.child, request.id());
             }
@@ -196,64 +210,91 @@ impl Relay {
     fn wait(&self) -> Came {
         let nudge = (!self.state.ready).then_some(self.state.nudge);
         let busy = self.requests.silent_until().filter(|_| self.state.ready);
-        let look = self.requests.is_running().then(|| self.memory.due());
-        let times = nudge.into_iter().chain(busy).chain(look).chain(self.live_due());
-        let timeout = times.min().map_or(-1, milliseconds_until);
+        let times = nudge.into_iter().chain(busy).chain(self.looks_due()).chain(self.live_due());
         let (child, front) = (&self.child, &self.front);
-        let mut items = vec![self.parent.gone(), child.gone(), self.signals.end()];
-        let sockets = [&child.iopub, &child.stdin, &child.shell, &child.control];
-        items.extend(sockets.map(|socket| socket.as_poll_item(POLLIN)));
-        items.extend([&front.iopub, &front.control, &front.stdin].map(|s| s.as_poll_item(POLLIN)));
+        let links = [&child.iopub, &child.stdin, &child.shell, &child.control];
+        let mut sockets = vec![&front.iopub, &front.control, &front.stdin];
         // Not before the child can be heard: what it said of a request would be lost.
-        if self.state.ready {
-            items.push(front.shell.as_poll_item(POLLIN));
+        sockets.extend(self.state.ready.then_some(&front.shell));
+        let had: Vec<bool> = sockets.iter().map(|socket| socket.has_message(false)).collect();
+        let retries = links.iter().filter_map(|link| link.retry());
+        let gathers = self.requests.owe_reply() && self.gathers_until > Instant::now();
+        let gathered = gathers.then_some(self.gathers_until);
+        let timeout = match times.chain(retries).chain(gathered).min() {
+            _ if had.contains(&true) => 0,
+            None => -1,
+            Some(time) => milliseconds_until(time),
+        };
+        let mut items = vec![self.parent.gone(), child.gone(), self.signals.end()];
+        items.extend(links.map(Link::stirs));
+        if gathers {
+            // Of a negative number, poll says nothing.
+            items[3] = PollItem::from_fd(-1, POLLIN);
         }
-        let polled = zmq::poll(&mut items, timeout);
-        let is = |at: usize| polled.is_ok() && items.get(at).is_some_and(PollItem::is_readable);
+        items.extend(sockets.iter().map(|socket| socket.stirs()));
+        let polled = zmq::poll(&mut items, timeout).is_ok();
+        let stirs = |at: usize| {
+            let item = items.get(at).filter(|_| polled);
+            item.is_some_and(|item| !item.get_revents().is_empty())
+        };
+        let now = Instant::now();
+        let heard = |at: usize| stirs(3 + at) || links[at].retry().is_some_and(|at| at <= now);
+        let [_, stdin, shell, control] = [0, 1, 2, 3].map(heard);
+        let iopub = heard(0) || gathers && (stdin || shell || control);
+        let has = |at: usize| {
+            let stirred = stirs(7 + at);
+            had.get(at).is_some_and(|had| *had || stirred && sockets[at].has_message(true))
+        };
         Came {
-            parent_gone: is(0),
-            child_gone: is(1),
-            end: is(2),
-            child: [3, 4, 5, 6].map(is),
-            front: [7, 8, 9, 10].map(is),
+            parent_gone: stirs(0),
+            child_gone: stirs(1),
+            end: stirs(2),
+            child: [iopub, stdin, shell, control],
+            front: [0, 1, 2, 3].map(has),
         }
+    }
+
+    /// When the memory of the child is to be looked at; `None` while no cell runs.
+    fn looks_due(&self) -> Option<Instant> {
+        Some(self.memory.due().max(self.requests.running_since()? + SHORT))
     }
 
     /// Passes on what the child has said on these; whether there was anything.
     pub(super) fn hear_child(&mut self, [iopub, stdin, shell, control]: Sockets) -> bool {
         let Relay { child, front, requests, state, author, notice, generation, .. } = self;
         let is_first = *generation == 1;
-        let mut any = drain(&child.iopub, iopub, |frames| {
+        if iopub {
+            self.gathers_until = Instant::now() + GATHER;
+        }
+        let mut any = hear(&mut child.iopub, iopub, |frames| {
             if !std::mem::replace(&mut state.ready, true) && !is_first {
                 let idle = json!({ "execution_state": "idle" });
-                send(&front.iopub, author.publish("status", None, &idle));
+                front.iopub.send(author.publish("status", None, &idle));
             }
             if passes(requests, &frames, author.session(), is_first) {
-                send(&front.iopub, frames);
+                front.iopub.send(frames);
             }
             if let Some(parent) = requests.take_begun()
                 && let Some(death) = notice.take()
             {
-                let shown = author.publish(
-                    "display_data",
-                    Some(&parent),
-                    &after_death::shown(&death, None),
-                );
-                send(&front.iopub, shown);
+                let shown = after_death::shown(&death, None);
+                front.iopub.send(author.publish("display_data", Some(&parent), &shown));
             }
         });
-        any |= drain(&child.stdin, stdin, |frames| send(&front.stdin, frames));
-        let replies =
-            [(&child.shell, shell, &front.shell), (&child.control, control, &front.control)];
+        any |= hear(&mut child.stdin, stdin, |frames| front.stdin.send(frames));
+        let replies = [
+            (&mut child.shell, shell, &front.shell),
+            (&mut child.control, control, &front.control),
+        ];
         for (from, has, to) in replies {
-            any |= drain(from, has, |frames| {
+            any |= hear(from, has, |frames| {
                 if frames.first().is_some_and(|identity| **identity == *NUDGE) {
                     return;
                 }
                 if let Some(parent) = Envelope::open(&frames).ok().and_then(|e| e.parent()) {
                     requests.replied(&parent.msg_id);
                 }
-                send(to, frames);
+                to.send(frames);
             });
         }
         any
@@ -263,22 +304,22 @@ impl Relay {
     fn hear_front(&mut self, [iopub, control, stdin, shell]: Sockets) {
         let turn = |has: bool| 0..if has { TURN } else { 0 };
         for _ in turn(iopub) {
-            let Some(frames) = receive(&self.front.iopub) else { break };
+            let Some(frames) = self.front.iopub.receive() else { break };
             self.welcome(&frames);
         }
         for _ in turn(control) {
-            let Some(frames) = receive(&self.front.control) else { break };
+            let Some(frames) = self.front.control.receive() else { break };
             self.request(frames, Channel::Control);
         }
         for _ in turn(stdin) {
-            let Some(frames) = receive(&self.front.stdin) else { break };
+            let Some(frames) = self.front.stdin.receive() else { break };
             match self.signer.verify_frames(&frames) {
-                Ok(_) => send(&self.child.stdin, frames),
+                Ok(_) => self.child.stdin.send(&frames),
                 Err(fault) => self.drop_message(fault),
             }
         }
         for _ in turn(shell) {
-            let Some(frames) = receive(&self.front.shell) else { break };
+            let Some(frames) = self.front.shell.receive() else { break };
             self.request(frames, Channel::Shell);
         }
     }
@@ -291,7 +332,7 @@ impl Relay {
             let identity = Some(topic).filter(|topic| !topic.is_empty());
             let content = json!({ "subscription": subscription });
             let welcome = self.author.write(identity.as_slice(), "iopub_welcome", None, &content);
-            send(&self.front.iopub, welcome);
+            self.front.iopub.send(welcome);
         }
     }
 
@@ -314,9 +355,10 @@ impl Relay {
             _ => {}
         }
         self.requests.forwarded(&envelope, &header, channel);
+        self.gathers_until = Instant::now() + GATHER;
         match channel {
-            Channel::Shell => send(&self.child.shell, frames),
-            Channel::Control => send(&self.child.control, frames),
+            Channel::Shell => self.child.shell.send(&frames),
+            Channel::Control => self.child.control.send(&frames),
         }
     }
 
@@ -339,7 +381,7 @@ impl Relay {
         };
         self.publish_state("busy", Some(asked));
         let reply = self.author.write(identities, "interrupt_reply", Some(asked), &content);
-        send(&self.front.control, reply);
+        self.front.control.send(reply);
         self.publish_state("idle", Some(asked));
     }
 
@@ -361,7 +403,7 @@ impl Relay {
         }
         self.state.nudge = Instant::now() + NUDGE_EVERY;
         let nudge = self.author.write(&[NUDGE], "kernel_info_request", None, &json!({}));
-        send(&self.child.control, nudge);
+        self.child.control.send(&nudge);
     }
 
     /// Publishes `status`: `busy`, `idle` or `starting`.
@@ -375,12 +417,30 @@ impl Relay {
     }
 
     pub(super) fn publish(&mut self, kind: &str, parent: Asked<'_>, content: &Value) {
-        send(&self.front.iopub, self.author.publish(kind, parent, content));
+        self.front.iopub.send(self.author.publish(kind, parent, content));
     }
 }
 
+/// Gives `each` what came on a link that `stirs`; whether there was anything.
+fn hear(link: &mut Link, stirs: bool, mut each: impl FnMut(link::Frames)) -> bool {
+    let mut any = false;
+    if stirs {
+        link.tend();
+        while let Some(frames) = link.receive() {
+            any = true;
+            each(frames);
+        }
+    }
+    any
+}
+
 /// Whether what the child publishes goes on to the front ends.
-fn passes(requests: &mut Requests, frames: &Frames, own_session: &str, is_first: bool) -> bool {
+fn passes(
+    requests: &mut Requests,
+    frames: &link::Frames,
+    own_session: &str,
+    is_first: bool,
+) -> bool {
     let Ok(envelope) = Envelope::open(frames) else { return true };
     let Ok(header) = envelope.header() else { return true };
     match &*header.msg_type {

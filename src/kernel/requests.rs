@@ -339,6 +339,16 @@ impl Requests {
         self.first_of_shell().is_some()
     }
 
+    /// Since when it does.
+    pub fn running_since(&self) -> Option<Instant> {
+        Some(self.open[self.first_of_shell()?].since)
+    }
+
+    /// Whether a cell runs that has not been replied to.
+    pub fn owe_reply(&self) -> bool {
+        self.open.iter().any(|request| request.cell.is_some() && !request.replied)
+    }
+
     /// Whether nothing is owed.
     pub fn is_empty(&self) -> bool {
         self.open.is_empty()
@@ -410,6 +420,14 @@ mod tests {
         let request = requests.unfinished("a").expect("it runs");
         assert!(!request.busy.take_over() && !request.input.take_over());
         assert_eq!(request.display.as_deref(), Some("d"));
+    }
+
+    #[test]
+    fn a_reply_is_owed_until_it_has_come() {
+        let mut requests = requests();
+        assert!(requests.owe_reply());
+        requests.replied("a");
+        assert!(!requests.owe_reply() && !requests.is_empty());
     }
 
     #[test]

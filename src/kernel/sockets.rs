@@ -1,7 +1,9 @@
 //! The sockets to the front ends, and how messages are taken from a socket and put into one.
 
 use super::connection::Connection;
-use zmq::{Context, DONTWAIT, Error, Message, SNDMORE, Socket, SocketType};
+use std::cell::Cell;
+use std::os::fd::{AsRawFd, RawFd};
+use zmq::{Context, DONTWAIT, Error, Message, POLLIN, PollItem, SNDMORE, Socket, SocketType};
 
 /// A message as it came: its frames are moved, never copied.
 pub type Frames = Vec<Message>;
@@ -15,13 +17,13 @@ const MOST_KEPT: i32 = 100_000;
 /// others wait for; it ends with the context.
 pub struct Front {
     /// Requests that change the notebook's state.
-    pub shell: Socket,
+    pub shell: Endpoint,
     /// Requests that must not wait behind a cell.
-    pub control: Socket,
+    pub control: Endpoint,
     /// What the child asks the user.
-    pub stdin: Socket,
+    pub stdin: Endpoint,
     /// Outputs. An XPUB: it tells of each subscription.
-    pub iopub: Socket,
+    pub iopub: Endpoint,
 }
 
 impl Front {
@@ -48,10 +50,10 @@ impl Front {
         };
         let heartbeat = socket(SocketType::ROUTER, connection.hb_port)?;
         let front = Front {
-            shell: socket(SocketType::ROUTER, connection.shell_port)?,
-            control: socket(SocketType::ROUTER, connection.control_port)?,
-            stdin: socket(SocketType::ROUTER, connection.stdin_port)?,
-            iopub: socket(SocketType::XPUB, connection.iopub_port)?,
+            shell: Endpoint::new(socket(SocketType::ROUTER, connection.shell_port)?),
+            control: Endpoint::new(socket(SocketType::ROUTER, connection.control_port)?),
+            stdin: Endpoint::new(socket(SocketType::ROUTER, connection.stdin_port)?),
+            iopub: Endpoint::new(socket(SocketType::XPUB, connection.iopub_port)?),
         };
         std::thread::Builder::new()
             .name("heartbeat".to_owned())
@@ -64,42 +66,67 @@ impl Front {
     }
 }
 
-/// The next message of a socket; `None` when there is none yet.
-pub fn receive(socket: &Socket) -> Option<Frames> {
-    let mut frames = Frames::new();
-    loop {
-        match socket.recv_msg(DONTWAIT) {
-            Ok(frame) => {
-                let more = frame.get_more();
-                frames.push(frame);
-                if !more {
-                    return Some(frames);
+/// A socket that is asked whether it has a message only where it may have one. To ask takes longer than to
+/// pass a message on, and of the sockets one or two have something.
+///
+/// ZeroMQ says by a descriptor that something has happened to a socket, and says so once: any call to the
+/// socket may have taken note of it (`ZMQ_FD`). So it has to be asked after each call, and else only when
+/// its descriptor is readable.
+pub struct Endpoint {
+    socket: Socket,
+    descriptor: RawFd,
+    stirred: Cell<bool>,
+}
+
+impl Endpoint {
+    /// Of a socket that is bound or connected.
+    pub fn new(socket: Socket) -> Endpoint {
+        Endpoint { descriptor: socket.as_raw_fd(), socket, stirred: Cell::new(true) }
+    }
+
+    /// Becomes readable when something has happened to it.
+    pub fn stirs(&self) -> PollItem<'_> {
+        PollItem::from_fd(self.descriptor, POLLIN)
+    }
+
+    /// Whether it has a message; `stirred` says that its descriptor was readable.
+    pub fn has_message(&self, stirred: bool) -> bool {
+        (self.stirred.replace(false) || stirred)
+            && self.socket.get_events().is_ok_and(|events| events.contains(POLLIN))
+    }
+
+    /// The next message; `None` when there is none yet.
+    pub fn receive(&self) -> Option<Frames> {
+        let mut frames = Frames::new();
+        loop {
+            match self.socket.recv_msg(DONTWAIT) {
+                Ok(frame) => {
+                    let more = frame.get_more();
+                    frames.push(frame);
+                    if !more {
+                        self.stirred.set(true);
+                        return Some(frames);
+                    }
+                }
+                Err(Error::EINTR) => {}
+                Err(_) => {
+                    // What has nothing has just looked.
+                    self.stirred.set(false);
+                    return None;
                 }
             }
-            Err(Error::EINTR) => {}
-            Err(_) => return None,
         }
     }
-}
 
-/// Gives `each` the messages of one turn of a socket that `has` some; whether there were any.
-pub fn drain(socket: &Socket, has: bool, mut each: impl FnMut(Frames)) -> bool {
-    let mut any = false;
-    for _ in 0..if has { TURN } else { 0 } {
-        let Some(frames) = receive(socket) else { break };
-        any = true;
-        each(frames);
-    }
-    any
-}
-
-/// Sends a message without waiting. Where nobody is to receive it, it is lost, as ZeroMQ has it.
-pub fn send(socket: &Socket, frames: impl IntoIterator<Item = impl Into<Message>>) {
-    let mut frames = frames.into_iter().map(Into::into).peekable();
-    while let Some(frame) = frames.next() {
-        let more = if frames.peek().is_some() { SNDMORE } else { 0 };
-        if socket.send(frame, DONTWAIT | more).is_err() {
-            return;
+    /// Sends a message without waiting. Where nobody is to receive it, it is lost, as ZeroMQ has it.
+    pub fn send(&self, frames: impl IntoIterator<Item = impl Into<Message>>) {
+        self.stirred.set(true);
+        let mut frames = frames.into_iter().map(Into::into).peekable();
+        while let Some(frame) = frames.next() {
+            let more = if frames.peek().is_some() { SNDMORE } else { 0 };
+            if self.socket.send(frame, DONTWAIT | more).is_err() {
+                return;
+            }
         }
     }
 }

@@ -48,6 +48,10 @@ pub struct CellNow {
     pub peak: Bytes,
     /// The line of the user's own that allocated last.
     pub line: Option<Place>,
+    /// The line of the cell that its thread runs: also one that allocates nothing. `None` while it runs none,
+    /// as between two steps of a coroutine, or where that cannot be seen.
+    #[serde(default)]
+    pub running: Option<Place>,
     /// The display in which whoever reads this shall show how it goes, if it shall be shown.
     #[serde(default)]
     pub display: Option<String>,
@@ -156,7 +160,7 @@ impl Telemetry {
             cut(&mut cell.message);
             cut(&mut cell.label);
             cell.display.iter_mut().for_each(cut);
-            cell.line.iter_mut().for_each(Place::cut);
+            cell.line.iter_mut().chain(&mut cell.running).for_each(Place::cut);
         }
         short.holders.truncate(HOLDERS);
         short.holders.iter_mut().for_each(|holder| holder.place.cut());
@@ -225,6 +229,7 @@ mod tests {
                         start_rss: Bytes(1),
                         footprint: SignedBytes(footprint),
                         peak: Bytes(peak),
+                        running: Some(line.clone()),
                         line: Some(line),
                         display: None,
                     }

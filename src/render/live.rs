@@ -21,11 +21,11 @@ const HOLDERS: &str = "Who holds most";
 
 /// As a few lines of plain text.
 pub fn live_text(live: &Live) -> String {
-    let mut text = format!("{}\n{}", printable(&live.sentence()), live.facts());
-    if let Some((place, source)) = &live.line {
-        let _ = write!(text, " · {}: {}", printable(place), clipped(source));
-    }
-    text.push('\n');
+    let line = live.line.as_ref().filter(|_| live.goes_on());
+    let line = line.map(|(place, source)| format!("{}: {}", printable(place), clipped(source)));
+    let below: Vec<String> =
+        Some(live.facts()).filter(|facts| !facts.is_empty()).into_iter().chain(line).collect();
+    let mut text = format!("{}\n{}\n", printable(&live.sentence()), below.join(" · "));
     if let Some(holders) = live.holders.as_ref().filter(|holders| !holders.is_empty()) {
         let _ = writeln!(text, "{HOLDERS}:");
         for (line, bytes) in holders {
@@ -46,7 +46,7 @@ pub fn live_html(live: &Live) -> Result<String> {
     card::facts(&mut out, &escape(&live.facts()));
     let alt = format!("Memory in use over time: {}.", live.sentence());
     card::image(&mut out, &picture(live)?, &escape(&printable(&alt)));
-    if !live.ended {
+    if live.goes_on() {
         // Always there, so that nothing below moves when a line is known.
         let (place, source) = live.line.clone().unwrap_or_default();
         let _ = write!(
@@ -56,7 +56,7 @@ pub fn live_html(live: &Live) -> Result<String> {
             escape(&clipped(&source))
         );
     }
-    if let Some(holders) = &live.holders {
+    if let Some(holders) = live.holders.as_ref().filter(|h| live.goes_on() || !h.is_empty()) {
         held(&mut out, holders);
     }
     out.push_str("</div>");
@@ -72,7 +72,7 @@ fn held(out: &mut String, holders: &[(String, Bytes)]) {
     for (line, bytes) in holders {
         let _ = writeln!(out, "{:>10}  {}", bytes.to_string(), escape(&clipped(line)));
     }
-    out.push_str("</pre>");
+    out.push_str(if holders.is_empty() { "no line of yours so far</pre>" } else { "</pre>" });
 }
 
 fn clipped(source: &str) -> String {
@@ -132,9 +132,10 @@ mod tests {
             peak: Bytes(100 << 20),
             rss: Some(Bytes(200 << 20)),
             curve: (0..500).map(moment).collect(),
-            line: Some(("line 2".to_owned(), "x = [1] * (a < b)".to_owned())),
+            line: Some(("at line 2".to_owned(), "x = [1] * (a < b)".to_owned())),
             holders: Some(vec![("line 1: y = [0] * (c < d)".to_owned(), Bytes(70 << 20))]),
             ended: false,
+            cut_short: false,
         }
     }
 
@@ -156,5 +157,10 @@ mod tests {
         assert!(live_html(&below).expect("it is drawn").contains("less than at the start"));
         let ended = live_html(&Live { ended: true, ..live() }).expect("it is drawn");
         assert!(ended.contains("ran for 10.0 s") && !ended.contains("line 2"), "{ended}");
+        let nothing = |ended| Live { ended, holders: Some(Vec::new()), ..live() };
+        assert!(live_html(&nothing(false)).expect("it is drawn").contains("no line of yours"));
+        assert!(!live_html(&nothing(true)).expect("it is drawn").contains(HOLDERS));
+        let cut = live_text(&Live { cut_short: true, ..live() });
+        assert!(cut.contains("was cut short after 10.0 s") && !cut.contains("line 2"), "{cut}");
     }
 }

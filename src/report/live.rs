@@ -16,6 +16,8 @@ pub struct Live {
     pub title: String,
     /// Whether it has ended.
     pub ended: bool,
+    /// Whether the kernel was shut down before it could end.
+    pub cut_short: bool,
     /// For how long.
     pub elapsed: Nanos,
     /// In use above the start.
@@ -26,7 +28,7 @@ pub struct Live {
     pub rss: Option<Bytes>,
     /// The footprint over time, in order.
     pub curve: Vec<(Nanos, SignedBytes)>,
-    /// The line that runs: where it is, such as `line 3`, and its text.
+    /// The line that runs: where it is, such as `at line 3`, and its text.
     pub line: Option<(String, String)>,
     /// Lines that hold most, the largest first; `None` where they are not known yet.
     pub holders: Option<Vec<(String, Bytes)>>,
@@ -38,14 +40,17 @@ impl Live {
     pub fn told(told: &Telemetry, code: &str) -> Option<Live> {
         let cell = told.cell.as_ref().filter(|cell| cell.elapsed >= AFTER)?;
         cell.display.as_ref()?;
-        let line = cell.line.as_ref().filter(|_| !cell.ended).map(|place| {
-            let Stand { label, source } = Stand::of(place, cell, code);
-            (format!("{label} allocated last"), source)
-        });
+        let stand = |place| Stand::of(place, cell, code);
+        let at = |Stand { label, source }| (format!("at {label}"), source);
+        let last = |Stand { label, source }| (format!("{label} allocated last"), source);
+        let runs = cell.running.as_ref().map(stand).map(at);
+        let line = runs.or_else(|| cell.line.as_ref().map(stand).map(last));
+        let line = line.filter(|_| !cell.ended);
         let holders = told.holders.iter().filter(|holder| holder.bytes.0 > 0).take(HOLDERS);
         Some(Live {
             title: cell.label.clone(),
             ended: cell.ended,
+            cut_short: false,
             elapsed: cell.elapsed,
             footprint: cell.footprint,
             peak: cell.peak,
@@ -58,30 +63,36 @@ impl Live {
         })
     }
 
-    /// The figures in words.
+    /// Whether there is more to come.
+    pub fn goes_on(&self) -> bool {
+        !self.ended && !self.cut_short
+    }
+
+    /// The figures in words. They are true also where they are the last ones, of a cell that went with its
+    /// kernel while nobody listened.
     pub fn sentence(&self) -> String {
         let Live { title, peak, .. } = self;
         let now = Bytes(self.footprint.0.unsigned_abs());
-        let held = match (self.footprint.0 < 0, self.ended) {
-            (true, _) => format!("{now} less than at the start"),
-            (false, false) => format!("{now} in use"),
-            (false, true) => format!("{now} stay"),
-        };
-        if self.ended {
-            return format!("{title} ran for {}: peak {peak}, {held}", duration(self.elapsed));
+        let (elapsed, less) = (duration(self.elapsed), self.footprint.0 < 0);
+        if self.cut_short {
+            return format!("{title} was cut short after {elapsed}, with its kernel: peak {peak}");
         }
-        format!("{title} is running: {held}, peak {peak}")
+        if self.ended {
+            let stay = if less { format!("{now} less than before") } else { format!("{now} stay") };
+            return format!("{title} ran for {elapsed}: peak {peak}, {stay}");
+        }
+        let held =
+            if less { format!("{now} less than at the start") } else { format!("{now} in use") };
+        format!("{title} after {elapsed}: {held}, peak {peak}")
     }
 
     /// What is good to know besides.
     pub fn facts(&self) -> String {
+        let next = self
+            .ended
+            .then(|| "%%memprofile as its first line shows which lines held the peak".to_owned());
         let resident = self.rss.map(|rss| format!("resident set {rss}"));
-        let other = if self.ended {
-            Some("%%memprofile as its first line shows which lines held the peak".to_owned())
-        } else {
-            Some(format!("{} so far", duration(self.elapsed)))
-        };
-        let facts: Vec<String> = other.into_iter().chain(resident).collect();
+        let facts: Vec<String> = next.into_iter().chain(resident).collect();
         facts.join(" · ")
     }
 }
@@ -110,12 +121,16 @@ mod tests {
             peak: Bytes(5 << 20),
             ..Live::default()
         };
-        assert_eq!(live.sentence(), "cell [3] is running: 3.00 MiB in use, peak 5.00 MiB");
-        assert_eq!(live.facts(), "4.2 s so far");
+        assert_eq!(live.sentence(), "cell [3] after 4.2 s: 3.00 MiB in use, peak 5.00 MiB");
+        assert_eq!(live.facts(), "");
         live.footprint = SignedBytes(-(1 << 20));
         live.rss = Some(Bytes(1 << 30));
         assert!(live.sentence().contains("1.00 MiB less than at the start"));
-        assert_eq!(live.facts(), "4.2 s so far · resident set 1.00 GiB");
+        assert_eq!(live.facts(), "resident set 1.00 GiB");
+        live.cut_short = true;
+        let cut = "cell [3] was cut short after 4.2 s, with its kernel: peak 5.00 MiB";
+        assert_eq!((live.sentence().as_str(), live.goes_on()), (cut, false));
+        live.cut_short = false;
         live.ended = true;
         live.footprint = SignedBytes(1 << 20);
         assert_eq!(live.sentence(), "cell [3] ran for 4.2 s: peak 5.00 MiB, 1.00 MiB stay");
@@ -140,6 +155,10 @@ mod tests {
         };
         let live = Live::told(&told, "a = 1\nb = 2").expect("it is to be shown");
         assert_eq!(live.line, Some(("line 2 allocated last".to_owned(), "b = 2".to_owned())));
+        let mut runs = told.clone();
+        runs.cell.iter_mut().for_each(|cell| cell.running = Some(place(1)));
+        let live = Live::told(&runs, "a = 1\nb = 2").expect("it is to be shown");
+        assert_eq!(live.line, Some(("at line 1".to_owned(), "a = 1".to_owned())));
         assert_eq!(live.holders, Some(vec![("line 1: a = 1".to_owned(), Bytes(7))]));
         let changes: [fn(&mut CellNow); 2] = [|c| c.display = None, |c| c.elapsed.0 -= 1];
         for change in changes {

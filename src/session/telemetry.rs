@@ -4,6 +4,7 @@
 //! Every poll writes it, so it is at most [`super::poll::PERIOD`] old; the poll needs neither the GIL nor
 //! anything else that a cell could hold. A process that was not given a segment tells nothing.
 
+use super::own_stack::Runner;
 use super::{Live, black_box, limit, live};
 use crate::hooks::lock::ForkLock;
 use crate::hooks::segment;
@@ -40,6 +41,10 @@ pub(super) struct Teller {
     /// Of a forked child it is not: that must not write.
     process: u32,
     cell: Option<(CellNow, Instant)>,
+    /// The file of that cell, who runs it, and when it was last looked where.
+    file: String,
+    runner: Option<Runner>,
+    looked: Option<Instant>,
     moments: Vec<Moment>,
     /// What readers call the files of cells.
     labels: HashMap<String, String>,
@@ -60,6 +65,9 @@ const LABELS: usize = 1000;
 /// Letters may take this share of the time: the next waits as many times as long as the last one took.
 const PATIENCE: u32 = 300;
 
+/// Between two looks at the line that runs. One takes some copies by the kernel for each frame.
+const LINES: Duration = Duration::from_millis(100);
+
 /// From now on everything is told by the segment that was inherited by this number.
 ///
 /// # Errors
@@ -70,6 +78,9 @@ pub fn tell_to(descriptor: i32) -> io::Result<()> {
         segment,
         process: std::process::id(),
         cell: None,
+        file: String::new(),
+        runner: None,
+        looked: None,
         moments: Vec::with_capacity(2 * MOMENTS),
         labels: HashMap::new(),
         told: None,
@@ -83,8 +94,8 @@ pub fn tells() -> bool {
     TELLS.load(Relaxed)
 }
 
-/// A cell begins: the `msg_id` of its request, its file, what a reader calls it, and the display in which
-/// it shall be shown.
+/// A cell begins, on this thread: the `msg_id` of its request, its file, what a reader calls it, and the
+/// display in which it shall be shown.
 pub fn begin_cell(message: String, file: String, label: String, display: Option<String>) {
     let started_at = since_1970();
     let resident = super::foreign::read_or_open();
@@ -94,7 +105,8 @@ pub fn begin_cell(message: String, file: String, label: String, display: Option<
     if teller.labels.len() >= LABELS {
         teller.labels.clear();
     }
-    teller.labels.insert(file, label.clone());
+    teller.labels.insert(file.clone(), label.clone());
+    (teller.file, teller.runner, teller.looked) = (file, Runner::this(), None);
     let start_rss = resident.all;
     let cell = CellNow { message, label, started_at, start_rss, display, ..CellNow::default() };
     teller.cell = Some((cell, Instant::now()));
@@ -137,7 +149,9 @@ pub fn end_cell() {
     teller.look(now.as_ref(), resident);
     if let Some((cell, _)) = &mut teller.cell {
         cell.ended = true;
+        cell.running = None;
     }
+    teller.runner = None;
     teller.tell(now, resident);
 }
 
@@ -150,6 +164,7 @@ pub(super) fn tell(resident: Resident) {
     let mut lock = TELLER.lock();
     let Some(teller) = lock.as_mut().filter(|teller| teller.is_own()) else { return };
     teller.look(now.as_ref(), resident);
+    teller.see_line();
     if teller.told.is_none_or(|(at, cost)| at.elapsed() >= cost * PATIENCE) {
         teller.tell(now, resident);
     }
@@ -221,6 +236,21 @@ impl Teller {
             self.moments = keep_extremes(older, |moment| moment.footprint.0);
             self.moments.extend(newer);
         }
+    }
+
+    /// Which line runs.
+    fn see_line(&mut self) {
+        let Some((cell, _)) = self.cell.as_mut().filter(|(cell, _)| !cell.ended) else { return };
+        if self.looked.is_some_and(|at| at.elapsed() < LINES) {
+            return;
+        }
+        self.looked = Some(Instant::now());
+        let line = self.runner.and_then(|runner| runner.line_in(&self.file));
+        cell.running = line.map(|(function, line)| {
+            let mut place = Place { file: self.file.clone(), line, function, ..Place::default() };
+            label(&self.labels, &mut place);
+            place
+        });
     }
 
     fn tell(&mut self, now: Option<Now>, resident: Resident) {

@@ -64,8 +64,7 @@ def test_a_thousand_restarts_leave_nothing(folder):
         for restart in range(RESTARTS):
             gone = (kernel.supervisor, kernel.child)
             # As a user does, and as a front end does that has lost its patience.
-            kernel.manager.restart_kernel(now=restart % 2 == 1)
-            kernel.client.wait_for_ready(timeout=60)
+            kernel.restart(now=restart % 2 == 1)
             until(lambda gone=gone: not any(map(lives, gone)))
             assert len(left(folder)) == 1
     assert not left(folder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -67,6 +69,19 @@ class Supervised(Kernel):
         """The process id of what computes."""
         (child,) = children(self.supervisor)
         return child
+
+    def restart(self, *, now: bool = False) -> None:
+        """Restarts it, and waits until the new one answers."""
+        self.manager.restart_kernel(now=now)
+        asked: set[str] = set()
+        # Not by `wait_for_ready` of the client's: to that any answer will do, also a late one.
+        while True:
+            asked.add(str(self.client.kernel_info()))
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    message = self.client.get_shell_msg(timeout=1)
+                    if message["parent_header"].get("msg_id") in asked:
+                        return
 
     def send(self, code: str, **options: Any) -> str:
         """Sends a cell and does not wait; the id of the request."""

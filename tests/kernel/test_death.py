@@ -6,6 +6,7 @@ import os
 import re
 import signal
 
+import ipykernel
 import pytest
 from jupyter_client.manager import KernelManager
 from kernel_client import TIMEOUT
@@ -101,6 +102,24 @@ def test_other_requests_are_answered_too(fresh):
     assert fresh.reply(asked)["content"]["status"] == "aborted"
     assert fresh.client.get_control_msg(timeout=TIMEOUT)["content"]["status"] == "aborted"
     assert fresh.complete("prin")
+
+
+@pytest.mark.skipif(ipykernel.version_info < (7,), reason="ipykernel 6 has no subshells")
+def test_a_cell_in_a_subshell_fails_with_that_beside_it(fresh):
+    subshell = fresh.control("create_subshell_request")["content"]["subshell_id"]
+    begun = "import time; print('begun', flush=True); time.sleep(60)"
+    main = fresh.send(begun)
+    fresh.published_until(lambda m: m["msg_type"] == "stream")
+    content = {"code": begun, "silent": False, "store_history": True, "user_expressions": {}}
+    beside = fresh.client.session.msg("execute_request", content | {"allow_stdin": False})
+    beside["header"]["subshell_id"] = subshell
+    fresh.client.shell_channel.send(beside)
+    fresh.published_until(lambda m: m["msg_type"] == "stream")
+    os.kill(fresh.child, signal.SIGKILL)
+    messages = fresh.published_until(lambda m: state(m) == "starting")
+    for request in (main, beside["header"]["msg_id"]):
+        assert kinds(messages, request) == ["display_data", "error", "idle"]
+        assert fresh.reply(request)["content"]["ename"] == "KernelDied"
 
 
 def test_a_death_while_no_cell_ran_is_told_by_the_next_cell(fresh):

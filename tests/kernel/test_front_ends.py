@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import secrets
@@ -25,6 +26,8 @@ from kernel_client import TIMEOUT
 from supervised import until
 
 HERE = Path(__file__).parent
+PNG = next((HERE.parents[1] / "kernel-spec").rglob("logo-32x32.png")).read_bytes()
+"""A picture."""
 
 
 def test_jupyter_kernel_test_finds_what_it_finds_of_a_stock_kernel():
@@ -52,6 +55,8 @@ def test_the_kernelspec_is_installed_with_its_logos():
     listed = subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT).stdout
     spec = json.loads(listed)["kernelspecs"]["memprofile"]
     assert spec["spec"]["display_name"] == "Python 3 (memprofile)"
+    # Jupyter must not send keys that the supervisor would refuse.
+    assert "supported_encryption" not in spec["spec"]["metadata"]
     files = {path.name for path in Path(spec["resource_dir"]).iterdir()}
     assert files == {"kernel.json", "logo-svg.svg", "logo-32x32.png", "logo-64x64.png"}
 
@@ -62,6 +67,12 @@ def test_nbclient_runs_a_notebook_with_widgets():
         "slider.value = 7; slider.value",
         "%%memprofile\nkept = [bytes(1000) for _ in range(5000)]",
         "%%bash\necho from bash",
+        # As matplotlib's figures come: when the cell has run.
+        "from IPython.display import Image, display\n"
+        f"png = bytes.fromhex({PNG.hex()!r})\n"
+        "get_ipython().events.register('post_execute', lambda: display(Image(png)))\n"
+        "'value'",
+        "%%memprofile\n'value'",
     )
     document = notebook(*cells)
     nbclient.NotebookClient(document, timeout=TIMEOUT, store_widget_state=True).execute()
@@ -70,6 +81,10 @@ def test_nbclient_runs_a_notebook_with_widgets():
     assert outputs[1][0].data["text/plain"] == "7"
     assert "memprofile" in outputs[2][0].data["text/html"]
     assert outputs[3][0].text == "from bash\n"
+    for shown in outputs[4:]:
+        (value,) = [o.data["text/plain"] for o in shown if o.output_type == "execute_result"]
+        (figure,) = [o.data["image/png"] for o in shown if {*o.data} == {"image/png", "text/plain"}]
+        assert (value, base64.b64decode(figure)) == ("'value'", PNG)
     states = document.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
     assert 7 in [state["state"].get("value") for state in states.values()]
 

@@ -266,6 +266,29 @@ def test_a_subshell_runs_beside_a_cell(kernel):
     assert kernel.control("delete_subshell_request", subshell_id=subshell)
 
 
+def test_the_debugger_stops_at_a_breakpoint_and_goes_on(fresh):
+    def debug(command, **arguments):
+        content = {"type": "request", "seq": 1, "command": command, "arguments": arguments}
+        answer = fresh.control("debug_request", **content)["content"]
+        assert answer["success"], answer
+        return answer.get("body")
+
+    code = "here = 1\nthere = here + 1\nprint('there', there)"
+    debug("initialize", adapterID="", pathFormat="path", linesStartAt1=True, columnsStartAt1=True)
+    debug("attach")
+    path = debug("dumpCell", code=code)["sourcePath"]
+    stops = debug("setBreakpoints", source={"path": path}, breakpoints=[{"line": 2}])
+    assert stops["breakpoints"][0]["verified"]
+    debug("configurationDone")
+    request = fresh.send(code)
+    stopped = fresh.published_until(lambda m: m["content"].get("event") == "stopped")[-1]
+    thread = stopped["content"]["body"]["threadId"]
+    (frame, *_) = debug("stackTrace", threadId=thread)["stackFrames"]
+    assert frame["line"] == 2
+    debug("continue", threadId=thread)
+    assert "there 2" in str(fresh.published(until_idle=request))
+
+
 def test_a_stopped_client_does_not_stop_the_others(fresh):
     """A subscriber that is stopped reads nothing; 40 MB go by it to another one."""
     client = (
@@ -347,8 +370,7 @@ def test_a_restart_is_a_new_kernel_on_the_same_ports(fresh, folder):
     before = connection(fresh)
     first = (fresh.supervisor, fresh.child)
     fresh.run_ok("name = 1")
-    fresh.manager.restart_kernel()
-    fresh.client.wait_for_ready(timeout=TIMEOUT)
+    fresh.restart()
     assert connection(fresh) == before
     assert not any(map(lives, first))
     assert fresh.run("name").reply["ename"] == "NameError"
@@ -447,8 +469,7 @@ def test_many_restarts_leave_nothing(folder):
     with Supervised() as kernel:
         for _ in range(5):
             gone = (kernel.supervisor, kernel.child)
-            kernel.manager.restart_kernel(now=False)
-            kernel.client.wait_for_ready(timeout=TIMEOUT)
+            kernel.restart()
             assert not any(map(lives, gone))
             assert len(left(folder)) == 1
     assert threading.active_count() == threads

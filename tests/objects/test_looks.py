@@ -14,10 +14,12 @@ def test_names_say_what_they_hold_share_and_free():
         assert abs(sizes(mine)[-2] - 3 * MIB) < 0.01 * MIB, text
         assert abs(sizes(mine)[-1] - 3 * MIB) < 0.01 * MIB, text
         assert "two" in one and sizes(one)[-1] == 0, text
-        assert "new" in mine
-        cell("mine.append(bytearray(2**20))")
-        grown = row(cell("%memvars"), "mine ")
+        assert "since" not in text, "with nothing to compare it to"
+        cell("mine.append(bytearray(2**20)); later = [1]")
+        text = cell("%memvars")
+        grown = row(text, "mine ")
         assert "grew 1.00 MiB since [2]" in grown, grown
+        assert " new " in row(text, "later "), text
         assert "as in [" in row(cell("%memvars"), "mine ")
         assert "more" in cell("%memvars --top 1")
     """)

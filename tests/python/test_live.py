@@ -50,11 +50,11 @@ def test_a_display_is_updated_in_place_and_becomes_the_report(
     shown = updates(ran)
     assert len(shown) >= 5
     for data in shown[1:4]:
-        assert "is running: 47." in data["text/plain"]
-        assert "is running: 47." in data["text/html"]
+        assert " s: 47." in data["text/plain"]
+        assert " s: 47." in data["text/html"]
         assert "line 6: " in data["text/plain"] or "line 5: " in data["text/plain"]
     assert "image/png" in shown[-1]
-    assert "is running" not in shown[-1]["text/plain"]
+    assert "] after " not in shown[-1]["text/plain"]
     # One display, before the cell's own outputs, whose order is theirs.
     assert [kind for kind, _ in ran.messages if kind == "display_data"] == ["display_data"]
     assert ran.messages[0][0] == "display_data"
@@ -159,7 +159,7 @@ def test_a_saved_notebook_has_the_report_and_no_display_that_waits() -> None:
     NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
     outputs = notebook.cells[1].outputs
     assert [output.output_type for output in outputs] == ["display_data", "stream"]
-    assert "is running" not in outputs[0].data["text/plain"]
+    assert "] after " not in outputs[0].data["text/plain"]
     assert "image/png" in outputs[0].data
 
 
@@ -174,7 +174,7 @@ def test_widgets_of_the_cell_keep_their_outputs(kernel: Kernel) -> None:
         "    time.sleep(0.6)\n"
     )
     assert ran.stream("stdout") == "inside\n"
-    assert "is running" not in updates(ran)[-1]["text/plain"]
+    assert "] after " not in updates(ran)[-1]["text/plain"]
 
 
 def test_in_a_terminal_there_is_the_report_alone(kernel: Kernel) -> None:
@@ -188,5 +188,5 @@ def test_in_a_terminal_there_is_the_report_alone(kernel: Kernel) -> None:
         "shell.run_cell(\"%%memprofile --live\\\\nimport time\\\\ntime.sleep(0.6)\")'''\n"
         "print(subprocess.run([sys.executable, '-c', code], capture_output=True, text=True).stdout)"
     )
-    assert "is running" not in ran.stream("stdout")
+    assert "] after " not in ran.stream("stdout")
     assert "peak" in ran.stream("stdout")

@@ -105,6 +105,61 @@ def test_the_cell_that_runs_and_its_end(told: tuple[Kernel, Segment], tmp_path: 
     assert segment.now()["cell"]["message"] not in ("", cell["message"])
 
 
+WAIT = """import os
+def wait():
+    while not os.path.exists({flag!r}): pass
+print("begun")
+wait()
+"""
+
+WANDER = """import os
+def deep(n):
+    return deep(n - 1) if n else [k for k in count(3)]
+def count(n):
+    for k in range(n):
+        yield k
+print("begun")
+while not os.path.exists({flag!r}):
+    deep(20); sorted(range(9), key=lambda k: -k)
+"""
+
+
+def test_the_line_that_runs(told: tuple[Kernel, Segment], tmp_path: Path) -> None:
+    """Of a cell that nobody profiles, and that allocates nothing."""
+    kernel, segment = told
+    flag = tmp_path / "go on"
+
+    def look(message: Message) -> None:
+        if message[0] == "stream":
+            place = None
+            while not place or place["line"] == 4:
+                place = segment.now()["cell"]["running"]
+            flag.touch()
+            assert (place["label"], place["line"], place["function"]) == ("cell [2]", 3, "wait")
+
+    assert kernel.run(WAIT.format(flag=str(flag)), on_message=look).status == "ok"
+    assert segment.now()["cell"]["running"] is None
+
+
+def test_a_line_is_one_that_runs_while_frames_come_and_go(
+    told: tuple[Kernel, Segment], tmp_path: Path
+) -> None:
+    kernel, segment = told
+    flag = tmp_path / "go on"
+    places: list[Told] = []
+
+    def look(message: Message) -> None:
+        if message[0] == "stream":
+            while len(places) < 10:
+                place = segment.now()["cell"]["running"]
+                if place and place not in places[-1:]:
+                    places.append(place)
+            flag.touch()
+
+    assert kernel.run(WANDER.format(flag=str(flag)), on_message=look).status == "ok"
+    assert {place["line"] for place in places} <= {3, 5, 6, 7, 8, 9}
+
+
 def test_what_was_told_is_there_after_a_kill(told: tuple[Kernel, Segment], tmp_path: Path) -> None:
     kernel, segment = told
     pid = int(kernel.value("__import__('os').getpid()"))

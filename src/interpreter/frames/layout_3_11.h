@@ -5,6 +5,12 @@ static inline _PyInterpreterFrame *head(PyThreadState *ts) {
     return ts->cframe != NULL ? ts->cframe->current_frame : NULL;
 }
 
+/* Where the pointer to the running frame is, of the state at `at`, of which `ts` is a copy. */
+static inline const void *head_slot(const void *at, const PyThreadState *ts) {
+    (void)at;
+    return (const char *)ts->cframe + offsetof(_PyCFrame, current_frame);
+}
+
 static inline PyThreadState *own_thread_state(void) {
     /* _PyThreadState_UncheckedGet is the GIL holder's here, whichever thread asks. */
     return PyGILState_GetThisThreadState();

@@ -3,6 +3,12 @@
 
 static inline _PyInterpreterFrame *head(PyThreadState *ts) { return ts->current_frame; }
 
+/* Where the pointer to the running frame is, of the state at `at`, of which `ts` is a copy. */
+static inline const void *head_slot(const void *at, const PyThreadState *ts) {
+    (void)ts;
+    return (const char *)at + offsetof(PyThreadState, current_frame);
+}
+
 static inline PyThreadState *own_thread_state(void) {
     PyThreadState *ts = PyThreadState_GetUnchecked();
     return ts != NULL ? ts : PyGILState_GetThisThreadState();

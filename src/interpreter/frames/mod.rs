@@ -6,7 +6,10 @@
 //! its name and line table, and named (function, file, line) when it is first seen, while it is
 //! alive on the stack. So no reference count changes, and nothing has to be given back.
 
+mod elsewhere;
 mod line_table;
+
+pub use elsewhere::Thread;
 
 use std::ffi::c_void;
 use std::marker::PhantomData;
