@@ -112,7 +112,7 @@ def test_two_workers_of_a_pool(method, worker):
                     with context.Pool(2) as pool:
                         result = pool.map_async(work.hold, [barrier] * 2)
                         barrier.wait()
-                        work.wait_for_looks()
+                        work.wait_for_looks(200)  # at each one's pages in turn
                         barrier.wait()
                         pids = set(result.get())
             assert len(pids) == 2
