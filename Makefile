@@ -1,5 +1,5 @@
 # Every target does all of its own set-up, in this folder, on a machine that has a Rust toolchain,
-# a C and a C++ compiler and CPython 3.11 or later with its headers. PYTHON=... chooses the CPython.
+# a C and a C++ compiler and CPython 3.11 to 3.15 with its headers. PYTHON=... chooses the CPython.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -17,8 +17,9 @@ SOURCES := $(shell find src python kernel-spec build.rs Cargo.toml Cargo.lock py
 
 # The first CPython that can build us and make an environment.
 FIND_PYTHON = for p in python3 python3.13 python3.12 python3.11 python3.14 python3.15; do \
-  $$p -c 'import ensurepip, os, sys, sysconfig, venv; sys.exit(sys.version_info < (3, 11) or \
-  not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' 2>/dev/null \
+  $$p -c 'import ensurepip, os, sys, sysconfig, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 16) \
+  or bool(sysconfig.get_config_var("Py_GIL_DISABLED")) \
+  or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' 2>/dev/null \
   && echo $$p && break; done
 PYTHON ?= $(shell $(FIND_PYTHON))
 
@@ -31,7 +32,7 @@ help:
 	@echo 'make gallery        draws every kind of report, on one page to look at'
 	@echo 'make test           every test there is'
 	@echo 'make test-cpythons  the engine on every CPython that it serves, 3.11 to 3.15'
-	@echo 'make conformance    the tests of CPython, numpy and pandas with the hooks on, valgrind, IPython 8 and ipykernel 6'
+	@echo 'make conformance    the tests of CPython, numpy and pandas with the hooks on, valgrind, IPython 7, ipykernel 6, pandas 2, torch'
 	@echo 'make fuzz           changed profiles for the reader: FUZZ_SECONDS=600 for each target'
 	@echo 'make bench          the overhead, beside memray and tracemalloc: BENCH="--pairs 3 --cells fib"'
 	@echo 'make snapshots      renews what the tests hold reports against'
@@ -64,6 +65,8 @@ check: $(VENV)/.dev $(VENV)/.memprofile
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	PYO3_PYTHON=$(CURDIR)/$(PY) cargo clippy --locked --features python --lib -- -D warnings
+	@# What other platforms have: make conformance measures with it.
+	MEMPROFILE_FALLBACK=1 PYO3_PYTHON=$(CURDIR)/$(PY) cargo clippy --locked --features python --lib -- -D warnings
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
@@ -85,21 +88,26 @@ python-test: $(VENV)/.dev $(VENV)/.memprofile
 test-cpythons:
 	@tests/cpythons/run
 
-conformance: $(VENV)/.conformance $(VENV)/.memprofile $(VENV)-oldest/.memprofile
+conformance: $(VENV)/.conformance $(VENV)/.memprofile $(VENV)-oldest/.memprofile $(VENV)-torch/.memprofile
 	@tests/conformance/valgrind --install
 	$(call say,'The tests of CPython with numpy and pandas with the hooks on')
 	$(PY) -m pytest tests/conformance --durations=0
-	$(call say,'The tests of notebooks with the oldest IPython that we serve')
+	$(call say,'The tests of notebooks with the oldest IPython and pandas that we serve')
 	$(VENV)-oldest/bin/python -m pytest tests/python
 	$(call say,'The tests of the kernel with ipykernel 6 in it')
 	$(VENV)-oldest/bin/python -m pytest tests/kernel --ignore=tests/kernel/test_front_ends.py
+	$(call say,'The tests of what tensors hold')
+	$(VENV)-torch/bin/python -m pytest tests/objects/test_torch.py
 
-# An environment of its own, with what is pinned in requirements/oldest.txt.
-$(VENV)-oldest/.memprofile: requirements/oldest.txt $(VENV)/.memprofile
-	$(call say,'Making $(VENV)-oldest')
-	$(PY) -m venv --clear $(VENV)-oldest
-	$(VENV)-oldest/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r $<
-	$(VENV)-oldest/bin/python -m pip install --quiet --no-deps build/wheels/*.whl
+# Environments of their own, with what is pinned in requirements/oldest.txt and, of 5 GB, requirements/torch.txt.
+$(VENV)-oldest/.made $(VENV)-torch/.made: $(VENV)-%/.made: requirements/%.txt $(VENV)/.made
+	$(call say,'Making $(VENV)-$*')
+	$(PY) -m venv --clear $(VENV)-$*
+	$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r $<
+	@touch $@
+
+$(VENV)-oldest/.memprofile $(VENV)-torch/.memprofile: $(VENV)-%/.memprofile: $(VENV)-%/.made $(VENV)/.memprofile
+	$(VENV)-$*/bin/python -m pip install --quiet --no-deps --force-reinstall build/wheels/*.whl
 	@touch $@
 
 FUZZ_SECONDS ?= 60
@@ -136,7 +144,7 @@ $(VENV)/.memprofile: $(VENV)/.demo $(SOURCES)
 	@touch $@
 
 $(VENV)/.made:
-	@test -n '$(PYTHON)' || { echo 'No CPython 3.11 or later with headers and venv was found. Install one (on Debian: apt-get install python3-dev python3-venv) or name it: make demo PYTHON=/path/to/python3' >&2; exit 1; }
+	@test -n '$(PYTHON)' || { echo 'No CPython 3.11 to 3.15 with headers and venv was found. Install one (on Debian: apt-get install python3-dev python3-venv) or name it: make demo PYTHON=/path/to/python3' >&2; exit 1; }
 	$(call say,'Making $(VENV) with $(PYTHON)')
 	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
@@ -148,7 +156,7 @@ $(VENV)/.demo $(VENV)/.dev $(VENV)/.bench $(VENV)/.conformance: $(VENV)/.%: requ
 
 requirements: $(VENV)/.made
 	$(PY) -m pip install --quiet --disable-pip-version-check uv
-	for set in bench dev demo conformance oldest; do \
+	for set in bench dev demo conformance oldest torch; do \
 	  pins=$$([[ $$set == @(bench|oldest) ]] || echo '-c requirements/bench.txt'); \
 	  $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-annotate --custom-compile-command 'make requirements' \
@@ -156,5 +164,5 @@ requirements: $(VENV)/.made
 	done
 
 clean:
-	rm -rf build target fuzz/artifacts $(VENV) $(VENV)-oldest
+	rm -rf build target fuzz/artifacts $(VENV) $(VENV)-oldest $(VENV)-torch
 	@echo 'Kept: the Debian root of make test-cpythons. tests/cpythons/root --remove deletes it.'

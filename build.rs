@@ -7,7 +7,10 @@ fn main() {
     println!("cargo:rustc-check-cfg=cfg(native_hooks)");
     let target = |key: &str| env::var(format!("CARGO_CFG_TARGET_{key}")).unwrap_or_default();
     let architecture = matches!(target("ARCH").as_str(), "x86_64" | "aarch64");
-    let native = target("OS") == "linux" && target("ENV") == "gnu" && architecture;
+    // Set, it builds what other platforms have, so that this is tested where there are tests.
+    println!("cargo:rerun-if-env-changed=MEMPROFILE_FALLBACK");
+    let fallback = env::var_os("MEMPROFILE_FALLBACK").is_some();
+    let native = target("OS") == "linux" && target("ENV") == "gnu" && architecture && !fallback;
     if native {
         println!("cargo:rustc-cfg=native_hooks");
     }
@@ -44,11 +47,32 @@ fn compile_hooks(native: bool) {
 
 #[cfg(feature = "python")]
 mod python {
+    use pyo3_build_config::{InterpreterConfig, PythonImplementation};
     use std::process::Command;
+
+    /// What an interpreter is whose frames and objects nobody has looked at; `None` for those that are served.
+    fn unknown(config: &InterpreterConfig) -> Option<String> {
+        let version = config.version();
+        if config.implementation() != PythonImplementation::CPython {
+            Some(format!("{} {version}", config.implementation()))
+        } else if !(11..=15).contains(&version.minor) {
+            Some(format!("CPython {version}"))
+        } else if config.target_abi().kind().is_free_threaded() {
+            Some(format!("a free-threaded build of CPython {version}"))
+        } else {
+            None
+        }
+    }
 
     /// Builds the readers of frames and objects against the headers of the interpreter that PyO3 builds for.
     pub fn compile_layouts() {
         let config = pyo3_build_config::get();
+        if let Some(what) = unknown(config) {
+            println!(
+                "cargo::error=memprofile measures CPython 3.11 to 3.15 with the GIL, and this is {what}: install it into an environment of one of those"
+            );
+            return;
+        }
         let executable = config
             .executable()
             .expect("memprofile is built with the interpreter at hand: set PYO3_PYTHON to it");

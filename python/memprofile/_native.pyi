@@ -16,6 +16,7 @@ from memprofile._native_objects import (
     SizeTree,
     allocated_at,
     argument_is_lent,
+    collector_runs,
     deep_size,
     garbage_knots,
     heap_census,
@@ -34,8 +35,8 @@ __all__ = [
     "LimitHandler", "Line", "Listing", "MemprofileError", "NameChange", "NameChanges", "NameShare",
     "NamesBefore", "Profile", "Recording", "RollChange", "Site", "SizeClass", "SizeTree",
     "Timeline", "__version__", "allocated_at", "argument_is_lent", "arm_limit", "arrow_chunks",
-    "begin_black_box", "begin_cell", "black_box_goes_on", "bytes_text", "deep_size", "disarm_limit",
-    "end_black_box", "end_cell", "end_with_parent", "garbage_knots", "heap_census",
+    "begin_black_box", "begin_cell", "black_box_goes_on", "bytes_text", "collector_runs",
+    "deep_size", "disarm_limit", "end_black_box", "end_cell", "end_with_parent", "garbage_knots", "heap_census",
     "immortal_and_interned", "is_recording", "limit_in_force", "live", "live_end", "make_segment",
     "memory_needed", "memory_now", "name_shares", "read_segment", "refused", "retained_size",
     "run_kernel", "shallow_size", "show_cell", "size_tree", "stack", "start", "tell_to", "tells",
@@ -246,7 +247,9 @@ class Balance:
     blocks: int
     """Native blocks and anonymous mappings, the large ones by what is in use."""
     pools: int
-    """Allocators of libraries' own, as those of Arrow and polars."""
+    """Allocators of libraries' own, as those of Arrow and polars: what is in use, where they tell."""
+    pools_free: int
+    """What they keep free beyond that. Below 0: they use pages that they had kept before."""
     earlier: int
     """Memory from before the start that was written to for the first time."""
     files: int
@@ -254,7 +257,7 @@ class Balance:
     recorder: int
     """The recorder's own tables."""
     malloc_free: int
-    """Freed, and kept by malloc; 0 at the peak, where it is not known."""
+    """Freed, and kept by malloc. Below 0: blocks lie in what it had kept before the start."""
     rest: int
     """Not attributed. Below 0: what the parts took without a growth of the resident set."""
 

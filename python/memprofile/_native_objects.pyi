@@ -14,6 +14,7 @@ __all__ = [
     "SizeTree",
     "allocated_at",
     "argument_is_lent",
+    "collector_runs",
     "deep_size",
     "garbage_knots",
     "heap_census",
@@ -110,9 +111,11 @@ class HeapCensus:
 
 @final
 class HeapRoll:
-    """The objects of a heap by their places: 24 bytes each. It keeps none of them alive."""
+    """The objects of a heap and the buffers of libraries by their places: 24 bytes each. It keeps none
+    of them alive.
+    """
 
-    def since(self) -> RollChange:
+    def since(self, libraries: _Libraries) -> RollChange:
         """Looks at the heap again. Raises MemprofileError as ``heap_census`` does."""
 
 @final
@@ -139,10 +142,16 @@ def garbage_knots(
     Raises MemprofileError when the memory that is left is too little.
     """
 
-def heap_census(with_roll: bool) -> HeapCensus:
-    """Counts all objects that the collector knows and all that they reach; ``with_roll`` notes them.
+def heap_census(with_roll: bool, libraries: _Libraries) -> HeapCensus:
+    """Counts all objects that the collector knows and all that they reach, with the buffers of
+    libraries; ``with_roll`` notes them.
 
     Raises MemprofileError when the memory that is left is too little.
+    """
+
+def collector_runs() -> list[tuple[int, int, float, float]] | None:
+    """How long the collector ran in the last recording: (generation, runs that were timed, seconds of
+    all of them, seconds of the longest). None without a recording.
     """
 
 def allocated_at(obj: object) -> tuple[str | None, str | None]:
@@ -153,7 +162,7 @@ def allocated_at(obj: object) -> tuple[str | None, str | None]:
     """
 
 def ways(
-    obj: object, namespace: object | None, most: int, machinery: str
+    obj: object, namespace: object | None, most: int, machinery: str, libraries: _Libraries
 ) -> tuple[int, list[list[tuple[str, str, str | None]]]] | None:
     """The bytes that are free once an object is gone, and the shortest ways to it.
 

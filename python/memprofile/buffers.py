@@ -1,8 +1,9 @@
-"""Where memory is that only a library knows: Arrow's buffers, also behind pandas, and polars'.
+"""Where memory is that only a library knows: Arrow's buffers, also behind pandas, polars' and
+torch's.
 
 The collector cannot look into their objects, and they have no ``__sizeof__`` that counts an
-allocation once. So they are asked for addresses, by functions that fill no cache and copy nothing.
-A library that the program has not imported has no objects.
+allocation once. So they are asked for addresses, by functions that copy nothing. A library that the
+program has not imported has no objects.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-from memprofile import _native
+from memprofile import _native, tensors
 from memprofile.frames import arrays, polars_frame
 from memprofile.frames.arrays import is_a
 
@@ -28,6 +29,11 @@ def libraries(seconds: float | None = None) -> Libraries:
     return _types(), functools.partial(_stretches, seconds)
 
 
+def gap() -> str | None:
+    """What of it cannot be asked for, in one sentence; None where all can."""
+    return tensors.gap()
+
+
 def _types() -> list[type]:
     found: list[type] = []
     if (pyarrow := arrays.module("pyarrow")) is not None:
@@ -35,7 +41,7 @@ def _types() -> list[type]:
         found += [lib.Buffer, lib.Array, lib.ChunkedArray, lib.Table, lib.RecordBatch]
     if (polars := arrays.module("polars")) is not None:
         found += [polars.DataFrame, polars.Series]
-    return found
+    return found + tensors.types()
 
 
 def _stretches(seconds: float | None, objects: Sequence[object]) -> list[Stretches]:
@@ -44,13 +50,18 @@ def _stretches(seconds: float | None, objects: Sequence[object]) -> list[Stretch
     found: list[Stretches] = []
     for value in objects:
         held: Stretches = []
-        is_polars = polars_frame.is_polars(value)
-        for stretch in _of_polars(value) if is_polars else _of_arrow(value):
+        for stretch in _asked(value):
             held.append(stretch)
             if until is not None and time.thread_time() > until:
                 return found
         found.append(held)
     return found
+
+
+def _asked(value: Any) -> Iterator[tuple[int, int]]:
+    if polars_frame.is_polars(value):
+        return _of_polars(value)
+    return tensors.stretches(value) if tensors.is_tensor(value) else _of_arrow(value)
 
 
 def _of_arrow(value: Any) -> Iterator[tuple[int, int]]:

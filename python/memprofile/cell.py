@@ -11,6 +11,7 @@ import ast
 import functools
 import linecache
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -104,7 +105,7 @@ class RecordedCell(LimitedCell):
             display = None
         try:
             finished = recording.stop(
-                sources.describe,
+                self._describe,
                 type(error).__name__ if error else None,
                 lambda: keepers.of_cell(self._shell, self._result, error),
                 self._growth.changes,
@@ -113,6 +114,12 @@ class RecordedCell(LimitedCell):
             complain("the recording could not be read", problem)
             return
         self._deliver(api.Profile._of(finished), display)
+
+    def _describe(self, filename: str, linenos: Sequence[int]) -> tuple[str, str, dict[int, str]]:
+        label, kind, text = sources.describe(filename, linenos)
+        if filename == self._cell_name and self._result is not None:
+            sources.put_magics_back(text, self._result.info.raw_cell)
+        return label, kind, text
 
     def _deliver(self, profile: api.Profile, display: live.LiveDisplay | None) -> None:
         options = self._options
@@ -144,7 +151,10 @@ def _show_as_comment(cell_name: str, tail: str) -> None:
     size, mtime, lines, name = entry
     if lines:
         first = sources.COMMENTED_MAGIC_LINE + tail + "\n"
-        linecache.cache[cell_name] = (size, mtime, [first, *lines[1:]], name)
+        shown = (size, mtime, [first, *lines[1:]], name)
+        # IPython 7 puts what it keeps itself back at every traceback.
+        for cache in (linecache.cache, getattr(linecache, "_ipython_cache", {})):
+            cache[cell_name] = shown
 
 
 def remember_as_typed(shell: Shell) -> None:

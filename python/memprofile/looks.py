@@ -75,7 +75,15 @@ def _garbage(heap: objects.Heap, top: int) -> _native.Listing:
     sections: list[Any] = []
     if table:
         sections.append(("", ["type", "objects", "bytes"], 1, table, ""))
-    generations = [
+    sections.append(_collector())
+    rings, not_drawn = _rings()
+    return _native.Listing(headline, f"{facts} {not_drawn}".strip(), sections, [], rings)
+
+
+def _collector() -> tuple[str, list[str], int, list[list[str]], str]:
+    """What the collector has done so far, and how long it took in the last profile."""
+    columns = ["collector", "count of threshold", "runs", "freed objects", "uncollectable"]
+    rows = [
         [
             f"generation {number}",
             f"{young:,} of {threshold:,}",
@@ -85,10 +93,15 @@ def _garbage(heap: objects.Heap, top: int) -> _native.Listing:
             zip(gc.get_count(), gc.get_threshold(), gc.get_stats(), strict=True)
         )
     ]
-    columns = ["collector", "count of threshold", "runs", "freed objects", "uncollectable"]
-    sections.append(("The collector", columns, 1, generations, ""))
-    rings, not_drawn = _rings()
-    return _native.Listing(headline, f"{facts} {not_drawn}".strip(), sections, [], rings)
+    runs = _native.collector_runs()
+    if runs is None:
+        return "The collector", columns, 1, rows, "%%memprofile tells how long its runs take"
+    took = {generation: figures for generation, *figures in runs}
+    for number, row in enumerate(rows):
+        count, seconds, longest = took.get(number, (0, 0.0, 0.0))
+        row += [f"{count:,}", f"{1000 * seconds:.1f} ms", f"{1000 * longest:.1f} ms"]
+    columns += ["runs*", "took*", "longest*"]
+    return "The collector", columns, 1, rows, "* in the last profile"
 
 
 _MOST_RINGS = 5
@@ -130,15 +143,16 @@ def magics_for(shell: Shell) -> dict[str, Callable[..., Any]]:
     def memvars(line: str) -> None:
         """Shows what the notebook's names hold in memory, and what hides.
 
-        %memvars [--top N] [--free history|traceback|cycles]
+        %memvars [--top N] [--free history|traceback|inputs|cycles]
 
         own: the object's own bytes; deep: all that it reaches; freed by del: what nothing
-        else reaches. Below: results in Out[n], the last traceback, cycles, closures, each with
-        the line that frees it.
+        else reaches. Below: results in Out[n], the last traceback, the text of the cells, cycles,
+        closures, each with the line that frees it.
 
           --top N      show N names (20), the rest as one row
           --free WHAT  says what it drops, and drops it: results (history), the last exception
-                       (traceback), cycles that nobody refers to (cycles)
+                       (traceback), the text of the cells (inputs), cycles that nobody refers to
+                       (cycles)
         """
         _checked("memvars", _variables, shell, line)
 

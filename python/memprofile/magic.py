@@ -14,12 +14,18 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 from weakref import WeakKeyDictionary
 
+from IPython.core import magic as ipython_magic
 from IPython.core.error import UsageError
 from IPython.core.inputtransformer2 import TransformerManager
-from IPython.core.magic import needs_local_scope, no_var_expand, output_can_be_silenced
+from IPython.core.magic import needs_local_scope, no_var_expand
 
-from memprofile import cell, live, looks, memframe, memlimit, statement, telemetry
+from memprofile import cell, live, looks, memframe, memlimit, sources, statement, telemetry
 from memprofile.sources import MAGIC_LINE, Shell
+
+# IPython 7, which Colab has, silences no magic.
+_silenceable: Callable[[Callable[..., Any]], Callable[..., Any]] = getattr(
+    ipython_magic, "output_can_be_silenced", lambda magic: magic
+)
 
 _FIRST_LINE = re.compile(re.escape(MAGIC_LINE) + r"(|[ \t].*)")
 _FUTURE_IMPORT = re.compile(r"\s*from\s+__future__\s+import\b")
@@ -60,7 +66,7 @@ transform.has_side_effects = True  # type: ignore[attr-defined]
 def _magic_for(shell: Shell) -> Callable[..., Any]:
     @no_var_expand
     @needs_local_scope
-    @output_can_be_silenced
+    @_silenceable
     def memprofile(line: str, cell: str | None = None, local_ns: Any = None) -> Any:
         """Shows what a cell, or one statement, costs in memory.
 
@@ -104,7 +110,7 @@ def _magic_for(shell: Shell) -> Callable[..., Any]:
 def _memframe_for(shell: Shell) -> Callable[..., Any]:
     @no_var_expand
     @needs_local_scope
-    @output_can_be_silenced
+    @_silenceable
     def memframe_magic(line: str, local_ns: Any = None) -> Any:
         """Shows what a DataFrame, Series or array really holds, and which smaller types would do.
 
@@ -180,6 +186,7 @@ class Installation:
         async def run_ast_nodes(
             nodelist: list[ast.stmt], cell_name: str, *args: Any, **kwargs: Any
         ) -> bool | None:
+            sources.number_cell(shell, cell_name)
             tail = cell.marked(nodelist) if self._active else None
             limit = memlimit.OFF if not self._active else memlimit.of_cell(None, tail is not None)
             with telemetry.cell(shell, cell_name, limit != memlimit.OFF and tail is None):

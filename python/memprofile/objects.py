@@ -11,13 +11,13 @@ import gc
 import os
 import sys
 import tracemalloc
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, overload
+from typing import Any, Literal, TypeAlias, overload
 
-from memprofile import _native
+from memprofile import _native, buffers
 from memprofile._native import bytes_text
-from memprofile.buffers import libraries
 from memprofile.errors import MemprofileError
 from memprofile.identity import HeapChange, signed_text
 
@@ -30,13 +30,21 @@ _MOST_PARTS = 10
 """Parts of one object that are printed; the rest is one line."""
 
 
+def _libraries() -> buffers.Libraries:
+    """The libraries to be asked; warns the caller of who asks for one that cannot be."""
+    if (gap := buffers.gap()) is not None:
+        warnings.warn(f"memprofile: {gap}", stacklevel=3)
+    return buffers.libraries()
+
+
 class Size:
     """A deep size with its parts: what ``sizeof(obj, detail=1)`` returns. Printed, it is a tree.
 
     ``label`` says how the object is reached (``['key']``, ``[3]``, ``.attribute``), ``type`` its
     type, ``size`` its deep and ``shallow`` its own bytes, ``count`` the objects in ``size``, and
-    ``parts`` what it refers to, the largest first. What several parts share belongs to the first of
-    them, so ``size`` is ``shallow`` and the sizes of the parts.
+    ``parts`` what it refers to, the largest first; attributes are its own parts, though a dict has
+    them. What several parts share belongs to the first of them, so ``size`` is ``shallow`` and the
+    sizes of the parts.
     """
 
     __slots__ = ("_tree",)
@@ -82,6 +90,9 @@ class Size:
 
     def __str__(self) -> str:
         return "\n".join(self._lines(0))
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
 
     def _lines(self, depth: int) -> Iterator[str]:
         name = f"{self.label.lstrip('.')} {self.type}".strip()
@@ -154,8 +165,8 @@ def sizeof(
             "exclude is a list of types and objects; for example: sizeof(data, exclude=[list])"
         )
     if not detail and limit is None:
-        return _native.deep_size(obj, list(exclude), code, libraries())
-    tree = _native.size_tree(obj, detail, list(exclude), code, limit, libraries())
+        return _native.deep_size(obj, list(exclude), code, _libraries())
+    tree = _native.size_tree(obj, detail, list(exclude), code, limit, _libraries())
     return Size(tree) if detail else tree.size
 
 
@@ -173,7 +184,7 @@ def retained(obj: object) -> int:
 
     Raises MemprofileError when the memory that is left is too little to look at so many objects.
     """
-    return _native.retained_size(obj, libraries())
+    return _native.retained_size(obj, _libraries())
 
 
 _TABLES = ("types", "modules", "referrers", "sizes", "garbage")
@@ -264,7 +275,7 @@ class Heap:
             raise MemprofileError(
                 "this heap does not know its objects; take it with: heap(identities=True)"
             )
-        return HeapChange(self._census.roll.since())
+        return HeapChange(self._census.roll.since(_libraries()))
 
     def __sub__(self, earlier: Heap) -> Heap:
         changes = {name: _difference(self._table(name), earlier._table(name)) for name in _TABLES}
@@ -325,8 +336,9 @@ def _difference(rows: list[HeapRow], earlier: list[HeapRow]) -> list[HeapRow]:
 def heap(*, identities: bool = False) -> Heap:
     """All objects that the collector knows, and all that they reach, counted.
 
-    Sizes are those of the blocks that the allocator gave. Nothing is collected and nothing of any
-    object is called. With ``identities`` the objects are noted, too, in 24 bytes each, so that
+    Sizes are those of the blocks that the allocator gave; the buffers of pyarrow, polars and torch
+    are rows of their own (``polars.buffer``). Nothing is collected and nothing of the user's is
+    called. With ``identities`` the objects are noted, too, in 24 bytes each, so that
     ``since()`` can tell which are new; none is kept alive.
 
     >>> import memprofile
@@ -338,7 +350,7 @@ def heap(*, identities: bool = False) -> Heap:
 
     Raises MemprofileError when the memory that is left is too little to look at so many objects.
     """
-    census = _native.heap_census(identities)
+    census = _native.heap_census(identities, _libraries())
     return Heap(census.objects, census.bytes, census)
 
 
@@ -486,9 +498,10 @@ def why_alive(obj: object, *, namespace: dict[str, object] | None = None, most: 
         alive.allocated_at = [] if trace is None else [str(frame) for frame in reversed(trace)]
     if alive.immortal:
         return alive
-    found = _native.ways(obj, namespace, most, os.path.dirname(__file__) + os.sep)
+    machinery = os.path.dirname(__file__) + os.sep
+    found = _native.ways(obj, namespace, most, machinery, _libraries())
     if found is None:
-        alive.retained = _native.retained_size(obj, libraries())
+        alive.retained = _native.retained_size(obj, _libraries())
     else:
         alive.retained, ways = found
         alive.ways = [_in_words(way) for way in ways]

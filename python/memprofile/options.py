@@ -269,7 +269,7 @@ _VARIABLES: _Table = {
         "free",
         _one_of(
             "--free",
-            ("history", "traceback", "cycles"),
+            ("history", "traceback", "inputs", "cycles"),
             "for example: %memvars --free history",
         ),
     ),

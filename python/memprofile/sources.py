@@ -6,6 +6,7 @@ imported cannot be on a stack.
 
 from __future__ import annotations
 
+import functools
 import linecache
 import os
 import site
@@ -43,10 +44,20 @@ def _shell() -> Shell:
     return None if module is None else module.get_ipython()
 
 
+# By file name, where the shell does not number its cells itself: IPython 7.
+_numbers: dict[str, int] = {}
+
+
+def number_cell(shell: Shell, filename: str) -> None:
+    """Notes the number of the cell that runs."""
+    if not hasattr(shell.compile, "_filename_map"):
+        _numbers[filename] = shell.execution_count
+
+
 def cell_number(filename: str) -> int | None:
     """The N of In[N] for the file name of a cell's code, None for any other file."""
     compiler = getattr(_shell(), "compile", None)
-    numbers: dict[str, int] = getattr(compiler, "_filename_map", None) or {}
+    numbers: dict[str, int] = getattr(compiler, "_filename_map", _numbers)
     return numbers.get(filename)
 
 
@@ -82,9 +93,24 @@ def describe(filename: str, linenos: Sequence[int]) -> tuple[str, str, dict[int,
     return label(filename), "cell" if is_cell else "user", text
 
 
+def put_magics_back(text: dict[int, str], typed: str) -> None:
+    """Shows the lines of a cell that IPython has translated as they were typed: ``%time f(x)``."""
+    lines = typed.splitlines()
+    # A magic over several lines becomes one: then those behind it have other numbers than as typed.
+    moved = len(lines) != len(text)
+    for number, line in text.items():
+        translated = "get_ipython().run_cell_magic(" if moved else "get_ipython()."
+        if translated in line and number <= len(lines):
+            text[number] = lines[number - 1]
+
+
+# Some forty questions to the file system a cell otherwise.
+_resolved = functools.cache(os.path.realpath)
+
+
 def _both_ways(paths: set[str]) -> list[str]:
     """Folders as named and as resolved, ended by a separator so that no sibling matches."""
-    found = {p for path in paths if path for p in (path, os.path.realpath(path))}
+    found = {p for path in paths if path for p in (path, _resolved(path))}
     return sorted(os.path.join(p, "") if not p.endswith((".py", ".zip")) else p for p in found)
 
 

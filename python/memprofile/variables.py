@@ -19,8 +19,10 @@ from memprofile.errors import MemprofileError
 from memprofile.sources import Shell
 
 _RESULT = re.compile(r"_\d+|_{1,3}")
+_INPUT = re.compile(r"_i(\d+|i{0,2})")
 _LAST = ("last_exc", "last_value", "last_traceback")
 LAST_TRACEBACK = "the last traceback"
+INPUTS = "the text of the cells"
 WORTH_A_ROW = 1024
 """Bytes below which what hides has no row."""
 
@@ -79,6 +81,19 @@ def _history(shell: Shell) -> Names:
     return list(groups.values())
 
 
+def _inputs(shell: Shell) -> list[object]:
+    """References to the text of the cells: ``In``, the same as typed, and names of IPython's."""
+    manager = shell.history_manager
+    if manager is None:
+        return []
+    kept = [*manager.input_hist_parsed, *manager.input_hist_raw]
+    kept += [manager._i, manager._ii, manager._iii, manager._i00]
+    for place in (shell.user_ns, shell.user_ns_hidden):
+        names = [name for name in place if isinstance(name, str) and _INPUT.fullmatch(name)]
+        kept += [place[name] for name in names if type(place[name]) is str]
+    return [text for text in kept if text != ""]
+
+
 def _of_formatters(shell: Shell) -> Iterator[tuple[object, str]]:
     """Where IPython's formatters of tracebacks keep something: holder and name."""
     for formatter in ("InteractiveTB", "SyntaxTB"):
@@ -94,11 +109,17 @@ def _traceback(shell: Shell) -> list[object]:
     return kept + [vars(holder)[name] for holder, name in _of_formatters(shell)]
 
 
+def _results(shell: Shell) -> list[Any]:
+    """IPython's results of the last cell and of the one that runs: traits, which are in no dict of
+    attributes.
+    """
+    return [shell.last_execution_result, shell.displayhook.exec_result]
+
+
 def _passing(shell: Shell) -> list[object]:
     """What IPython keeps of the last cell until the next one ends."""
-    results = [vars(shell).get("last_execution_result"), _displayhook(shell).get("exec_result")]
     found: list[object] = []
-    for result in results:
+    for result in _results(shell):
         if result is not None:
             found += [
                 vars(result)[name]
@@ -111,12 +132,15 @@ def _passing(shell: Shell) -> list[object]:
 def _border(shell: Shell) -> list[object]:
     """What holds the references that are given by name; gone into, it would hold them once more."""
     holders = [
-        *(vars(shell).get(name) for name in ("InteractiveTB", "SyntaxTB", "last_execution_result")),
+        *(vars(shell).get(name) for name in ("InteractiveTB", "SyntaxTB")),
         shell.displayhook,
-        _displayhook(shell).get("exec_result"),
+        *_results(shell),
     ]
     kept = [holder for holder in holders if holder is not None]
     places = [shell.user_ns, shell.user_ns.get("_oh"), shell.user_ns_hidden, shell]
+    if (manager := shell.history_manager) is not None:
+        kept.append(manager)
+        places += [manager.input_hist_parsed, manager.input_hist_raw, manager._trait_values]
     return [*places, *kept, *map(vars, kept)]
 
 
@@ -147,6 +171,7 @@ def _look(shell: Shell, last: str = "traceback") -> Found:
     names: Names = [(name, [shell.user_ns[name]]) for name in data + program]
     others = _history(shell)
     others.insert(0 if last == "history" else len(others), (LAST_TRACEBACK, _traceback(shell)))
+    others.insert(0, (INPUTS, _inputs(shell)))
     names += others
     shares, kept, lost, lost_bytes = _native.name_shares(
         names, _passing(shell), border, len(data), buffers.libraries()
@@ -236,6 +261,7 @@ def _own_table(
     shell: Shell, memory: Memory, shares: list[_native.NameShare], top: int
 ) -> tuple[str, list[str], int, list[list[str]], str]:
     cell = len(shell.user_ns["In"]) - 1  # execution_count is one ahead in some versions
+    first_look = not memory.looks
     shares = sorted(shares, key=lambda share: (-share.deep, share.name))
     rows: list[list[str]] = []
     for share in shares:
@@ -253,7 +279,12 @@ def _own_table(
         figures = [bytes_text(shallow), "", bytes_text(kept)]
         rows.append([f"{len(rest)} more", "", "", "", "", *figures])
     columns = ["name", "type", "shared with", "since", "length", "own", "deep", "freed by del"]
-    return ("", columns, 4, rows, "")
+    if not first_look:
+        return ("", columns, 4, rows, "")
+    # All names are new then.
+    for row in (columns, *rows):
+        del row[3]
+    return ("", columns, 3, rows, "")
 
 
 def _hiding(shell: Shell, found: Found) -> Iterator[tuple[str, int, str]]:
@@ -261,13 +292,15 @@ def _hiding(shell: Shell, found: Found) -> Iterator[tuple[str, int, str]]:
     for share in found.others:
         if share.name == LAST_TRACEBACK:
             yield share.name + " and its frames", share.kept, "%memvars --free traceback"
+        elif share.name == INPUTS:
+            yield share.name + " (In, _i, _ii, _iii)", share.kept, "%memvars --free inputs"
         else:
             yield f"{share.name} ({share.type})", share.kept, "%memvars --free history"
     for share in found.program:
         if share.name in shell.user_ns and type(shell.user_ns[share.name]) is FunctionType:
             what = f"closure and defaults of {share.name}()"
             yield what, share.kept, f"del {share.name}"
-    what = f"{found.lost:,} objects in cycles that nobody refers to"
+    what = f"{found.lost:,} objects in unreachable cycles"
     yield what, found.lost_bytes, "%memvars --free cycles"
 
 
@@ -292,9 +325,11 @@ def listing(shell: Shell, memory: Memory, top: int) -> _native.Listing:
     sections = [(*table[:4], note)] if data else []
     if worth:
         rows = [[what, line, bytes_text(size)] for what, size, line in worth]
-        columns = ["what hides", "the line that frees it", "bytes"]
+        columns = ["what", "the line that frees it", "bytes"]
         sections.append(("What hides", columns, 2, rows, ""))
-    return _native.Listing(headline, "", sections, [])
+    gap = buffers.gap()
+    facts = "" if gap is None else f"{gap[0].upper()}{gap[1:]}."
+    return _native.Listing(headline, facts, sections, [])
 
 
 def _free_history(shell: Shell) -> None:
@@ -313,7 +348,7 @@ def _free_history(shell: Shell) -> None:
             hidden[name] = ""
     for name in ("_", "__", "___"):
         setattr(shell.displayhook, name, "")
-    for result in (shell.last_execution_result, shell.displayhook.exec_result):
+    for result in _results(shell):
         if result is not None:
             result.result = None
 
@@ -324,15 +359,30 @@ def _free_traceback(shell: Shell) -> None:
             setattr(sys, name, None)
     for holder, name in _of_formatters(shell):
         setattr(holder, name, None)
-    for result in (shell.last_execution_result, shell.displayhook.exec_result):
+    for result in _results(shell):
         if result is not None:
             result.error_in_exec = result.error_before_exec = None
+
+
+def _free_inputs(shell: Shell) -> None:
+    manager = shell.history_manager
+    if manager is None:
+        return
+    for texts in (manager.input_hist_parsed, manager.input_hist_raw):
+        # They keep their length: IPython numbers cells by it.
+        texts[:] = [""] * len(texts)
+    manager._i = manager._ii = manager._iii = manager._i00 = ""
+    for place in (shell.user_ns, shell.user_ns_hidden):
+        for name in [n for n in place if isinstance(n, str) and _INPUT.fullmatch(n)]:
+            if type(place[name]) is str:
+                place[name] = ""
 
 
 # Cycles go by the collection that follows in any case.
 _FREE: dict[str, Callable[[Shell], None]] = {
     "history": _free_history,
     "traceback": _free_traceback,
+    "inputs": _free_inputs,
     "cycles": lambda shell: None,
 }
 
@@ -342,8 +392,8 @@ def _kept(shell: Shell, what: str) -> int:
     found = _look(shell, last=what)
     if what == "cycles":
         return found.lost_bytes
-    wanted = what == "traceback"
-    return sum(s.kept for s in found.others if (s.name == LAST_TRACEBACK) == wanted)
+    kinds = {LAST_TRACEBACK: "traceback", INPUTS: "inputs"}
+    return sum(s.kept for s in found.others if kinds.get(s.name, "history") == what)
 
 
 def free(shell: Shell, what: str, say: Callable[[str], None]) -> None:
@@ -352,6 +402,7 @@ def free(shell: Shell, what: str, say: Callable[[str], None]) -> None:
     names = {
         "history": f"{counted(len(shell.user_ns['_oh']), 'result')} (Out[n], _n, _, __, ___)",
         "traceback": "the last exception with its frames (%debug has nothing to look at then)",
+        "inputs": f"{INPUTS} (In[n], _in, _i, _ii, _iii)",
         "cycles": "cycles that nobody refers to",
     }
     say(f"Dropping {names[what]}: {bytes_text(size)}.")

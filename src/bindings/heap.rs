@@ -1,6 +1,6 @@
 //! The whole heap for Python: counted, and searched for what keeps an object.
 
-use super::objects::room;
+use super::objects::{Libraries, room, with_buffers};
 use super::roll::PyHeapRoll;
 use crate::graph::{self, Row};
 use crate::interpreter::objects::{Gathered, Name, Scope, running};
@@ -37,11 +37,22 @@ pub(super) fn module_of(name: &str) -> &str {
     name.split_once('.').map_or("builtins", |(top, _)| top)
 }
 
-/// Counts all objects that the collector knows and all that they reach; with a roll of them if it is asked for.
+/// Counts all objects that the collector knows and all that they reach, with the buffers of libraries; with a
+/// roll of them if it is asked for.
 #[pyfunction]
-pub(super) fn heap_census(py: Python<'_>, with_roll: bool) -> PyResult<PyHeapCensus> {
-    let gathered = Gathered::whole_heap(py, &[], &Scope::everything(room()))?;
-    let roll = with_roll.then(|| PyHeapRoll::of(&gathered));
+pub(super) fn heap_census<'py>(
+    py: Python<'py>,
+    with_roll: bool,
+    libraries: Libraries<'py>,
+) -> PyResult<PyHeapCensus> {
+    let scope = Scope::everything(room()).with_foreign(&libraries.0);
+    let gathered = Gathered::whole_heap(py, &[], &scope)?;
+    let (gathered, roll) = if with_roll {
+        let (gathered, roll) = PyHeapRoll::of(py, gathered, &libraries)?;
+        (gathered, Some(roll))
+    } else {
+        (with_buffers(py, gathered, &libraries)?, None)
+    };
     let graph = gathered.graph;
     let name = |kind: usize| graph.kinds[kind].name.clone();
     let kind = |row: usize| graph.kind[row] as usize;
@@ -120,20 +131,20 @@ type Step = (String, String, Option<String>);
 /// Nothing where no object that the collector knows refers to it, and no variable of a function that runs and is
 /// of no file below `machinery`.
 #[pyfunction]
-pub(super) fn ways(
-    py: Python<'_>,
-    obj: &Bound<'_, PyAny>,
-    namespace: Option<&Bound<'_, PyAny>>,
+pub(super) fn ways<'py>(
+    py: Python<'py>,
+    obj: &Bound<'py, PyAny>,
+    namespace: Option<&Bound<'py, PyAny>>,
     most: usize,
     machinery: &str,
+    libraries: Libraries<'py>,
 ) -> PyResult<Option<(u64, Vec<Vec<Step>>)>> {
     let running = running(py, machinery);
     let frames: Vec<&Name<'_>> = running.iter().map(|running| &running.name).collect();
-    let gathered = Gathered::whole_heap(py, &frames, &Scope::everything(room()))?;
+    let scope = Scope::everything(room()).with_foreign(&libraries.0);
+    let gathered = Gathered::whole_heap(py, &frames, &scope)?;
     let graph = &gathered.graph;
     let Some(target) = gathered.row(obj) else { return Ok(None) };
-    let mut retained = 0;
-    graph::retained_of_many(graph, target, |row| retained += graph.bytes[row as usize]);
     let names = namespace.and_then(|namespace| gathered.row(namespace));
     let modules = py.import("sys")?.getattr("modules")?;
     let modules = gathered.row(&modules);
@@ -165,6 +176,10 @@ pub(super) fn ways(
         (label, kind, gathered.word(row))
     };
     let ways = found.iter().map(|way| (0..way.len()).map(|at| step(way, at)).collect()).collect();
+    // The words are read while nothing has run: what libraries say comes last.
+    let graph = with_buffers(py, gathered, &libraries)?.graph;
+    let mut retained = 0;
+    graph::retained_of_many(&graph, target, |row| retained += graph.bytes[row as usize]);
     Ok(Some((retained, ways)))
 }
 

@@ -73,8 +73,8 @@ mod _native {
     use super::namespace::{PyNameChange, PyNameChanges, PyNamesBefore};
     #[pymodule_export]
     use super::objects::{
-        PySizeTree, allocated_at, argument_is_lent, bytes_text, deep_size, immortal_and_interned,
-        retained_size, shallow_size, size_tree,
+        PySizeTree, allocated_at, argument_is_lent, bytes_text, collector_runs, deep_size,
+        immortal_and_interned, retained_size, shallow_size, size_tree,
     };
     #[pymodule_export]
     use super::profile::{PyLine, PyProfile, PySite, PyTimeline};

@@ -3,9 +3,10 @@
 use crate::graph::{self, Marks, Part};
 use crate::interpreter::objects::{self, Deep, Gathered, Measure, Scope, Stretch};
 use crate::process::memory_left;
-use crate::profile::Bytes;
+use crate::profile::{Bytes, ObjectGraph};
 use crate::session;
 use pyo3::prelude::*;
+use std::collections::{HashMap, HashSet};
 
 /// The deepest tree of parts.
 const DEEPEST: u32 = 30;
@@ -110,32 +111,72 @@ pub(super) fn size_tree<'py>(
 ) -> PyResult<PySizeTree> {
     let py = obj.py();
     let scope = data_scope(obj, &exclude, code, &libraries);
-    let gathered = with_buffers(py, Gathered::from_object(obj, &scope)?, &libraries)?;
-    let whole = graph::parts(&gathered.graph, 0, detail.min(DEEPEST), limit);
-    tree(py, &gathered, None, &whole)
+    let gathered = Gathered::from_object(obj, &scope)?;
+    let levels = detail.min(DEEPEST);
+    // Objects are read before libraries run; what these say adds rows, and changes none.
+    let mut words = Words::default();
+    let parts = graph::parts(&gathered.graph, 0, levels, limit, &mut |from, to| {
+        gathered.is_attributes(from, to) && words.attributes.insert(to)
+    });
+    words.read(&gathered, &parts);
+    let graph = with_buffers(py, gathered, &libraries)?.graph;
+    let mut through = |_, to| words.attributes.contains(&to);
+    let whole = graph::parts(&graph, 0, levels, limit, &mut through);
+    tree(py, &graph, &words, String::new(), &whole)
+}
+
+/// How objects of a tree are reached, and which of them are dicts of attributes.
+#[derive(Default)]
+struct Words {
+    labels: HashMap<(u32, u32), String>,
+    attributes: HashSet<u32>,
+}
+
+impl Words {
+    fn read(&mut self, gathered: &Gathered, of: &Part) {
+        let rows: Vec<u32> = of.parts.iter().map(|part| part.row).collect();
+        let labels = gathered.labels(of.row, &rows);
+        self.labels.extend(rows.iter().map(|&row| (of.row, row)).zip(labels));
+        of.parts.iter().for_each(|part| self.read(gathered, part));
+    }
+
+    fn label(&self, from: u32, to: u32) -> String {
+        self.labels.get(&(from, to)).map_or_else(|| " buffer".to_owned(), Clone::clone)
+    }
 }
 
 fn tree(
     py: Python<'_>,
-    gathered: &Gathered,
-    within: Option<u32>,
+    graph: &ObjectGraph,
+    words: &Words,
+    label: String,
     part: &Part,
 ) -> PyResult<PySizeTree> {
-    let graph = &gathered.graph;
-    let mut parts: Vec<&Part> = part.parts.iter().collect();
-    parts.sort_by_key(|part| std::cmp::Reverse(part.bytes));
-    let label = within.map_or_else(String::new, |from| gathered.label(from, part.row));
-    let parts = parts
-        .into_iter()
-        .map(|inner| Py::new(py, tree(py, gathered, Some(part.row), inner)?))
-        .collect::<PyResult<_>>()?;
+    let mut parts = Vec::new();
+    for inner in &part.parts {
+        let label = words.label(part.row, inner.row);
+        if !words.attributes.contains(&inner.row) {
+            parts.push(tree(py, graph, words, label, inner)?);
+            continue;
+        }
+        let only =
+            Part { bytes: graph.bytes[inner.row as usize], count: 1, parts: vec![], ..*inner };
+        parts.push(tree(py, graph, words, label, &only)?);
+        for value in &inner.parts {
+            let key = words.label(inner.row, value.row);
+            let name = key.strip_prefix("['").and_then(|key| key.strip_suffix("']"));
+            let label = name.map_or_else(|| key.clone(), |name| format!(".{name}"));
+            parts.push(tree(py, graph, words, label, value)?);
+        }
+    }
+    parts.sort_by_key(|part| std::cmp::Reverse(part.size));
     Ok(PySizeTree {
         label,
         r#type: graph.kinds[graph.kind[part.row as usize] as usize].name.clone(),
         size: part.bytes,
         shallow: graph.bytes[part.row as usize],
         count: part.count,
-        parts,
+        parts: parts.into_iter().map(|part| Py::new(py, part)).collect::<PyResult<_>>()?,
     })
 }
 
@@ -164,6 +205,16 @@ pub(super) fn allocated_at(obj: &Bound<'_, PyAny>) -> (Option<String>, Option<St
     let place = |&(address, size): &(usize, u64)| session::allocated_at(address, size);
     let others = blocks.iter().skip(1).max_by_key(|(_, size)| *size);
     (blocks.first().and_then(place), others.and_then(place))
+}
+
+/// How long the collector ran in the last recording: (generation, runs that were timed, seconds of all of them,
+/// seconds of the longest). `None` without a recording.
+#[pyfunction]
+pub(super) fn collector_runs() -> Option<Vec<(u8, u64, f64, f64)>> {
+    let row = |(generation, runs): (u8, session::Runs)| {
+        (generation, runs.count, runs.took.seconds(), runs.longest.seconds())
+    };
+    session::collector_runs().map(|runs| runs.into_iter().map(row).collect())
 }
 
 /// Whether the function that calls this has no reference of its own to its first argument (CPython 3.14).

@@ -1,14 +1,14 @@
 //! Which objects of a heap are new and gone, for Python.
 
 use super::heap::module_of;
-use super::objects::room;
-use crate::error::Result;
+use super::objects::{Libraries, room, with_buffers};
 use crate::graph::{Entry, Fate, Roll};
 use crate::interpreter::objects::{Gathered, Scope};
 use pyo3::prelude::*;
 use std::collections::BTreeMap;
 
-/// The objects of a heap by their places: 24 bytes each. It keeps none of them alive.
+/// The objects of a heap and the buffers of libraries by their places: 24 bytes each. It keeps none of them
+/// alive.
 #[pyclass(name = "HeapRoll", module = "memprofile._native", frozen)]
 pub(super) struct PyHeapRoll {
     roll: Roll,
@@ -26,26 +26,37 @@ pub(super) struct PyRollChange {
 }
 
 impl PyHeapRoll {
-    pub(super) fn of(gathered: &Gathered) -> PyHeapRoll {
-        let graph = &gathered.graph;
-        let entry = |row: u32| Entry {
+    /// Of what was gathered, which comes back with the buffers.
+    pub(super) fn of<'py>(
+        py: Python<'py>,
+        gathered: Gathered,
+        libraries: &Libraries<'py>,
+    ) -> PyResult<(Gathered, PyHeapRoll)> {
+        let entry = |gathered: &Gathered, row: u32, print: u32| Entry {
             place: gathered.place(row),
-            print: gathered.fingerprint(row),
-            kind: graph.kind[row as usize],
-            bytes: graph.bytes[row as usize],
+            print,
+            kind: gathered.graph.kind[row as usize],
+            bytes: gathered.graph.bytes[row as usize],
         };
-        PyHeapRoll {
-            roll: Roll::new((0..graph.len() as u32).map(entry).collect()),
-            kinds: graph.kinds.iter().map(|kind| kind.name.clone()).collect(),
-        }
+        // Objects are read before libraries run.
+        let objects = gathered.graph.len() as u32;
+        let print = |row| entry(&gathered, row, gathered.fingerprint(row));
+        let mut entries: Vec<Entry> = (0..objects).map(print).collect();
+        let gathered = with_buffers(py, gathered, libraries)?;
+        let graph = &gathered.graph;
+        entries.extend((objects..graph.len() as u32).map(|row| entry(&gathered, row, 0)));
+        let kinds = graph.kinds.iter().map(|kind| kind.name.clone()).collect();
+        Ok((gathered, PyHeapRoll { roll: Roll::new(entries), kinds }))
     }
 }
 
 #[pymethods]
 impl PyHeapRoll {
     /// Looks at the heap again.
-    fn since(&self, py: Python<'_>) -> Result<PyRollChange> {
-        let now = PyHeapRoll::of(&Gathered::whole_heap(py, &[], &Scope::everything(room()))?);
+    fn since<'py>(&self, py: Python<'py>, libraries: Libraries<'py>) -> PyResult<PyRollChange> {
+        let scope = Scope::everything(room()).with_foreign(&libraries.0);
+        let gathered = Gathered::whole_heap(py, &[], &scope)?;
+        let (_, now) = PyHeapRoll::of(py, gathered, &libraries)?;
         let mut types: BTreeMap<&str, [i64; 5]> = BTreeMap::new();
         self.roll.compare(&now.roll, |fate| {
             let (kinds, entry, change) = match fate {

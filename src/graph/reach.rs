@@ -133,15 +133,29 @@ pub struct Part {
 }
 
 /// The deep size of an object, by its parts down to `levels`, no further away than `limit` references.
-/// What several parts reach belongs to the first, so that parts add up to the whole.
-pub fn parts(graph: &ObjectGraph, of: u32, levels: u32, limit: Option<u32>) -> Part {
+/// What several parts reach belongs to the first, so that parts add up to the whole. What an object refers to
+/// only `through` which it has its parts, as a dict of attributes, is no level.
+pub fn parts(
+    graph: &ObjectGraph,
+    of: u32,
+    levels: u32,
+    limit: Option<u32>,
+    through: &mut dyn FnMut(u32, u32) -> bool,
+) -> Part {
     let mut marks = Marks::new(graph);
     marks.begin();
     marks.mark(of);
-    part(graph, of, levels, limit.unwrap_or(u32::MAX), &mut marks)
+    part(graph, of, levels, limit.unwrap_or(u32::MAX), &mut marks, through)
 }
 
-fn part(graph: &ObjectGraph, row: u32, levels: u32, limit: u32, marks: &mut Marks) -> Part {
+fn part(
+    graph: &ObjectGraph,
+    row: u32,
+    levels: u32,
+    limit: u32,
+    marks: &mut Marks,
+    through: &mut dyn FnMut(u32, u32) -> bool,
+) -> Part {
     let mut whole = Part { row, bytes: graph.bytes[row as usize], count: 1, parts: Vec::new() };
     if limit == 0 {
         return whole;
@@ -166,7 +180,8 @@ fn part(graph: &ObjectGraph, row: u32, levels: u32, limit: u32, marks: &mut Mark
     }
     for &to in graph.of(row) {
         if marks.mark(to) {
-            let inner = part(graph, to, levels - 1, limit - 1, marks);
+            let below = if through(row, to) { levels } else { levels - 1 };
+            let inner = part(graph, to, below, limit - 1, marks, through);
             whole.bytes += inner.bytes;
             whole.count += inner.count;
             whole.parts.push(inner);

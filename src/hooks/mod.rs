@@ -17,6 +17,7 @@
 
 #[cfg_attr(not(native_hooks), allow(dead_code, reason = "only native hooks know who asks"))]
 pub mod asking;
+#[cfg(native_hooks)]
 pub mod elf;
 pub mod fork;
 pub mod heap;
@@ -85,8 +86,8 @@ pub struct Callbacks {
     /// Python frees a block that may be a sample of a small object. If it is a native block, it comes
     /// by `forgotten` too.
     pub object_forgotten: fn(address: usize),
-    /// As `forgotten` and `object_forgotten` (`object`), before a `realloc` that may fail.
-    pub moving: fn(address: usize, object: bool) -> Saved,
+    /// As `forgotten` and `object_forgotten` (`object`), before a `realloc` to so many bytes that may fail.
+    pub moving: fn(address: usize, size: usize, object: bool) -> Saved,
     /// That `realloc` failed: the block is where it was.
     pub stayed: fn(address: usize, saved: Saved),
     /// CPython took an arena (positive) or is about to give one back (negative), in bytes.
@@ -231,11 +232,13 @@ pub fn panicked() -> bool {
     PANICKED.load(Relaxed)
 }
 
+#[cfg(any(native_hooks, feature = "python"))]
 fn callbacks() -> Option<&'static Callbacks> {
     if HOT.native.recording.load(Relaxed) == 0 { None } else { CALLBACKS.get() }
 }
 
 /// Runs a callback so that no panic leaves the hook: a panic ends the recording instead.
+#[cfg(any(native_hooks, feature = "python"))]
 fn guarded<T>(otherwise: T, call: impl FnOnce(&Callbacks) -> T) -> T {
     let Some(callbacks) = callbacks() else { return otherwise };
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| call(callbacks))) {

@@ -47,7 +47,7 @@ HIDDEN struct memprofile_entry *memprofile_entry(void) { return &entry; }
 extern HIDDEN int memprofile_refuses(size_t bytes, int zeroed);
 extern HIDDEN void memprofile_noted(void *block, size_t size, struct memprofile_slot *slot);
 extern HIDDEN void memprofile_forgotten(void *block, struct memprofile_slot *slot);
-extern HIDDEN void memprofile_moving(void *block, uint64_t saved[4]);
+extern HIDDEN void memprofile_moving(void *block, size_t size, uint64_t saved[4]);
 extern HIDDEN void memprofile_stayed(void *block, const uint64_t saved[4]);
 extern HIDDEN void memprofile_mapped(void *start, size_t length, int prot, int flags,
                                      const void *caller, struct memprofile_slot *slot);
@@ -85,12 +85,15 @@ HIDDEN void memprofile_learn_header(void) {
     header_known = known;
 }
 
+/* The header of a block; of another malloc's, where there may be no memory before a block, a plain one. */
+static inline size_t header_of(void *block) { return header_known > 0 ? head_of(block) : 0; }
+
 /* Bytes of chunks that malloc mapped, less those that it unmapped. See hooks/heap.rs. */
 extern HIDDEN int64_t memprofile_chunks_mapped;
 
 /* A block with this header came (1) or goes (-1). A mapped one is never counted on the fast way. */
 static inline void count_mapped(size_t head, int64_t direction) {
-    if (header_known > 0 && (head & MAPPED))
+    if (head & MAPPED)
         __atomic_fetch_add(&memprofile_chunks_mapped, direction * (int64_t)(head & ~(size_t)7),
                            __ATOMIC_RELAXED);
 }
@@ -118,7 +121,7 @@ static inline void allocated(void *block, size_t size, int64_t growth, struct me
 static inline void *fresh(void *block, size_t size, const void *caller) {
     struct memprofile_slot *slot;
     if (block != NULL && (slot = slot_if_recording()) != NULL) {
-        count_mapped(head_of(block), 1);
+        count_mapped(header_of(block), 1);
         allocated(block, size, (int64_t)usable_size(block), slot, caller);
     }
     return block;
@@ -196,7 +199,7 @@ HIDDEN void memprofile_free_slow(void *block) {
         slot->net -= (int64_t)usable_size(block);
         if (may_be_sampled(block) || slot->net < -FLUSH_BYTES) forget(block, slot);
         /* Now: what is looked up before a decrease may be the peak. */
-        count_mapped(head_of(block), -1);
+        count_mapped(header_of(block), -1);
     }
     free(block);
 }
@@ -217,12 +220,12 @@ HIDDEN void *memprofile_realloc(void *old, size_t size) {
     int64_t before = (int64_t)usable_size(old);
     if (size > (size_t)before && is_refused(size - (size_t)before, 0, __builtin_return_address(0)))
         return NULL;
-    size_t old_head = head_of(old);
+    size_t old_head = header_of(old);
     int sampled = may_be_sampled(old);
     uint64_t saved[4];
     if (RARE(sampled)) {
         enter();
-        memprofile_moving(old, saved);
+        memprofile_moving(old, size, saved);
         leave();
     }
     void *moved = realloc(old, size);
@@ -241,7 +244,7 @@ HIDDEN void *memprofile_realloc(void *old, size_t size) {
     }
     int64_t growth = (int64_t)usable_size(moved) - before;
     count_mapped(old_head, -1);
-    count_mapped(head_of(moved), 1);
+    count_mapped(header_of(moved), 1);
     allocated(moved, size, growth, slot, __builtin_return_address(0));
     /* A block that shrank may pass the other threshold. */
     if (RARE(slot->net < -FLUSH_BYTES)) forget(NULL, slot);

@@ -212,8 +212,8 @@ extern "C" fn memprofile_forgotten(block: *mut c_void, slot: &Slot) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn memprofile_moving(block: *mut c_void, saved: &mut Saved) {
-    *saved = guarded([0; 4], |c| (c.moving)(block as usize, false));
+extern "C" fn memprofile_moving(block: *mut c_void, size: usize, saved: &mut Saved) {
+    *saved = guarded([0; 4], |c| (c.moving)(block as usize, size, false));
 }
 
 #[unsafe(no_mangle)]

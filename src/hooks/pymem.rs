@@ -181,7 +181,7 @@ extern "C" fn hook_realloc(ctx: *mut c_void, old: *mut c_void, size: usize) -> *
     let original = original(ctx);
     let saved = (filter::may_hold(old as usize) && !old.is_null()).then(|| {
         let _pause = Pause::new();
-        guarded([0; 4], |c| (c.moving)(old as usize, true))
+        guarded([0; 4], |c| (c.moving)(old as usize, size, true))
     });
     let native_before = native_count();
     // SAFETY: as in `memprofile_object_fired`.

@@ -7,30 +7,59 @@
 /// The resident bytes of a range; all of it where that cannot be told. Whole pages are looked at; the two
 /// ends are taken to be in use, since somebody writes beside a block.
 pub fn resident(start: usize, length: usize) -> usize {
-    imp::resident(start, length)
+    Look::begin().filled(start, length).0
+}
+
+/// A look at several ranges.
+#[derive(Debug)]
+pub struct Look(imp::Look);
+
+impl Look {
+    /// It is not to be kept: in a forked child it would tell of the parent.
+    pub fn begin() -> Look {
+        Look(imp::Look::new())
+    }
+
+    /// As [`resident`], and how many of these bytes there are from the start on without a gap.
+    pub fn filled(&self, start: usize, length: usize) -> (usize, usize) {
+        self.0.filled(start, length)
+    }
 }
 
 #[cfg(target_os = "linux")]
 mod imp {
+    use super::pagemap::Pagemap;
+
     const PAGE: usize = 4096;
 
-    pub(super) fn resident(start: usize, length: usize) -> usize {
-        let end = start.saturating_add(length) & !(PAGE - 1);
-        let start = start.next_multiple_of(PAGE);
-        if start >= end {
-            return length;
+    #[derive(Debug)]
+    pub(super) struct Look(Option<Pagemap>);
+
+    impl Look {
+        pub(super) fn new() -> Look {
+            Look(Pagemap::open())
         }
-        let found = super::pagemap::present(start, end).or_else(|| in_core(start, end));
-        length - (end - start) + found.unwrap_or(end - start)
+
+        pub(super) fn filled(&self, start: usize, length: usize) -> (usize, usize) {
+            let end = start.saturating_add(length) & !(PAGE - 1);
+            let first = start.next_multiple_of(PAGE);
+            if first >= end {
+                return (length, length);
+            }
+            let known = self.0.as_ref().and_then(|pagemap| pagemap.present(first, end));
+            let (found, front) =
+                known.or_else(|| in_core(first, end)).unwrap_or((end - first, end - first));
+            (length - (end - first) + found, first - start + front)
+        }
     }
 
     /// Pages that one call looks at.
     const STEP: usize = 4096;
 
-    /// By mincore(2); `None` where a part is not mapped.
-    fn in_core(mut at: usize, end: usize) -> Option<usize> {
+    /// By mincore(2), in all and without a gap; `None` where a part is not mapped.
+    fn in_core(mut at: usize, end: usize) -> Option<(usize, usize)> {
         let mut pages = [0u8; STEP];
-        let mut found = 0;
+        let (mut found, mut front, start) = (0, 0, at);
         while at < end {
             let bytes = (end - at).min(STEP * PAGE);
             // SAFETY: the kernel writes one byte a page, and `pages` has room for them; the range
@@ -40,10 +69,15 @@ mod imp {
             if failed {
                 return None;
             }
-            found += pages[..bytes / PAGE].iter().filter(|&&page| page & 1 == 1).count();
+            let pages = &pages[..bytes / PAGE];
+            let is_in = |page: &u8| page & 1 == 1;
+            if front == at - start {
+                front += pages.iter().take_while(|page| is_in(page)).count() * PAGE;
+            }
+            found += pages.iter().filter(|page| is_in(page)).count();
             at += bytes;
         }
-        Some(found * PAGE)
+        Some((found * PAGE, front))
     }
 }
 
@@ -90,25 +124,36 @@ mod pagemap {
     /// Regions that one call returns.
     const ROOM: usize = 256;
 
-    /// The bytes between two page boundaries that are present and are not the page of zeros; `None`
-    /// where the kernel does not know this call. The file is opened each time: one that was open at a
-    /// fork would tell of the parent.
-    pub(super) fn present(start: usize, end: usize) -> Option<usize> {
-        // SAFETY: a constant path, ended by a zero.
-        let file =
-            unsafe { libc::open(c"/proc/self/pagemap".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
-        if file < 0 {
-            return None;
+    /// The file, open.
+    #[derive(Debug)]
+    pub(super) struct Pagemap(libc::c_int);
+
+    impl Pagemap {
+        pub(super) fn open() -> Option<Pagemap> {
+            let path = c"/proc/self/pagemap";
+            // SAFETY: a constant path, ended by a zero.
+            let file = unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+            (file >= 0).then_some(Pagemap(file))
         }
-        let found = scan(file, start as u64, end as u64);
-        // SAFETY: it was opened above and is nobody else's.
-        unsafe { libc::close(file) };
-        found
+
+        /// The bytes between two page boundaries that are present and are not the page of zeros, in all and
+        /// from the first on without a gap; `None` where the kernel does not know this call.
+        pub(super) fn present(&self, start: usize, end: usize) -> Option<(usize, usize)> {
+            scan(self.0, start as u64, end as u64)
+        }
     }
 
-    fn scan(file: libc::c_int, mut start: u64, end: u64) -> Option<usize> {
+    impl Drop for Pagemap {
+        fn drop(&mut self) {
+            // SAFETY: it was opened by `open` and is nobody else's.
+            unsafe { libc::close(self.0) };
+        }
+    }
+
+    fn scan(file: libc::c_int, mut start: u64, end: u64) -> Option<(usize, usize)> {
         let mut regions = [Region::default(); ROOM];
-        let mut bytes = 0;
+        let (mut bytes, mut front) = (0, start);
+        let first = start;
         while start < end {
             let mut scan = Scan {
                 size: size_of::<Scan>() as u64,
@@ -125,20 +170,34 @@ mod pagemap {
             // `vec_len` regions, which have room, and touches nothing in the range itself.
             let count = unsafe { libc::ioctl(file, PAGEMAP_SCAN as _, &raw mut scan) };
             let found = regions.get(..usize::try_from(count).ok()?)?;
-            bytes += found.iter().map(|region| region.end - region.start).sum::<u64>();
+            for region in found {
+                bytes += region.end - region.start;
+                if region.start == front {
+                    front = region.end;
+                }
+            }
             if scan.walk_end <= start {
                 return None;
             }
             start = scan.walk_end;
         }
-        usize::try_from(bytes).ok()
+        Some((usize::try_from(bytes).ok()?, usize::try_from(front - first).ok()?))
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    pub(super) fn resident(_start: usize, length: usize) -> usize {
-        length
+    #[derive(Debug)]
+    pub(super) struct Look;
+
+    impl Look {
+        pub(super) fn new() -> Look {
+            Look
+        }
+
+        pub(super) fn filled(&self, _start: usize, length: usize) -> (usize, usize) {
+            (length, length)
+        }
     }
 }
 
@@ -151,7 +210,8 @@ mod tests {
         let block = vec![0u8; 64 << 20];
         assert!(block.iter().all(|&byte| byte == 0));
         let (start, length) = (block.as_ptr() as usize, block.len());
-        match pagemap::present(start.next_multiple_of(4096), (start + length) & !4095) {
+        let pagemap = pagemap::Pagemap::open().expect("it is there");
+        match pagemap.present(start.next_multiple_of(4096), (start + length) & !4095) {
             Some(_) => assert!(resident(start, length) < 1 << 20),
             // An older kernel: mincore does not tell them apart.
             None => assert_eq!(resident(start, length), length),
@@ -168,5 +228,20 @@ mod tests {
         assert!((16 << 20..18 << 20).contains(&touched), "{touched}");
         block.fill(2);
         assert_eq!(resident(start, block.len()), block.len());
+    }
+
+    #[test]
+    fn the_front_ends_at_the_first_gap() {
+        let mut block = vec![0u8; 64 << 20];
+        let (start, length) = (block.as_ptr() as usize, block.len());
+        block[..16 << 20].fill(1);
+        block[32 << 20..40 << 20].fill(1);
+        let (bytes, front) = Look::begin().filled(start, length);
+        assert!((24 << 20..28 << 20).contains(&bytes), "{bytes}");
+        assert!((16 << 20..18 << 20).contains(&front), "{front}");
+        let behind = Look::begin().filled(start + front, length - front).0;
+        assert_eq!(front + behind, bytes);
+        block.fill(2);
+        assert_eq!(Look::begin().filled(start, length), (length, length));
     }
 }

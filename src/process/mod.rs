@@ -5,6 +5,7 @@ mod command;
 mod control_group;
 mod followed;
 mod killed;
+mod mappings;
 mod memory_left;
 mod proc_files;
 
@@ -20,6 +21,7 @@ use other as platform;
 
 pub use children::{Children, Ended};
 pub use killed::{OutOfMemory, Whose, resident};
+pub use mappings::{Addresses, Mappings};
 pub use memory_left::{Left, memory_in_all, memory_left};
 
 use crate::profile::Bytes;
@@ -65,27 +67,6 @@ impl Resident {
     }
 }
 
-/// A range of addresses of no file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reserved {
-    /// The first.
-    pub start: usize,
-    /// Bytes.
-    pub length: usize,
-}
-
-/// The reservations (`MAP_NORESERVE`) of this process that are not the C library's own. It takes
-/// milliseconds: the kernel looks at every page.
-pub fn reserved() -> Vec<Reserved> {
-    platform::reserved()
-}
-
-/// The private mappings of this process that can be written to, without the C library's heaps and the
-/// stacks of threads. It takes a millisecond where there are very many.
-pub fn writable() -> Vec<Reserved> {
-    platform::writable()
-}
-
 /// The kernel's high-water mark of the resident set size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HighWaterMark {
@@ -100,11 +81,10 @@ impl HighWaterMark {
         HighWaterMark { start: platform::peak().unwrap_or_default(), reset }
     }
 
-    /// The mark now, and whether it is the peak since the reset: it is when it could be reset, and
-    /// also when it has grown since.
-    pub fn read(&self) -> Option<(Bytes, bool)> {
-        let peak = platform::peak()?;
-        Some((peak, self.reset || peak > self.start))
+    /// The peak since the reset: the mark when it could be reset, and also when it has grown since. An old
+    /// mark says nothing.
+    pub fn read(&self) -> Option<Bytes> {
+        platform::peak().filter(|&peak| self.reset || peak > self.start)
     }
 }
 

@@ -18,8 +18,12 @@ pub struct Balance {
     pub arenas: SignedBytes,
     /// Native blocks by usable size, and anonymous mappings; the large ones by what is in use.
     pub blocks: SignedBytes,
-    /// Allocators of libraries' own, as those of Arrow and polars.
+    /// Allocators of libraries' own, as those of Arrow and polars: what is in use, where they tell.
     pub pools: SignedBytes,
+    /// What they keep free beyond that, in pages that are resident. Below 0 where they use pages that they had
+    /// kept.
+    #[serde(default)]
+    pub pools_free: SignedBytes,
     /// Memory from before the start that was written to for the first time.
     #[serde(default)]
     pub earlier: SignedBytes,
@@ -28,7 +32,7 @@ pub struct Balance {
     /// The tables of the recorder itself.
     pub recorder: SignedBytes,
     /// Free memory that the C library's allocator keeps: what is left of the growth, and never more than
-    /// it holds free. 0 where that is not known.
+    /// it holds free. Below 0 where blocks lie in what it had kept. 0 where that is not known.
     pub malloc_free: SignedBytes,
     /// What is left. Above 0: memory that no hook sees. Below 0: what the parts took without a growth of
     /// the resident set, in places that were there before or that nobody has touched yet.
@@ -37,20 +41,23 @@ pub struct Balance {
 
 impl Balance {
     /// Completes a balance: what the parts leave of `resident` goes to free memory in malloc, as far as
-    /// there is some, and else to `rest`.
-    pub fn settled(mut self, free_in_malloc: Option<Bytes>) -> Balance {
+    /// there is some, and else to `rest`. What they take beyond `resident` comes out of what malloc had free at
+    /// the start, as far as it has that no longer. `free_in_malloc`: at the start, and now.
+    pub fn settled(mut self, free_in_malloc: [Option<Bytes>; 2]) -> Balance {
         let known = [
             self.objects,
             self.arenas,
             self.blocks,
             self.pools,
+            self.pools_free,
             self.earlier,
             self.files,
             self.recorder,
         ];
         let left = known.iter().fold(self.resident.0, |left, part| left.saturating_sub(part.0));
-        let free = free_in_malloc.map_or(0, |bytes| i64::try_from(bytes.0).unwrap_or(i64::MAX));
-        self.malloc_free = SignedBytes(left.clamp(0, free));
+        let signed = |bytes: Bytes| i64::try_from(bytes.0).unwrap_or(i64::MAX);
+        let [before, free] = free_in_malloc.map(|bytes| bytes.map_or(0, signed));
+        self.malloc_free = SignedBytes(left.clamp((free - before).min(0), free));
         self.rest = SignedBytes(left.saturating_sub(self.malloc_free.0));
         self
     }
@@ -74,10 +81,11 @@ mod tests {
     proptest! {
         #[test]
         fn the_parts_add_up(
-            resident in -1i64 << 40..1 << 40, parts in proptest::array::uniform7(-1i64 << 40..1 << 40),
-            free in proptest::option::of(0u64..1 << 41)
+            resident in -1i64 << 40..1 << 40, parts in proptest::array::uniform8(-1i64 << 40..1 << 40),
+            free in proptest::array::uniform2(proptest::option::of(0u64..1 << 41))
         ) {
-            let [objects, arenas, blocks, pools, earlier, files, recorder] = parts.map(SignedBytes);
+            let [objects, arenas, blocks, pools, pools_free, earlier, files, recorder] =
+                parts.map(SignedBytes);
             let resident = SignedBytes(resident);
             let balance = Balance {
                 resident,
@@ -85,16 +93,21 @@ mod tests {
                 arenas,
                 blocks,
                 pools,
+                pools_free,
                 earlier,
                 files,
                 recorder,
                 ..Balance::default()
             };
-            let done = balance.settled(free.map(Bytes));
+            let done = balance.settled(free.map(|bytes| bytes.map(Bytes)));
             let sum: i64 = parts.iter().sum::<i64>() + done.malloc_free.0 + done.rest.0;
             prop_assert_eq!(sum, done.resident.0);
-            prop_assert!(done.malloc_free.0 >= 0 && done.malloc_free.0 as u64 <= free.unwrap_or(0));
-            prop_assert!(done.malloc_free.0 == 0 || done.rest.0 >= 0);
+            let [before, free] = free.map(|bytes| bytes.unwrap_or(0) as i64);
+            prop_assert!(done.malloc_free.0 <= free && done.malloc_free.0 >= (free - before).min(0));
+            // Only where malloc explains all that it can is anything left.
+            let least = (free - before).min(0);
+            prop_assert!(done.rest.0 <= 0 || done.malloc_free.0 == free);
+            prop_assert!(done.rest.0 >= 0 || done.malloc_free.0 == least);
         }
     }
 }

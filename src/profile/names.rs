@@ -45,12 +45,19 @@ impl Names {
     /// The most names with a row, and the most that are listed as not compared.
     pub const MOST: usize = 200;
 
-    /// Puts changes in order, and the smallest of too many among the others.
+    /// Puts changes in order, and the smallest of too many among the others. What seems to have shrunk and
+    /// was not looked at to its end is not compared: the rest may be more than what has gone.
     pub fn new(mut changed: Vec<NameChange>, mut not_compared: Vec<String>) -> Names {
+        changed.retain(|change| {
+            let is_told = !change.at_least || change.grown().0 > 0;
+            not_compared.extend((!is_told).then(|| change.name.clone()));
+            is_told
+        });
         let found = changed.len();
         changed.sort_by_key(|change| std::cmp::Reverse(change.grown().0.unsigned_abs()));
         changed.truncate(Names::MOST);
         changed.sort_by(|a, b| b.grown().cmp(&a.grown()).then_with(|| a.name.cmp(&b.name)));
+        not_compared.sort();
         not_compared.truncate(Names::MOST);
         Names { others: (found - changed.len()) as u64, changed, not_compared }
     }
@@ -75,6 +82,18 @@ mod tests {
         let names = Names::new(changes, Vec::new());
         let rows: Vec<_> = names.changed.iter().map(|c| (&*c.name, c.grown().0)).collect();
         assert_eq!(rows, [("new", 50), ("more", 10), ("gone", -90)]);
+    }
+
+    #[test]
+    fn at_least_less_is_no_change() {
+        let partly = |name, before, after| NameChange {
+            at_least: true,
+            ..change(name, Some(before), Some(after))
+        };
+        let changes = vec![partly("less", 50, 40), partly("as much", 7, 7), partly("more", 1, 2)];
+        let names = Names::new(changes, vec!["other".into()]);
+        assert_eq!(names.changed.iter().map(|c| &*c.name).collect::<Vec<_>>(), ["more"]);
+        assert_eq!(names.not_compared, ["as much", "less", "other"]);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use super::card;
 use super::lettering::{clip, escape, printable};
 use super::table::{self, Row};
+use crate::profile::Bytes;
 use crate::report::{NameRow, Report};
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 
 /// What stands above the table.
@@ -13,7 +15,7 @@ pub const TITLE: &str = "Names that grew";
 const COLUMNS: [&str; 3] = ["before", "after", "grown*"];
 
 /// Names in the sentence at most.
-const LISTED: usize = 4;
+pub const LISTED: usize = 4;
 /// Letters of a name.
 const NAME: usize = 40;
 /// Letters of what is said of names that were not compared.
@@ -56,7 +58,7 @@ pub fn section(out: &mut String, report: &Report, has_room: bool) {
             card::heading(out, TITLE);
             html(out, report);
         }
-    } else if let Some(sentence) = sentence(report) {
+    } else if let Some(sentence) = sentence(report, LISTED) {
         let _ = write!(out, "<p style=\"margin:14px 0 6px\">{}</p>", escape(&sentence));
     }
 }
@@ -69,8 +71,8 @@ pub fn html(out: &mut String, report: &Report) {
     }
 }
 
-/// The same in a sentence, of at most a few names; `None` where there are none.
-pub fn sentence(report: &Report) -> Option<String> {
+/// The same in a sentence, of so many names at most, those that changed most; `None` where there are none.
+pub fn sentence(report: &Report, listed: usize) -> Option<String> {
     if !are_shown(report) {
         return None;
     }
@@ -84,7 +86,11 @@ pub fn sentence(report: &Report) -> Option<String> {
         let row = self::row(row);
         format!("{} {} ({}{word})", row.name, row.numbers[2], row.quiet)
     };
-    let mut parts: Vec<String> = names.rows.iter().take(LISTED).map(said).collect();
+    let mut changes: Vec<Bytes> = names.rows.iter().map(|row| row.change).collect();
+    changes.sort_unstable_by_key(|&change| Reverse(change));
+    let least = changes.get(listed.saturating_sub(1)).copied().unwrap_or_default();
+    let largest = names.rows.iter().filter(|row| row.change >= least).take(listed);
+    let mut parts: Vec<String> = largest.map(said).collect();
     let left_out = names.others + (names.rows.len() - parts.len()) as u64;
     if left_out > 0 {
         parts.push(format!("{left_out} more"));

@@ -7,8 +7,8 @@ use super::{children, forked, names, theme};
 use crate::profile::{Bytes, Estimate, Nanos};
 use crate::report::{EARLIER, Figures, Line, Report, Row, error_words};
 
-/// How many lines of the table are listed before the rest is one row.
-const LISTED: usize = 9;
+/// How many lines of the table are listed before the rest is one row: as many as there is room for.
+const LISTED: std::ops::RangeInclusive<usize> = 3..=9;
 /// Native threads that held this share of the peak have a line.
 const WORTH_A_LINE: f64 = 0.1;
 /// Lines of the whole text.
@@ -43,21 +43,42 @@ pub(super) fn text(report: &Report, width: usize, color: bool) -> String {
     if !report.tiny {
         out.extend(sparkline(report, width));
         out.push(String::new());
-        out.extend(table(report, &pen, width));
     }
+    let mut below: Vec<String> = Vec::new();
     if !report.children.rows.is_empty() {
-        out.push(String::new());
-        out.extend(children::text(report, width));
+        below.push(String::new());
+        below.extend(children::text(report, width));
     }
     if !report.forked.rows.is_empty() {
-        out.push(String::new());
-        out.extend(forked::text(report, width));
+        below.push(String::new());
+        below.extend(forked::text(report, width));
     }
     let gaps = gaps(report).map_or_else(Vec::new, |gaps| wrap(&gaps));
-    out.extend(names::sentence(report).iter().flat_map(|names| wrap(names)));
+    // Of names and lines there are fewer where all of them would make the text longer than it is to be.
+    let taken = out.len() + below.len() + gaps.len();
+    let lines_of = |listed: usize| match report.tiny {
+        true => Vec::new(),
+        false => table(report, &pen, width, listed),
+    };
+    let fewest = lines_of(*LISTED.start()).len();
+    let names_of = |listed: usize| -> Vec<String> {
+        names::sentence(report, listed).iter().flat_map(|names| wrap(names)).collect()
+    };
+    let names = (1..=names::LISTED)
+        .rev()
+        .map(names_of)
+        .find(|names| taken + fewest + names.len() <= LONGEST)
+        .unwrap_or_else(|| names_of(1));
+    let listed = LISTED
+        .rev()
+        .find(|&listed| taken + names.len() + lines_of(listed).len() <= LONGEST)
+        .unwrap_or(*LISTED.start());
+    out.extend(lines_of(listed));
+    out.extend(below);
+    out.extend(names);
     // What is good to know is left out rather than making the text longer.
     if !report.tiny {
-        for extra in extras(report) {
+        for extra in extras(report, listed) {
             let extra = wrap(&extra);
             if out.len() + extra.len() + gaps.len() <= LONGEST {
                 out.extend(extra.iter().map(|line| pen.dim(line)));
@@ -106,14 +127,14 @@ fn gaps(report: &Report) -> Option<String> {
 }
 
 /// Lines that made copies, what stays resident after it was freed, and who gave the memory.
-fn extras(report: &Report) -> Vec<String> {
+fn extras(report: &Report, listed: usize) -> Vec<String> {
     let said = report.verdict.advice.as_deref().unwrap_or_default();
     let copies = report.table.lines().filter_map(|line| {
         let words = report.copies.get(&line.key).filter(|words| !said.contains(words.as_str()))?;
         Some(printable(&format!("{}: {words}", line.name)))
     });
     let mut extras: Vec<String> = copies.take(2).collect();
-    extras.extend(report.table.lines().filter(|line| line.rank < LISTED).filter_map(|line| {
+    extras.extend(report.table.lines().filter(|line| line.rank < listed).filter_map(|line| {
         let f = &line.figures;
         let touched = super::rows::touched(f);
         let asked = Bytes::from_f64(f.allocated.value);
@@ -211,9 +232,9 @@ fn sparkline(report: &Report, width: usize) -> Option<String> {
     Some(format!("footprint {blocks} {duration}"))
 }
 
-fn table(report: &Report, pen: &Pen, width: usize) -> Vec<String> {
+fn table(report: &Report, pen: &Pen, width: usize, listed: usize) -> Vec<String> {
     // The largest few, shown in reading order.
-    let lines: Vec<&Line> = report.table.lines().filter(|line| line.rank < LISTED).collect();
+    let lines: Vec<&Line> = report.table.lines().filter(|line| line.rank < listed).collect();
     let step = report.step();
     // Errors stand in a column of their own width, so that figures stay one below the other.
     let errors = |of: fn(&Figures) -> Estimate| {
@@ -245,10 +266,9 @@ fn table(report: &Report, pen: &Pen, width: usize) -> Vec<String> {
             cells(&printable(&line.name), peak, error_words(f.peak, step), f, &line.source)
         })
         .collect();
-    let listed: f64 = lines.iter().map(|line| line.figures.peak.value).sum();
+    let shown: f64 = lines.iter().map(|line| line.figures.peak.value).sum();
     let surplus = report.table.surplus();
-    let rest =
-        report.table.peak_footprint.as_f64() - listed - surplus.map_or(0.0, |less| less.peak);
+    let rest = report.table.peak_footprint.as_f64() - shown - surplus.map_or(0.0, |less| less.peak);
     let mut part = |name: &str, bytes: f64| {
         rows.push(vec![name.to_owned(), with(signed(bytes), String::new(), wide[0])]);
     };

@@ -11,7 +11,7 @@
 
 use super::hues::Hue;
 use super::tally::{Names, Tally};
-use crate::profile::{FileId, FileKind, Frame, LineKey, Profile, Site, ThreadKind};
+use crate::profile::{Bytes, FileId, FileKind, Frame, LineKey, Profile, Site, ThreadKind};
 use std::collections::{BTreeMap, HashMap};
 
 /// What a node stands for.
@@ -183,9 +183,10 @@ pub(super) fn icicle(
             children: Vec::new(),
         });
     }
-    let detail = if slack <= -1.0 {
+    let new = profile.totals.peak_footprint.to_string();
+    let detail = if slack <= -1.0 && new != Bytes::from_f64(whole).to_string() {
         // The parts were larger than the growth: say so, or the two sizes seem to disagree.
-        format!("in {} of new memory", profile.totals.peak_footprint)
+        format!("in {new} of new memory")
     } else {
         String::new()
     };

@@ -146,7 +146,7 @@ impl Frame {
             (" holds ".to_owned(), false),
             (self.owned.to_string(), true),
         ];
-        if self.owned == Bytes(0) && self.shared > Bytes(0) {
+        if self.mostly_shared() {
             said.push((" of its own and shares ".to_owned(), false));
             said.push((self.shared.to_string(), true));
         }
@@ -158,6 +158,11 @@ impl Frame {
             said.push((".".to_owned(), false));
         }
         said
+    }
+
+    /// Whether what it shares with others is the larger part, which the verdict then says.
+    fn mostly_shared(&self) -> bool {
+        self.shared > self.owned
     }
 
     /// What all of its columns are a view of, when they are and there is hardly more to it.
@@ -184,7 +189,8 @@ impl Frame {
     /// What stands below the verdict.
     pub fn facts(&self) -> String {
         let mut said = vec![self.kind.clone()];
-        if self.shared > Bytes(0) && self.owned > Bytes(0) {
+        let is_view = self.view_of().is_some();
+        if self.shared > Bytes(0) && self.owned > Bytes(0) && (is_view || !self.mostly_shared()) {
             said.push(format!("{} more are shared with something outside of it", self.shared));
         }
         let viewers = self.viewers();
@@ -280,6 +286,8 @@ impl Column {
             return Some(format!("keeps {} alive", self.keeps_alive));
         }
         if !self.viewers.is_empty()
+            && self.holders.is_empty()
+            && !self.unnamed_holder
             && frame.columns.iter().all(|c| c.viewers == self.viewers || c.role != "column")
         {
             return None;

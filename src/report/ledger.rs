@@ -26,7 +26,7 @@ pub struct LedgerRow {
 
 type Part = (&'static str, fn(&Balance) -> SignedBytes);
 
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     ("Python’s small objects", |b| b.objects),
     ("free places in Python’s arenas", |b| b.arenas),
     ("native blocks and mappings in use", |b| b.blocks),
@@ -35,6 +35,7 @@ const PARTS: [Part; 8] = [
     ("files mapped into memory", |b| b.files),
     ("memprofile’s own tables", |b| b.recorder),
     ("freed, and kept by malloc", |b| b.malloc_free),
+    ("freed, and kept by libraries’ allocators", |b| b.pools_free),
 ];
 
 /// From this size on, and for this share of the growth, kept memory is worth a sentence.
@@ -102,8 +103,9 @@ fn keepers_of(held: i64, keepers: &[Keeper]) -> Vec<(i64, &str)> {
 
 /// `118 MiB of the resident set did not come back: ...`
 fn kept(end: &Balance, keepers: &[Keeper]) -> Option<String> {
-    let (malloc, arenas) = (end.malloc_free.0.max(0), end.arenas.0.max(0));
-    let idle = malloc.saturating_add(arenas);
+    let [malloc, arenas, libraries] =
+        [end.malloc_free, end.arenas, end.pools_free].map(|kept| kept.0.max(0));
+    let idle = malloc.saturating_add(arenas).saturating_add(libraries);
     let growth = end.resident.0;
     let held = [end.objects, end.blocks, end.pools, end.earlier]
         .iter()
@@ -126,6 +128,7 @@ fn kept(end: &Balance, keepers: &[Keeper]) -> Option<String> {
     let idle = [
         (malloc, "is free and kept by malloc for later requests"),
         (arenas, "is free in Python’s arenas"),
+        (libraries, "is free and kept by libraries with allocators of their own"),
     ];
     let idle = idle.into_iter().filter(|(bytes, _)| matters(*bytes));
     let idle = idle.map(|(bytes, what)| (bytes, what.to_owned()));
@@ -149,7 +152,7 @@ mod tests {
     fn end(parts: [i64; 4], free: u64) -> Balance {
         let [resident, objects, arenas, blocks] = parts.map(|mib| SignedBytes(mib * MIB));
         Balance { resident, objects, arenas, blocks, ..Balance::default() }
-            .settled(Some(Bytes(free << 20)))
+            .settled([None, Some(Bytes(free << 20))])
     }
 
     #[test]
@@ -184,6 +187,16 @@ mod tests {
         );
         assert_eq!(kept(&end([50, 0, 0, 50], 0), &[keeper("Out[3]", 1000)]), None);
         assert_eq!(kept(&end([-5, 0, 0, 0], 0), &[keeper("Out[3]", 9000)]), None);
+    }
+
+    #[test]
+    fn what_libraries_keep_is_said() {
+        let mut end = end([40, 0, 0, 10], 0);
+        end.pools_free = SignedBytes(30 * MIB);
+        assert_eq!(
+            kept(&end, &[]).unwrap(),
+            "40.0 MiB of the resident set did not come back: 30.0 MiB is free and kept by libraries with allocators of their own and 10.0 MiB is held by what stays."
+        );
     }
 
     #[test]

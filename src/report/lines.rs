@@ -322,11 +322,13 @@ fn rest(
         merged += usize::from(!figures.is_empty());
     }
     let mut rest = Vec::new();
+    let (native, little) = native_threads::rows(profile, tally, names);
+    let mut libraries = tally.libraries;
+    libraries += little;
     let mut parts = vec![
         (other_lines(merged), merged, other),
-        ("libraries without a line of yours".to_owned(), 0, tally.libraries),
+        ("libraries without a line of yours".to_owned(), 0, libraries),
     ];
-    let native = native_threads::rows(profile, names);
     parts.extend(native.into_iter().map(|(label, figures)| (label, 0, figures)));
     for (label, lines, figures) in parts {
         if !figures.is_empty() {

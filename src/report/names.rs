@@ -26,6 +26,8 @@ pub struct NameRow {
     pub after: String,
     /// The difference.
     pub grown: String,
+    /// Its size.
+    pub change: Bytes,
 }
 
 /// Rows at most.
@@ -63,6 +65,7 @@ fn row(change: &NameChange) -> NameRow {
         before: known(change.before, "new"),
         after: format!("{more}{}", known(change.after, "gone")),
         grown: format!("{more}{}", SignedBytes(grown)),
+        change: Bytes(grown.unsigned_abs()),
     }
 }
 

@@ -3,8 +3,8 @@
 //! They are rows of their own and no part of that line: a thread may go on from an earlier one. Beside them
 //! stands memory from before the start that was written to while no line allocated: nobody saw who did it.
 
-use super::tally::{Figures, Names};
-use crate::profile::{Allocator, LineKey, Profile, Site, ThreadKind};
+use super::tally::{Figures, Names, Tally};
+use crate::profile::{Allocator, Estimate, LineKey, Profile, Site, ThreadKind};
 use std::collections::BTreeMap;
 
 /// The row of memory from before the start.
@@ -12,16 +12,31 @@ pub const EARLIER: &str = "memory from before the start, written to while no lin
 
 /// Rows at most; the others are one more.
 const ROWS: usize = 5;
+/// Below this share of all that was held and allocated a part has no row: the kernel's own sockets always
+/// move some bytes.
+const WORTH_A_ROW: f64 = 0.001;
 
-/// The rows, as (label, figures), largest first. They add up to all native threads.
-pub(super) fn rows(profile: &Profile, names: &Names<'_>) -> Vec<(String, Figures)> {
+/// The rows, as (label, figures), largest first, and what is too little for one. Together they are all
+/// native threads.
+pub(super) fn rows(
+    profile: &Profile,
+    tally: &Tally,
+    names: &Names<'_>,
+) -> (Vec<(String, Figures)>, Figures) {
     let mut parts: BTreeMap<(bool, Option<&str>, Option<LineKey>), Figures> = BTreeMap::new();
     for site in profile.sites.iter().filter(|site| is_native(profile, site)) {
         let library = site.stack.map(|stack| profile.stacks.frame(stack).function.as_str());
         let earlier = site.allocator == Allocator::Earlier;
         parts.entry((earlier, library, site.waiting)).or_default().add_site(site);
     }
-    let mut parts: Vec<_> = parts.into_iter().filter(|(_, f)| !f.is_empty()).collect();
+    let share = |part: Estimate, all: Estimate| part.value >= (WORTH_A_ROW * all.value).max(1.0);
+    let matters = |f: &Figures| {
+        share(f.peak, tally.total.peak)
+            || share(f.surviving, tally.total.surviving)
+            || share(f.allocated, tally.total.allocated)
+    };
+    let (mut parts, little): (Vec<_>, Vec<_>) =
+        parts.into_iter().filter(|(_, f)| !f.is_empty()).partition(|(_, f)| matters(f));
     let weight = |f: &Figures| f.peak.value.max(f.surviving.value);
     parts.sort_by(|(a, x), (b, y)| {
         let by_weight = weight(y).total_cmp(&weight(x));
@@ -43,7 +58,9 @@ pub(super) fn rows(profile: &Profile, names: &Names<'_>) -> Vec<(String, Figures
         others.into_iter().for_each(|(_, figures)| sum += figures);
         rows.push((label, sum));
     }
-    rows
+    let mut sum = Figures::default();
+    little.into_iter().for_each(|(_, figures)| sum += figures);
+    (rows, sum)
 }
 
 /// As the tally has it: a native thread on whose stack is no line of the user's own.

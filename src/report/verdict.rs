@@ -123,7 +123,7 @@ pub(super) fn verdict(
         ending: ending(profile),
         headline,
         stays,
-        advice: if is_tiny(profile) { None } else { advice(profile, tally, names) },
+        advice: if is_tiny(profile) { None } else { advice(profile, stays, tally, names) },
         end_differs: !matches!(end, End::Plain),
         facts: facts(profile),
     }
@@ -223,13 +223,17 @@ fn ending(profile: &Profile) -> Option<String> {
     })
 }
 
-fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+/// A line at the beginning of a sentence: `Line 7`, `Cell [3] line 7`; the name of a file stays as it is.
+fn capitalised(line: &str) -> String {
+    let words = [("line ", "Line "), ("cell [", "Cell [")];
+    words
+        .into_iter()
+        .find_map(|(word, capital)| line.strip_prefix(word).map(|rest| format!("{capital}{rest}")))
+        .unwrap_or_else(|| line.to_owned())
 }
 
 /// The first of these that holds; each claim is made only well beyond its margin.
-fn advice(profile: &Profile, tally: &Tally, names: &Names<'_>) -> Option<String> {
+fn advice(profile: &Profile, stays: Bytes, tally: &Tally, names: &Names<'_>) -> Option<String> {
     let step = profile.recording.sample_interval.as_f64();
     // What the claims are held against: next to 100 MiB that were freed, 9 KiB are no matter.
     let change = profile.totals.footprint_delta.0.unsigned_abs() as f64;
@@ -256,11 +260,12 @@ fn advice(profile: &Profile, tally: &Tally, names: &Names<'_>) -> Option<String>
         let margin = tally.lines[&key].0.surviving.margin(step);
         if surviving >= 0.25 * peak && surviving - margin >= 0.5 * all {
             let name = capitalised(&names.line(key));
-            let (part, all) = (Bytes::from_f64(surviving), Bytes::from_f64(all));
-            return Some(if part.to_string() == all.to_string() {
+            // Held against what the first sentence says; an estimate may be above it.
+            let part = Bytes::from_f64(surviving);
+            return Some(if part.to_string() == stays.to_string() || part > stays {
                 format!("{name} keeps all that stays.")
             } else {
-                format!("{name} keeps {part} of the {all} that stay.")
+                format!("{name} keeps {part} of the {stays} that stay.")
             });
         }
     }

@@ -9,11 +9,12 @@
 //!
 //! A result may also be born after the maximum, when the temporaries are gone already. What a line
 //! holds after its maximum when somebody else frees a block of it, or at the end, it has made to keep: the
-//! most of that is its result.
+//! most of that is its result. A block that the line itself moves (`realloc`, as tables grow) is neither: it
+//! goes on under another number.
 
 use super::in_use::Looks;
 use super::large::LargeBlock;
-use super::recorder::{Memory, Recorder};
+use super::recorder::{Freed, Memory, Recorder};
 use super::stacks::Frames;
 use crate::profile::{Bytes, Copies, FileId, LineKey};
 use std::collections::HashMap;
@@ -49,8 +50,10 @@ pub struct LineCopies {
     /// By address: when the block was born, and on which line.
     born: HashMap<usize, (u64, u32)>,
     births: u64,
-    /// The line that frees, while it does.
+    /// The line that frees or moves a block, while it does.
     pub freeing: Option<u32>,
+    /// Whether it moves it.
+    pub moving: bool,
     /// For [`Recorder::look_at_a_copy`].
     looks: Looks,
 }
@@ -105,6 +108,8 @@ impl LineCopies {
         let by_itself = self.freeing == Some(number);
         if !by_itself {
             line.result = line.result.max(line.live);
+        } else if self.moving {
+            // It is still there, and still the line's.
         } else if birth <= line.most_at && block.touched as f64 >= IN_USE * block.size as f64 {
             let (least, most) = line.sizes;
             let least = if line.temporaries == 0 { block.size } else { least.min(block.size) };
@@ -170,15 +175,29 @@ impl Recorder {
         self.copies.freeing = None;
     }
 
+    /// As [`Recorder::freed`], of a block that a thread with this stack moves by `realloc`.
+    pub fn moved_by(
+        &mut self,
+        frames: Option<&impl Frames>,
+        address: usize,
+        now: u64,
+        memory: &mut impl Memory,
+    ) -> Option<Freed> {
+        self.copies.freeing = frames.and_then(|frames| self.names.line_of(frames));
+        self.copies.moving = true;
+        let freed = self.freed(address, 0, now, memory);
+        (self.copies.freeing, self.copies.moving) = (None, false);
+        freed
+    }
+
     /// Before a line frees what may have been a temporary: how much of it is in use?
     fn look_at_a_copy(&mut self, address: usize, now: u64, memory: &mut impl Memory) {
-        if let Some(block) = self.large.get(address)
-            && block.touched < block.size
+        if let Some(partial) = self.large.partial_at(address)
             && self.copies.looks.are_affordable(now, LOOK_SHARE, LOOK_ALLOWANCE)
             && self.copies.asks_for(address)
         {
-            let resident = self.copies.looks.resident((address, block.size), memory);
-            self.touched(&[(address, block.size, resident)], now);
+            let found = self.copies.looks.look(vec![partial], memory);
+            self.touched(&found, now);
         }
     }
 }
@@ -242,6 +261,23 @@ mod tests {
             cell.free(1, 100, by);
             cell.free(2, 100, by);
             assert!(cell.end().is_empty());
+        }
+    }
+
+    /// A table that shrinks by `realloc` beside temporaries: what is live while it moves is no result.
+    #[test]
+    fn what_the_line_itself_moves_is_neither_freed_nor_a_result() {
+        for (by, result) in [(Some(0), 90), (Some(1), 400)] {
+            let mut cell = Cell::default();
+            (1..=4).for_each(|address| cell.make(address, 100));
+            cell.0.moving = true;
+            cell.free(4, 100, by);
+            cell.0.moving = false;
+            cell.make(5, 90);
+            (1..=3).for_each(|address| cell.free(address, 100, Some(0)));
+            let [copies] = cell.end()[..] else { panic!("there is one line") };
+            assert_eq!((copies.temporaries, copies.temporary), (3, Bytes(300)));
+            assert_eq!((copies.result, copies.most), (Bytes(result), Bytes(400)));
         }
     }
 

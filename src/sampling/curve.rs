@@ -70,8 +70,9 @@ impl Curve {
     }
 
     /// The points in order, each with a resident set size: as read, or in a straight line between
-    /// two readings.
-    pub fn finish(self) -> Vec<(Point, u64)> {
+    /// two readings. What was read later, while the hooks came off, is of the end.
+    pub fn finish(mut self, end: u64) -> Vec<(Point, u64)> {
+        self.points.iter_mut().for_each(|point| point.at = point.at.min(end));
         let read: Vec<(u64, u64)> =
             self.points.iter().filter_map(|p| p.rss.map(|rss| (p.at, rss))).collect();
         let at = |time: u64| -> u64 {
@@ -129,7 +130,7 @@ mod tests {
             for (at, &height) in heights.iter().enumerate() {
                 curve.push(point(at as u64, height, None));
             }
-            let points = curve.finish();
+            let points = curve.finish(heights.len() as u64);
             prop_assert!(points.len() <= ROOM);
             prop_assert!(points.windows(2).all(|w| w[0].0.at < w[1].0.at));
             let kept = || points.iter().map(|p| p.0.footprint);
@@ -141,13 +142,23 @@ mod tests {
     }
 
     #[test]
+    fn no_point_is_later_than_the_end() {
+        let mut curve = Curve::default();
+        curve.push(point(0, 0, Some(100)));
+        curve.push(point(30, 10, Some(200)));
+        curve.push(point(20, 0, Some(300)));
+        let times: Vec<u64> = curve.finish(20).into_iter().map(|(point, _)| point.at).collect();
+        assert_eq!(times, [0, 20, 20]);
+    }
+
+    #[test]
     fn a_resident_size_between_two_readings_lies_between_them() {
         let mut curve = Curve::default();
         curve.push(point(0, 0, Some(100)));
         curve.push(point(5, 10, None));
         curve.push(point(10, 0, Some(200)));
         curve.push(point(20, 0, None));
-        let rss: Vec<u64> = curve.finish().into_iter().map(|(_, rss)| rss).collect();
+        let rss: Vec<u64> = curve.finish(20).into_iter().map(|(_, rss)| rss).collect();
         assert_eq!(rss, [100, 150, 200, 200]);
     }
 }

@@ -143,7 +143,7 @@ impl Recorder {
     pub(super) fn lose_earlier(&mut self, start: usize, length: usize, resident: u64) {
         let held = self.foreign.earlier.give_up(start, length).min(resident);
         self.foreign.lose(Owner::Earlier, resident, held);
-        self.footprint.add_native(-(held as i64));
+        self.footprint.correct_native(-(held as i64));
     }
 
     /// A native block from before goes. Returns what of it was never in use, or is taken off here: its free

@@ -20,6 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default)]
 pub struct Footprint {
     native: i64,
+    /// What of it is no block's size: what blocks from before the start never had in use, or had then.
+    corrected: i64,
     /// Arenas that were taken since the start: bytes, and their addresses.
     arenas: i64,
     taken: BTreeSet<usize>,
@@ -45,11 +47,13 @@ pub struct Parts {
     pub arenas: i64,
     /// Native blocks and anonymous mappings.
     pub blocks: i64,
-    /// Of allocators that no hook sees.
+    /// In use of allocators that no hook sees.
     pub foreign: i64,
+    /// Resident in their regions beyond that; below 0 where they use pages that they had kept.
+    pub foreign_free: i64,
     /// Memory from before the start that was written to for the first time.
     pub earlier: i64,
-    /// Of the blocks those of malloc, in use or not.
+    /// Of the blocks those of malloc, as it counts them: in use or not, from before the start or not.
     pub native: i64,
 }
 
@@ -57,6 +61,12 @@ impl Footprint {
     /// Native blocks grew by this many usable bytes.
     pub fn add_native(&mut self, bytes: i64) {
         self.native += bytes;
+    }
+
+    /// What native blocks take is so much more than what malloc says by their sizes.
+    pub fn correct_native(&mut self, bytes: i64) {
+        self.native += bytes;
+        self.corrected += bytes;
     }
 
     /// CPython took an arena (positive) or gave one back.
@@ -139,8 +149,9 @@ impl Footprint {
             arenas: self.arenas - objects - self.given_back,
             blocks: self.native + self.mapped,
             foreign: self.foreign,
+            foreign_free: 0,
             earlier: self.earlier,
-            native: self.native,
+            native: self.native - self.corrected,
         }
     }
 

@@ -56,8 +56,16 @@ impl Account {
         self.resident as i64 - self.before as i64
     }
 
+    /// By its pool, where that is known.
+    fn used(&self) -> i64 {
+        if self.pool_before.is_none() {
+            return self.grown();
+        }
+        self.in_use - self.untouched + self.lead as i64
+    }
+
     fn footprint(&self) -> i64 {
-        self.grown().max(self.in_use - self.untouched + self.lead as i64)
+        self.grown().max(self.used())
     }
 
     /// Takes bytes out of `held`: of this site first, then of an entry of about that size, then of the
@@ -129,6 +137,15 @@ const MOST_LOOKED_AT: usize = 1 << 40;
 impl Foreign {
     fn footprint(&self) -> i64 {
         self.accounts.iter().map(Account::footprint).sum()
+    }
+
+    /// What is in use, and what is resident beyond that.
+    pub(super) fn used_and_free(&self) -> (i64, i64) {
+        let others = Owner::ALL.iter().filter(|&&owner| owner != Owner::Earlier);
+        let accounts = others.map(|&owner| &self.accounts[owner as usize]);
+        accounts.fold((0, 0), |(used, free), account| {
+            (used + account.used(), free + account.grown() - account.used())
+        })
     }
 
     /// What regions of an owner have in memory. Of memory from before the start a small growth is none: Python's
@@ -271,6 +288,15 @@ impl Recorder {
             self.earlier_looked_at(anonymous);
         }
         self.follow_regions(now);
+    }
+
+    /// By how much the process has grown since the last look, with so many anonymous resident bytes, beyond all
+    /// that is known of it.
+    pub(super) fn unexplained(&self, anonymous: u64) -> i64 {
+        let Some(look) = self.foreign.look else { return 0 };
+        let known = self.known_beside() - look.known;
+        let resident = self.foreign.resident() as i64 - look.resident as i64;
+        anonymous as i64 - look.anonymous as i64 - known - resident
     }
 
     /// The anonymous resident set of the process was read: regions have grown by what nothing else

@@ -7,6 +7,7 @@
 //! parser that frees a block for each piece that it reads, one more is due now and then, if what it might find
 //! is a large part of all: the whole result may be new.
 
+use super::large::{Filled, LARGE, Partial};
 use super::recorder::{Memory, Recorder};
 
 /// Looks before a decrease may take one part in so many of the time, after an allowance in nanoseconds.
@@ -14,9 +15,13 @@ const LOOK_SHARE: u64 = 200;
 const LOOK_ALLOWANCE: u64 = 2_000_000;
 
 /// Beyond the budget there is a look when so many times its cost have passed since the last one, and it might
-/// find one part in [`LARGE`] of what is known: one hundredth of the time at most.
+/// find one part in [`MUCH`] of what is known: one hundredth of the time at most.
 const PATIENCE: u64 = 100;
-const LARGE: u64 = 8;
+const MUCH: u64 = 8;
+
+/// The footprint lies behind when the resident set has grown by 2 MiB and one part in so many of it more than is
+/// known.
+const BEHIND: i64 = 16;
 
 /// What looks have cost, in nanoseconds.
 #[derive(Debug, Default)]
@@ -50,6 +55,19 @@ impl Looks {
         self.spent += memory.clock().saturating_sub(began);
         resident
     }
+
+    /// Looks up how much of blocks is in use.
+    pub(super) fn look(
+        &mut self,
+        partial: Vec<Partial>,
+        memory: &mut impl Memory,
+    ) -> Vec<(Partial, Filled)> {
+        let began = memory.clock();
+        let ranges: Vec<(usize, u64)> = partial.iter().map(Partial::range).collect();
+        let found = memory.filled(&ranges);
+        self.spent += memory.clock().saturating_sub(began);
+        partial.into_iter().zip(found).collect()
+    }
 }
 
 impl Recorder {
@@ -63,7 +81,7 @@ impl Recorder {
         let went = self.curve.shows(self.gone);
         let matters = (could_be_a_peak && (went || self.at_peak && self.curve.shows(came)))
             || (went && self.curve.shows(untouched));
-        let is_large = untouched > self.bytes().max(0) as u64 / LARGE;
+        let is_large = untouched > self.bytes().max(0) as u64 / MUCH;
         if untouched > 0
             && matters
             && (self.looks.are_affordable(now, LOOK_SHARE, LOOK_ALLOWANCE)
@@ -78,30 +96,41 @@ impl Recorder {
         self.large.count()
     }
 
-    /// Blocks that may be partly in use, for a look without the lock: (address, size).
-    pub fn partly_touched(&self) -> Vec<(usize, u64)> {
+    /// Blocks that may be partly in use, for a look without the lock.
+    pub fn partly_touched(&self) -> Vec<Partial> {
         self.large.partial()
     }
 
-    /// What such a look has found: (address, size, resident bytes).
-    pub fn touched(&mut self, found: &[(usize, u64, u64)], now: u64) {
-        for &(address, size, resident) in found {
-            if let Some((site, growth)) = self.large.measured(address, size, resident) {
-                self.leave_peak_if_below();
-                self.sites.change(site, growth as f64, 0.0);
-                self.copies.grown(address, growth);
-                self.hold(site, growth as f64, 0.0);
-            }
+    /// Whether the resident set proves that the footprint lies visibly behind: the process has so many anonymous
+    /// resident bytes, and a look can find what of them is not known.
+    pub fn is_behind(&self, anonymous: u64) -> bool {
+        let in_blocks = self.large.untouched() as i64;
+        let to_be_found = if self.foreign.regions.is_empty() { in_blocks } else { i64::MAX };
+        let unknown = self.unexplained(anonymous).min(to_be_found);
+        unknown > 2 * LARGE as i64 && unknown > self.bytes() / BEHIND
+    }
+
+    /// What such a look has found.
+    pub fn touched(&mut self, found: &[(Partial, Filled)], now: u64) {
+        for &(looked_at, filled) in found {
+            self.found_in_use(looked_at, filled);
         }
         self.look(now);
+    }
+
+    pub(super) fn found_in_use(&mut self, looked_at: Partial, filled: Filled) {
+        if let Some((site, growth)) = self.large.measured(looked_at, filled) {
+            self.leave_peak_if_below();
+            self.sites.change(site, growth as f64, 0.0);
+            self.copies.grown(looked_at.address(), growth);
+            self.hold(site, growth as f64, 0.0);
+        }
     }
 
     /// Looks how much of each large block is in use.
     pub fn measure(&mut self, now: u64, memory: &mut impl Memory) {
         let before = self.looks.spent;
-        let partial = self.large.partial().into_iter();
-        let found: Vec<(usize, u64, u64)> =
-            partial.map(|block| (block.0, block.1, self.looks.resident(block, memory))).collect();
+        let found = self.looks.look(self.large.partial(), memory);
         (self.looks.at, self.looks.last) = (now, self.looks.spent - before);
         self.touched(&found, now);
         self.gone = 0;

@@ -39,7 +39,7 @@ mod stacks;
 pub use curve::{Curve, keep_extremes};
 pub use footprint::{Footprint, Parts};
 pub use foreign::Reading;
-pub use large::{LARGE, LargeBlocks};
+pub use large::{Filled, LARGE, LargeBlocks, Partial};
 pub use live_set::{LiveSet, Sample};
 pub use recorded::{LiveBlock, Recorded};
 pub use recorder::{Block, Freed, Memory, Origin, Recorder, Settings};

@@ -36,8 +36,9 @@ impl Recorder {
     ) {
         self.arena(address, bytes, now);
         if bytes > 0 {
-            let (size, allocator, epoch) = (bytes as u64, Allocator::Mmap, 0);
-            self.note(Block { address, size, allocator, epoch }, origin, now, memory);
+            let (size, allocator) = (bytes as u64, Allocator::Mmap);
+            let block = Block { address, size, allocator, epoch: 0, moved: 0 };
+            self.note(block, origin, now, memory);
         } else {
             self.freed(address, 0, now, memory);
         }

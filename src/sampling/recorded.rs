@@ -113,6 +113,7 @@ impl Recorder {
         self.leave_peak_if_below();
         self.leave_peak();
         self.point(now, Some(rss));
+        self.peak_at = self.peak_at.min(now);
         let peak = (Bytes(self.peak.max(0) as u64), Nanos(self.peak_at));
         let mut at_peak: Vec<(u32, f64)> = Vec::new();
         for (line, bytes) in self.sites.lines_at_peak() {
@@ -126,7 +127,7 @@ impl Recorder {
         let stacks_cut = self.names.cut();
         let (stacks, lines) = self.names.finish();
         let blocks = live_blocks(&self.live, &self.large, &self.sites, &lines);
-        let mut points = self.curve.finish();
+        let mut points = self.curve.finish(now);
         let peak_point = Point {
             at: self.peak_at,
             footprint: self.peak,

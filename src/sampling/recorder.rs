@@ -6,7 +6,7 @@ use super::earlier::is_older;
 use super::footprint::{Footprint, Parts};
 use super::foreign::Foreign;
 use super::in_use::Looks;
-use super::large::{LARGE, LargeBlock, LargeBlocks};
+use super::large::{Filled, LARGE, LargeBlock, LargeBlocks};
 use super::live_set::{LiveSet, Sample};
 use super::pace::Pace;
 use super::sampler::{Draw, Sampler};
@@ -36,6 +36,11 @@ pub trait Memory {
     fn unwatch(&mut self, address: usize);
     /// How many bytes of a range are resident.
     fn resident(&mut self, start: usize, length: u64) -> u64;
+    /// What of ranges is resident, each as a whole and from its start on.
+    fn filled(&mut self, ranges: &[(usize, u64)]) -> Vec<Filled> {
+        let bytes = ranges.iter().map(|&(start, length)| self.resident(start, length));
+        bytes.map(|bytes| Filled { bytes, front: 0 }).collect()
+    }
     /// A clock in nanoseconds, which tells what a look at a range costs.
     fn clock(&mut self) -> u64;
     /// How many bytes of the process are resident and of no file; `None` where that is not known.
@@ -64,6 +69,8 @@ pub struct Block {
     pub allocator: Allocator,
     /// The epoch of the countdown that ran out at this block.
     pub epoch: u32,
+    /// Of a block that moved here with its contents: how many bytes of it were in use.
+    pub moved: u64,
 }
 
 /// Where an allocation comes from.
@@ -238,7 +245,7 @@ impl Recorder {
         memory.watch(block.address);
         if is_large {
             self.replace_earlier(block.address, block.size as usize, memory);
-            // Nothing of it is in use until it was looked up.
+            // Nothing more of it is in use until it was looked up.
             self.sites.reserved(site);
             self.sizes.allocated(block.size, Worth::new(block.size, 1.0), 1.0);
             if let (Allocator::Malloc, Some(line)) = (block.allocator, self.sites.line(site)) {
@@ -246,6 +253,10 @@ impl Recorder {
                 self.copies.allocated(block.address, block.size, line, held);
             }
             self.large.insert(block.address, LargeBlock::new(block.size, 0, site));
+            if let Some(partial) = self.large.partial_at(block.address).filter(|_| block.moved > 0)
+            {
+                self.found_in_use(partial, Filled { bytes: block.moved, front: 0 });
+            }
         } else {
             let probability = self.sampler.probability(block.size);
             let worth = Worth::new(block.size, probability);
@@ -272,15 +283,16 @@ impl Recorder {
             self.grow_before_a_loss(now, memory);
         }
         let freed = self.take_out(address, memory);
-        let net = if freed.is_none() && address != 0 && is_older(net) {
-            net + self.older_block_goes(address, net.unsigned_abs(), now, memory)
+        let more = if freed.is_none() && address != 0 && is_older(net) {
+            self.older_block_goes(address, net.unsigned_abs(), now, memory)
         } else {
-            net
+            0
         };
-        if net < 0 {
+        if net + more < 0 {
             self.leave_peak();
         }
         if net != 0 {
+            self.footprint.correct_native(more);
             self.count(net);
         }
         if freed.is_some() || net != 0 {
@@ -372,10 +384,12 @@ impl Recorder {
         self.footprint.bytes() - (self.large.untouched() + self.moving) as i64
     }
 
-    /// What the footprint is made of now.
-    pub(super) fn parts(&self) -> Parts {
+    /// What the footprint is made of now. Of allocators that no hook sees it holds the larger of what is in use
+    /// and what is resident; here these are two parts.
+    pub fn parts(&self) -> Parts {
         let mut parts = self.footprint.parts();
         parts.blocks -= (self.large.untouched() + self.moving) as i64;
+        (parts.foreign, parts.foreign_free) = self.foreign.used_and_free();
         parts
     }
 

@@ -103,7 +103,7 @@ mod tests {
                 if what > 3 {
                     recorder.freed(address, 0, now, &mut Half);
                 } else if draw.countdown < 0 || size >= recorder.always_from() {
-                    let block = Block { address, size, allocator, epoch: draw.epoch };
+                    let block = Block { address, size, allocator, epoch: draw.epoch, moved: 0 };
                     let line = Line(u64::from(what) + 1);
                     let origin = Origin { frames: Some(&line), recording_thread: true, library: None };
                     recorder.allocated(block, 0, origin, now, &mut Half);

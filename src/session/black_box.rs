@@ -46,7 +46,7 @@ pub fn begin(paths: Paths) {
     let _pause = reentrancy::Pause::new();
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64);
     let settings = Settings { light: true, seed, paths, ..Settings::default() };
-    let room = foreign::Room::now();
+    let room = foreign::Room::now(&[]);
     let mut recorder = Recorder::new(settings);
     foreign::begin(&mut recorder, &room, &[], None);
     hooks::fork::watch(AT_FORK, LOCKS);

@@ -9,7 +9,7 @@
 use super::{VISIBLE, live, with_own_stack};
 use crate::hooks::lock::ForkLock;
 use crate::hooks::{reentrancy, residency};
-use crate::process::{self, Reserved, Resident, RssReader};
+use crate::process::{Addresses, Mappings, Resident, RssReader};
 use crate::profile::{Bytes, OfFiles};
 use crate::sampling::{LARGE, Owner, Reading, Recorder, Region};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -18,31 +18,43 @@ use std::time::Instant;
 /// The reader of the recording that is on. It is of this process: a forked child opens its own.
 pub(super) static READER: ForkLock<Option<RssReader>> = ForkLock::new(None);
 
-/// The largest reading of what is of files.
+/// What is of files: the largest reading, and the last.
 static OF_FILES: AtomicU64 = AtomicU64::new(0);
+static OF_FILES_NOW: AtomicU64 = AtomicU64::new(0);
 
 /// What asks for a reading of the pools, and whether one is wanted.
 pub(super) static ASK: ForkLock<Option<fn() -> bool>> = ForkLock::new(None);
 static WANTED: AtomicBool = AtomicBool::new(false);
 
-/// Mappings in which there is room, with their resident bytes.
+/// Mappings in which there may be room, with their resident bytes.
 #[derive(Debug, Default)]
-pub(super) struct Room(Vec<(Reserved, u64)>);
+pub(super) struct Room {
+    /// Reservations of allocators that no hook sees.
+    reserved: Vec<(Addresses, u64)>,
+    /// Other memory.
+    earlier: Vec<(Addresses, u64)>,
+}
 
 impl Room {
-    /// Those that are there now: to be looked for before our own tables are made.
-    pub(super) fn now() -> Room {
-        let large = process::writable().into_iter().filter(|found| found.length as u64 >= LARGE);
-        let looked_at = |found: Reserved| {
-            let resident = residency::resident(found.start, found.length);
+    /// Those that are there now: to be looked for before our own tables are made. Reservations are looked for
+    /// where there are `pools` that use them.
+    pub(super) fn now(pools: &[Reading]) -> Room {
+        let Mappings { writable, reserved } = Mappings::now(!pools.is_empty());
+        let look = residency::Look::begin();
+        let looked_at = |found: Addresses| {
+            let (resident, _) = look.filled(found.start, found.length);
             (found, resident as u64)
         };
-        Room(large.map(looked_at).collect())
+        let large = writable.into_iter().filter(|found| found.length as u64 >= LARGE);
+        Room {
+            reserved: reserved.into_iter().map(looked_at).collect(),
+            earlier: large.map(looked_at).collect(),
+        }
     }
 }
 
-/// A recording begins. Its recorder is told what is there: regions, where there is a pool that uses
-/// them, mappings that are not filled yet, and what pools hold.
+/// A recording begins. Its recorder is told what is there: regions, mappings that are not filled yet, and what
+/// pools hold.
 pub(super) fn begin(
     recorder: &mut Recorder,
     room: &Room,
@@ -56,15 +68,12 @@ pub(super) fn begin(
     READ.store(0, Relaxed);
     SAMPLED.store(0, Relaxed);
     OF_FILES.store(0, Relaxed);
-    if !pools.is_empty() {
-        for found in process::reserved() {
-            let owner = owner_by_place(found.start, pools);
-            let region = Region { start: found.start, length: found.length, owner, caller: 0 };
-            let resident = residency::resident(found.start, found.length);
-            recorder.found_region(region, resident as u64);
-        }
+    for (found, resident) in &room.reserved {
+        let owner = owner_by_place(found.start, pools);
+        let region = Region { start: found.start, length: found.length, owner, caller: 0 };
+        recorder.found_region(region, *resident);
     }
-    for (found, resident) in &room.0 {
+    for (found, resident) in &room.earlier {
         recorder.found_mapping(found.start, found.length, *resident);
     }
     pools.iter().for_each(|&pool| recorder.found_pool(pool));
@@ -83,7 +92,13 @@ pub(super) fn end() {
 pub(super) fn read() -> Option<Resident> {
     let resident = READER.lock().as_ref()?.read_parts()?;
     OF_FILES.fetch_max(resident.of_files.0, Relaxed);
+    OF_FILES_NOW.store(resident.of_files.0, Relaxed);
     Some(resident)
+}
+
+/// What was of files when the resident set was last read.
+pub(super) fn of_files_now() -> Bytes {
+    Bytes(OF_FILES_NOW.load(Relaxed))
 }
 
 /// The same, also when no recording is on; nothing where the platform does not tell.
@@ -198,7 +213,8 @@ pub(super) struct Found {
 pub(super) fn look() -> Option<Found> {
     let anonymous = read()?.anonymous().0;
     let (losses, regions) = live().as_ref()?.recorder.regions(Some(anonymous))?;
-    let resident = |r: Region| (r, residency::resident(r.start, r.length) as u64);
+    let look = residency::Look::begin();
+    let resident = |r: Region| (r, look.filled(r.start, r.length).0 as u64);
     let regions = regions.into_iter().map(resident).collect();
     // After it, so that what came in between is missed now and not counted twice later.
     Some(Found { losses, regions, anonymous: read().map(|resident| resident.anonymous().0) })

@@ -2,7 +2,7 @@
 //! and malloc say.
 
 use crate::hooks::{self, own_bytes, residency};
-use crate::profile::{Balance, Bytes, Ledger, OfFiles, SignedBytes};
+use crate::profile::{Balance, Bytes, Ledger, SignedBytes};
 use crate::sampling::{Parts, Recorder};
 
 /// Bytes of our own that are in memory. Large tables are mapped whole and fill up as they are used.
@@ -12,50 +12,65 @@ pub(super) fn own_resident(recorder: &Recorder) -> u64 {
     (own_bytes().saturating_sub(length) + resident) as u64
 }
 
+/// What is known of a moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    /// What the footprint was made of.
+    pub parts: Parts,
+    /// What malloc had taken from the kernel.
+    pub heap: Option<i64>,
+    /// What of the resident set was of files.
+    pub of_files: Bytes,
+}
+
 /// What a ledger is made from.
 #[derive(Debug)]
 pub(super) struct Readings {
     /// The resident set size at the start, at its peak and at the end.
     pub rss: [Bytes; 3],
-    /// What of it was of files.
-    pub of_files: OfFiles,
-    /// What the footprint was made of at its peak and at the end.
-    pub parts: [Parts; 2],
+    pub start: Moment,
+    /// Two moments of which one was the peak of the resident set, or near it: the largest footprint, which is
+    /// known to the byte and at any time, and the largest resident set that was read.
+    pub peak: [Moment; 2],
+    pub end: Moment,
     /// [`own_resident`] at the start and at the end.
     pub own: [u64; 2],
-    /// What malloc had taken from the kernel at the peak and at the end.
-    pub heap: [Option<i64>; 2],
 }
 
 impl Readings {
     /// The ledger. The caller holds no lock: malloc is asked for what it keeps.
     pub(super) fn ledger(&self) -> Ledger {
-        let [start, peak, end] = self.rss;
+        let [_, peak, end] = self.rss;
+        let free = hooks::heap::free_in_malloc();
+        // Of the two the one that leaves less unexplained.
+        let [first, second] = self.peak.map(|moment| self.balance(peak, moment, free));
+        let is_second = second.rest.0.unsigned_abs() < first.rest.0.unsigned_abs();
+        let peak = if is_second { second } else { first };
+        Ledger { peak, end: self.balance(end, self.end, free) }
+    }
+
+    fn balance(&self, rss: Bytes, moment: Moment, free_at_end: Option<u64>) -> Balance {
+        let Moment { parts, of_files, .. } = moment;
         let grown = |now: Bytes, then: Bytes| SignedBytes(now.0 as i64 - then.0 as i64);
-        let balance = |rss: Bytes, of_files: Bytes, parts: Parts| Balance {
-            resident: grown(rss, start),
+        let balance = Balance {
+            resident: grown(rss, self.rss[0]),
             objects: SignedBytes(parts.objects),
             arenas: SignedBytes(parts.arenas),
             blocks: SignedBytes(parts.blocks),
             pools: SignedBytes(parts.foreign),
+            pools_free: SignedBytes(parts.foreign_free),
             earlier: SignedBytes(parts.earlier),
-            files: grown(of_files, self.of_files.start),
+            files: grown(of_files, self.start.of_files),
             recorder: SignedBytes(self.own[1] as i64 - self.own[0] as i64),
             ..Balance::default()
         };
-        let free = hooks::heap::free_in_malloc();
-        Ledger {
-            peak: balance(peak, self.of_files.peak, self.parts[0]).settled(self.free_at_peak(free)),
-            end: balance(end, self.of_files.end, self.parts[1]).settled(free.map(Bytes)),
-        }
+        balance.settled([self.start, moment].map(|moment| self.free(moment, free_at_end)))
     }
 
-    /// What malloc held free at the peak: what it had taken less what was allocated of it. Both are known
+    /// What malloc held free at a moment: what it had taken less what was allocated of it. Both are known
     /// by what they changed until the end, where malloc was asked for what it holds free.
-    fn free_at_peak(&self, free_at_end: Option<u64>) -> Option<Bytes> {
-        let [then, now] = self.heap;
-        let [at_peak, at_end] = &self.parts;
-        let more = (then? - at_peak.native) - (now? - at_end.native);
+    fn free(&self, moment: Moment, free_at_end: Option<u64>) -> Option<Bytes> {
+        let more = (moment.heap? - moment.parts.native) - (self.end.heap? - self.end.parts.native);
         Some(Bytes(free_at_end?.saturating_add_signed(more)))
     }
 }

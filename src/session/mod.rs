@@ -24,7 +24,7 @@ pub use black_box::{
     goes_on as black_box_goes_on,
 };
 pub use foreign::read_pools;
-pub use left::allocated_at;
+pub use left::{Runs, allocated_at, collector_runs};
 pub use limit::{Due, arm, disarm, due, held, held_at_least, in_force, is_limited, refusal};
 #[cfg(feature = "python")]
 pub use poll::when_returned_from_fork;
@@ -35,10 +35,15 @@ pub use telemetry::{begin_cell, end_cell, show_cell, tell_to, tells, told};
 
 use crate::hooks::lock::{ForkLock, Guard};
 use crate::hooks::{self, Callbacks, Noted, Saved, fork};
-use crate::profile::{Allocator, Collection};
-use crate::sampling::{self, Block, Frames, Freed, Origin, Owner, Recorder, Region, Sample};
+use crate::process::Resident;
+use crate::profile::{Allocator, Bytes, Collection};
+use crate::sampling::{
+    self, Block, Filled, Frames, Freed, Origin, Owner, Recorder, Region, Sample,
+};
 use own_time::{Cost, OwnTime, VISIBLE, Visit};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+#[cfg(native_hooks)]
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Instant;
 
 /// What the hooks change while a recording runs.
@@ -53,11 +58,18 @@ struct Live {
     now: u64,
     /// What we cost.
     own: OwnTime,
+    /// Large blocks that `realloc` is moving: the thread, and what of them is in use.
+    moving: Vec<(usize, u64)>,
     collections: Vec<Collection>,
     collection_count: u64,
     collecting_since: Option<u64>,
-    /// The largest footprint so far, and what malloc had taken from the kernel then.
-    heap_at_peak: (i64, Option<i64>),
+    /// What malloc had taken from the kernel at the start.
+    heap_at_start: Option<i64>,
+    /// The largest footprint so far, with what malloc had taken from the kernel then and what of the resident
+    /// set was of files.
+    at_peak: (i64, Option<i64>, Bytes),
+    /// The largest resident set that was read, and what it was made of then.
+    largest: Option<(Bytes, ledger::Moment)>,
 }
 
 static LIVE: ForkLock<Option<Live>> = ForkLock::new(None);
@@ -109,18 +121,33 @@ impl Live {
             thread,
             now: 0,
             own: OwnTime::default(),
+            moving: Vec::new(),
             collections: Vec::with_capacity(recording::ROOM_FOR_COLLECTIONS),
             collection_count: 0,
             collecting_since: None,
-            heap_at_peak: (0, hooks::heap::taken_by_malloc()),
+            heap_at_start: hooks::heap::taken_by_malloc(),
+            at_peak: (0, hooks::heap::taken_by_malloc(), foreign::of_files_now()),
+            largest: None,
         }
     }
 
     /// To be called when the footprint may have changed.
     fn changed(&mut self) {
         let peak = self.recorder.peak();
-        if peak != self.heap_at_peak.0 {
-            self.heap_at_peak = (peak, hooks::heap::taken_by_malloc());
+        if peak != self.at_peak.0 {
+            self.at_peak = (peak, hooks::heap::taken_by_malloc(), foreign::of_files_now());
+        }
+    }
+
+    /// To be called when the resident set was read and looked at.
+    fn resident_is(&mut self, resident: Resident) {
+        if self.largest.is_none_or(|(largest, _)| resident.all > largest) {
+            let moment = ledger::Moment {
+                parts: self.recorder.parts(),
+                heap: hooks::heap::taken_by_malloc(),
+                of_files: resident.of_files,
+            };
+            self.largest = Some((resident.all, moment));
         }
     }
 
@@ -167,6 +194,16 @@ fn patch_new_libraries() {
     }
 }
 
+/// What of ranges is in memory.
+fn filled(ranges: &[(usize, u64)]) -> Vec<Filled> {
+    let look = hooks::residency::Look::begin();
+    let filled = |&(start, length): &(usize, u64)| {
+        let (bytes, front) = look.filled(start, length as usize);
+        Filled { bytes: bytes as u64, front: front as u64 }
+    };
+    ranges.iter().map(filled).collect()
+}
+
 /// The memory of this process, for the recorder.
 struct OwnMemory;
 
@@ -179,6 +216,9 @@ impl sampling::Memory for OwnMemory {
     }
     fn resident(&mut self, start: usize, length: u64) -> u64 {
         hooks::residency::resident(start, length as usize) as u64
+    }
+    fn filled(&mut self, ranges: &[(usize, u64)]) -> Vec<Filled> {
+        filled(ranges)
     }
     fn clock(&mut self) -> u64 {
         hooks::reentrancy::thread_time()
@@ -318,7 +358,8 @@ const CALLBACKS: Callbacks = Callbacks {
         let draw = with_own_stack(|stack| {
             with_live(visit, |live, now| {
                 let origin = live.origin(stack);
-                live.recorder.allocated(block(&noted), noted.net, origin, now, &mut OwnMemory);
+                let block = Block { moved: live.moved(), ..block(&noted) };
+                live.recorder.allocated(block, noted.net, origin, now, &mut OwnMemory);
                 if origin.recording_thread && live.recorder.has_pools() {
                     foreign::sampled(live.recorder.has_turned(), live.nanos(Instant::now()));
                 }
@@ -347,13 +388,22 @@ const CALLBACKS: Callbacks = Callbacks {
             live.recorder.freed_object(address, now, &mut OwnMemory)
         });
     },
-    moving: |address, object| {
+    moving: |address, size, object| {
         with_live(Visit::of(0, Cost::OfSampling), |live, now| {
             if object {
-                live.recorder.freed_object(address, now, &mut OwnMemory)
+                return live.recorder.freed_object(address, now, &mut OwnMemory);
+            }
+            let freed = if live.recorder.is_large(address) {
+                large_moving(live, address, now)
             } else {
                 live.recorder.freed(address, 0, now, &mut OwnMemory)
+            };
+            if let Some(Freed { touched: Some(touched), .. }) = freed
+                && size as u64 >= sampling::LARGE
+            {
+                live.moving.push((hooks::reentrancy::thread(), touched));
             }
+            freed
         })
         .flatten()
         .map_or([0; 4], |Freed { sample, touched }| {
@@ -370,6 +420,7 @@ const CALLBACKS: Callbacks = Callbacks {
         };
         let freed = Freed { sample: Sample { address, size, site: site as u32 }, touched };
         with_live(Visit::of(0, Cost::OfSampling), |live, now| {
+            live.moved();
             live.recorder.undo_free(freed, now, &mut OwnMemory);
         });
     },
@@ -437,6 +488,13 @@ fn large_forgotten(live: &mut Live, address: usize, net: i64, now: u64) {
     with_own_stack(|stack| live.recorder.freed_by(stack, address, net, now, &mut OwnMemory));
 }
 
+/// See [`large_forgotten`].
+#[cold]
+#[inline(never)]
+fn large_moving(live: &mut Live, address: usize, now: u64) -> Option<Freed> {
+    with_own_stack(|stack| live.recorder.moved_by(stack, address, now, &mut OwnMemory))
+}
+
 const SAMPLE: u64 = 1;
 const LARGE_BLOCK: u64 = 2;
 
@@ -446,6 +504,7 @@ fn block(noted: &Noted) -> Block {
         size: noted.size as u64,
         allocator: noted.allocator,
         epoch: noted.epoch,
+        moved: 0,
     }
 }
 
@@ -456,6 +515,17 @@ impl Live {
             recording_thread: hooks::reentrancy::thread() == self.thread,
             library: if frames.is_none() { hooks::asking::library() } else { None },
         }
+    }
+
+    /// What is in use of the large block that this thread is moving, if it is: where a block of that size
+    /// arrives, it is the next that the thread tells of.
+    fn moved(&mut self) -> u64 {
+        if self.moving.is_empty() {
+            return 0;
+        }
+        let thread = hooks::reentrancy::thread();
+        let index = self.moving.iter().position(|&(moving, _)| moving == thread);
+        index.map_or(0, |index| self.moving.swap_remove(index).1)
     }
 
     /// What the next countdown of this thread is.

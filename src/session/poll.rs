@@ -8,12 +8,13 @@
 //! `os.fork`. So the thread comes back when the main thread is seen to have left that call, or, where
 //! that cannot be seen, at the first sample a little later.
 
-use super::{OWN_PEAK, children, foreign, limit, live, telemetry, with_own_stack};
-use crate::hooks::{own_bytes, quiet_thread, reentrancy, residency};
+use super::{OWN_PEAK, children, filled, foreign, limit, live, telemetry, with_own_stack};
+use crate::hooks::{own_bytes, quiet_thread, reentrancy};
 #[cfg(feature = "python")]
 use crate::interpreter::pending::Pending;
+use crate::process::Resident;
 use crate::profile::{Bytes, Nanos};
-use crate::sampling::Frames;
+use crate::sampling::{Filled, Frames, Partial};
 #[cfg(feature = "python")]
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
@@ -144,12 +145,13 @@ fn read() {
     OWN_PEAK.fetch_max(own_bytes() as u64, Relaxed);
     super::look_for_libraries();
     foreign::name_owners();
-    let (blocks, regions) = look(bytes, entered);
+    let (blocks, regions) = look(resident, entered);
     if let Some(live) = live().as_mut() {
         live.now = live.nanos(Instant::now());
         live.recorder.touched(&blocks, live.now);
         foreign::tell(&mut live.recorder, regions, resident, live.now);
         live.recorder.poll(bytes.0, live.now);
+        live.resident_is(resident);
         live.changed();
         live.own.all += entered.elapsed().as_nanos() as u64;
     }
@@ -179,13 +181,16 @@ struct Look {
 pub(super) const GROWTH: u64 = 256 << 10;
 
 /// A look may take this share of the time: it waits as many times as long as the last one took. In the
-/// thread's own time: on a busy machine a look that was interrupted would else be the last.
+/// thread's own time: on a busy machine a look that was interrupted would else be the last. Where the resident
+/// set proves that the footprint lies behind it waits less.
 const PATIENCE: u32 = 200;
+const PATIENCE_BEHIND: u32 = 20;
 
 /// How much of the large blocks and of the regions is in use, if that may have changed: the resident set
 /// is another one, or there are new blocks, which may lie in pages that are resident since before the
 /// recording. Without the lock: a block that is gone by now is passed over by the recorder.
-fn look(rss: Bytes, now: Instant) -> (Vec<(usize, u64, u64)>, Option<foreign::Found>) {
+fn look(resident: Resident, now: Instant) -> (Vec<(Partial, Filled)>, Option<foreign::Found>) {
+    let rss = resident.all;
     let began = reentrancy::thread_time();
     let mut last = unpoisoned(&LOOKED);
     let mut blocks = last.as_ref().map_or(0, |last| last.blocks);
@@ -196,7 +201,11 @@ fn look(rss: Bytes, now: Instant) -> (Vec<(usize, u64, u64)>, Option<foreign::Fo
         };
         let due = last.as_ref().is_none_or(|last| {
             let changed = rss.0.abs_diff(last.rss.0) >= GROWTH || recorder.large_blocks() != blocks;
-            changed && now.duration_since(last.at) >= last.cost * PATIENCE
+            let waited = now.duration_since(last.at);
+            let is_behind = || recorder.is_behind(resident.anonymous().0);
+            changed
+                && (waited >= last.cost * PATIENCE
+                    || waited >= last.cost * PATIENCE_BEHIND && is_behind())
         });
         if !due {
             return (Vec::new(), None);
@@ -204,10 +213,8 @@ fn look(rss: Bytes, now: Instant) -> (Vec<(usize, u64, u64)>, Option<foreign::Fo
         blocks = recorder.large_blocks();
         recorder.partly_touched()
     };
-    let found: Vec<_> = partial
-        .into_iter()
-        .map(|(start, size)| (start, size, residency::resident(start, size as usize) as u64))
-        .collect();
+    let ranges: Vec<(usize, u64)> = partial.iter().map(Partial::range).collect();
+    let found = partial.into_iter().zip(filled(&ranges)).collect();
     let regions = foreign::look();
     let cost = Duration::from_nanos(reentrancy::thread_time().saturating_sub(began));
     *last = Some(Look { at: now, cost, rss, blocks });

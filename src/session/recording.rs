@@ -1,6 +1,6 @@
 //! Starting and stopping.
 
-use super::ledger::{Readings, own_resident};
+use super::ledger::{Moment, Readings, own_resident};
 use super::{
     AT_FORK, CALLBACKS, LOCKS, Live, OWN_PEAK, OwnMemory, black_box, children, foreign, forked,
     left, live, poll,
@@ -13,7 +13,7 @@ use crate::profile::{
     SourceFile, Totals, VERSION,
 };
 use crate::report;
-use crate::sampling::{Paths, Reading, Recorder, Settings};
+use crate::sampling::{Parts, Paths, Reading, Recorder, Settings};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -97,7 +97,7 @@ impl Session {
         let seed = since_1970.as_ref().map_or(1, |d| d.as_nanos() as u64);
         let paths = options.paths.clone();
         let settings = Settings { exact: options.exact, seed, paths, ..Settings::default() };
-        let room = foreign::Room::now();
+        let room = foreign::Room::now(&options.pools);
         let mut recorder = Recorder::new(settings);
         foreign::begin(&mut recorder, &room, &options.pools, options.ask);
         OWN_PEAK.store(own_bytes() as u64, Relaxed);
@@ -161,7 +161,7 @@ impl Session {
         let counted = hooks::counted();
         let saw_python = guard.still_sees_python();
         drop(guard);
-        let peak = self.mark.read();
+        let mark = self.mark.read();
         let end = self.rss.as_ref().and_then(RssReader::read_parts).unwrap_or_default();
         let heap_at_end = hooks::heap::taken_by_malloc();
         let (start_rss, end_rss) = (self.start.all, end.all);
@@ -170,15 +170,9 @@ impl Session {
         let (children, missed_children) = children::finish(duration);
         let (forked, missed_forked) = forked::finish();
         let live = live().take().ok_or(Error::NotRecording)?;
+        let Live { heap_at_start, at_peak: heap_at_peak, largest, .. } = live;
         OWN_PEAK.fetch_max(own_bytes() as u64, Relaxed);
-        let Live {
-            mut recorder,
-            own: own_time,
-            mut collections,
-            collection_count,
-            heap_at_peak,
-            ..
-        } = live;
+        let Live { mut recorder, own: own_time, mut collections, collection_count, .. } = live;
         keep_longest(&mut collections);
         collections.sort_by_key(|c| c.at);
         recorder.native(counted.untold, duration.0);
@@ -188,15 +182,15 @@ impl Session {
         let [at_peak, surviving, allocated, count] = recorded.sums;
         // What the countdowns used up is the number of bytes requested, sampled or not.
         let requested = (counted.allocated + hooks::requested_small()) as f64;
-        let mut peak_rss = peak.unwrap_or_default();
-        peak_rss.0 = peak_rss.0.max(start_rss).max(end_rss);
+        let readings = recorded.timeline.points.iter().map(|point| point.rss);
+        let peak_rss = mark.or(readings.max()).unwrap_or_default().max(start_rss).max(end_rss);
         let totals = Totals {
             peak_footprint: recorded.peak.0,
             peak_at: recorded.peak.1,
             footprint_delta: recorded.footprint,
             start_rss,
-            peak_rss: peak_rss.0,
-            peak_rss_exact: peak_rss.1,
+            peak_rss,
+            peak_rss_exact: mark.is_some(),
             end_rss,
             allocated: if exact { allocated } else { Estimate::exact(requested) },
             allocation_count: count,
@@ -204,14 +198,23 @@ impl Session {
             live_at_peak: at_peak,
             of_files: foreign::of_files(self.start.of_files, end.of_files),
         };
-        let rss = [start_rss, peak_rss.0, end_rss];
+        let rss = [start_rss, peak_rss, end_rss];
         let ledger = self.rss.is_some().then(|| {
+            let [at_peak, at_end] = recorded.parts;
+            let end = Moment { parts: at_end, heap: heap_at_end, of_files: end.of_files };
             // A last look at blocks may have found the peak to be the end.
-            let is_end = recorded.peak.0.0 as i64 != heap_at_peak.0;
-            let heap = [if is_end { heap_at_end } else { heap_at_peak.1 }, heap_at_end];
-            Readings { rss, of_files: totals.of_files, parts: recorded.parts, own, heap }.ledger()
+            let (peak, heap, of_files) = heap_at_peak;
+            let is_end = recorded.peak.0.0 as i64 != peak;
+            let footprint = if is_end { end } else { Moment { parts: at_peak, heap, of_files } };
+            let largest = largest.map_or(footprint, |(_, moment)| moment);
+            let start = Moment {
+                parts: Parts::default(),
+                heap: heap_at_start,
+                of_files: self.start.of_files,
+            };
+            Readings { rss, start, peak: [footprint, largest], end, own }.ledger()
         });
-        let mut gaps = self.gaps(coverage, peak_rss.1);
+        let mut gaps = self.gaps(coverage, mark.is_some());
         if !saw_python {
             gaps.push("Python's small objects were not seen to the end: another tool (tracemalloc, as it stopped) took memprofile's allocator hooks off while the code ran. Start and stop it outside of the profiled code.".to_owned());
         }

@@ -60,6 +60,18 @@ def until_seen(taking=False):
     wait_for_looks(process=parent)
     del block
 
+def marked():
+    """This process, and the kernel's own mark of what it held at most."""
+    with open("/proc/self/status") as status:
+        kib, = (line.split()[1] for line in status if line.startswith("VmHWM"))
+    return os.getpid(), 1024 * int(kib)
+
+def marked_when_seen(_):
+    block = take()
+    until_seen()
+    del block
+    return marked()
+
 def is_near(found, expected):
     return abs(found - expected) <= 0.05 * expected
 
@@ -100,7 +112,7 @@ def test_two_workers_of_a_pool(method, worker):
                     with context.Pool(2) as pool:
                         result = pool.map_async(work.hold, [barrier] * 2)
                         barrier.wait()
-                        work.wait_for_looks()
+                        work.wait_for_looks(200)  # at each one's pages in turn
                         barrier.wait()
                         pids = set(result.get())
             assert len(pids) == 2
@@ -318,11 +330,15 @@ def test_joblib(worker):
             import joblib
             os.environ["PYTHONPATH"] = sys.path[0]
             with memprofile.profile() as profile:
-                done = joblib.Parallel(2)(joblib.delayed(work.until_seen)(True) for _ in range(2))
+                calls = (joblib.delayed(work.marked_when_seen)(n) for n in range(2))
+                marks = dict(joblib.Parallel(2)(calls))
             workers = [child for child in profile.children if child.command.endswith("(loky)")]
             assert len(workers) == 2, [child.command for child in profile.children]
             for child in workers:
                 assert child.peak_private > work.SIZE, child.peak_private
+                if child.pid in marks:
+                    assert work.is_near(child.peak_rss, marks[child.pid]), (child.peak_rss, marks)
+            assert marks
             print("fine")
         """
     )

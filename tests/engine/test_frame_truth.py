@@ -192,6 +192,10 @@ KINDS = {
         POLARS,
         'return pl.DataFrame({"x": np.arange(8 * n) % 5}).select(pl.col("x").cast(pl.String).cast(pl.Enum(list("01234"))))',
     ),
+    "polars Categorical": (
+        POLARS,
+        'return pl.DataFrame({"x": np.arange(8 * n) % 5}).select(pl.col("x").cast(pl.String).cast(pl.Categorical))',
+    ),
     "polars List": (
         POLARS,
         'return pl.DataFrame({"x": np.arange(n)}).select(pl.concat_list("x", "x", "x").alias("x"))',
@@ -207,6 +211,14 @@ KINDS = {
     "pyarrow dictionary": (
         ARROW,
         'return pa.table({"x": pa.array(np.arange(2 * n) % 9).dictionary_encode()})',
+    ),
+    "pyarrow LargeString": (
+        ARROW,
+        'return pa.table({"x": pa.array([f"word {i}" for i in range(n)], pa.large_string())})',
+    ),
+    "pyarrow views": (
+        ARROW,
+        'return pa.table({"x": pa.array([f"a longer word {i}" for i in range(n)], pa.string_view())})',
     ),
     "pyarrow list": (ARROW, 'return pa.table({"x": pa.array([[i, i] for i in range(n)])})'),
 }

@@ -1,6 +1,8 @@
 """The peak against the kernel's own figure."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import memprofile
@@ -28,6 +30,31 @@ def test_a_numpy_peak_of_a_billion_bytes():
     assert profile.peak_footprint == pytest.approx(grown, rel=0.03)
     assert profile.footprint_delta == pytest.approx(800_000_000, rel=0.001)
     assert len(second) == 3 * len(third)
+
+
+WITHOUT_A_MARK = """
+import memprofile
+# The mark of the process from now on, which nobody can take back.
+del bytearray(b"x" * 300_000_000)[:]
+with memprofile.profile() as profile:
+    kept = bytearray(b"x" * 40_000_000)
+assert 0 < profile.peak_rss - profile.start_rss < 150_000_000, (profile.peak_rss, profile.start_rss)
+assert not profile.peak_rss_exact
+assert "resident peak at least" in str(profile)
+assert any("largest of the readings" in gap for gap in profile.gaps), profile.gaps
+print("fine")
+"""
+
+
+def test_an_old_mark_is_not_taken_for_the_peak():
+    """As in a container that lets no process write to its clear_refs."""
+    read_only = "mount --bind /proc /proc && mount -o remount,ro,bind /proc && "
+    unshare = ["unshare", "--mount", "--propagation", "private", "sh", "-c"]
+    if subprocess.run([*unshare, read_only + "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this user may not mount")
+    program = [*unshare, read_only + 'exec "$@"', "-", sys.executable, "-c", WITHOUT_A_MARK]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "fine\n"), done.stderr[-3000:]
 
 
 def test_a_spike_of_a_few_milliseconds_is_the_peak():
@@ -105,6 +132,21 @@ def test_what_a_block_holds_shows_while_others_go():
     falls = np.maximum.accumulate(footprint) - footprint
     assert falls.max() == pytest.approx(20 * MIB, rel=0.05)
     assert pinned
+
+
+@pytest.mark.parametrize("kind", [list, bytearray])
+def test_a_block_that_grows_by_realloc_never_seems_to_be_gone(kind):
+    item = [None] * 50_000 if kind is list else b"x" * 400_000
+    with memprofile.profile() as profile:
+        kept = kind()
+        for _ in range(200):
+            kept += item
+    footprint = np.array(profile.timeline.footprint)
+    falls = np.maximum.accumulate(footprint) - footprint
+    # What a list asks for beyond its items is not written to yet.
+    in_use = len(kept) * (8 if kind is list else 1)
+    assert profile.peak_footprint == pytest.approx(in_use, rel=0.05)
+    assert falls.max() < 8 * MIB
 
 
 def test_a_library_thread_works_for_the_line_that_waits():

@@ -86,6 +86,30 @@ def test_names_share_and_grow_by_buffers():
     """)
 
 
+def test_the_ways_to_an_object_and_the_heap_have_buffers():
+    in_a_shell("""
+        cell("import pyarrow as pa, polars as pl")
+        cell("%memheap --mark")
+        cell("table = pa.table({'x': list(range(1_000_000))})")
+        cell("frame = pl.DataFrame({'x': range(500_000)})")
+        for name, wanted in (("table", "7.63 MiB"), ("frame", "3.8")):
+            text = " ".join(cell(f"%memwhy {name}").split())
+            assert f"own, {wanted}" in text and "free once it is gone" in text, text
+        since = cell("%memheap --since --top 100")
+        for kind, wanted in (("pyarrow.buffer", 8e6), ("polars.buffer", 4e6)):
+            new = row(since, kind)
+            assert new.split()[1] == "1" and abs(sizes(new)[0] - wanted) < 1e5, since
+        import memprofile
+        heap = memprofile.heap()
+        rows = {row.name: row for row in heap.types}
+        assert 8e6 <= rows["pyarrow.buffer"].bytes < 9e6, rows["pyarrow.buffer"]
+        for rows in (heap.types, heap.modules, heap.sizes, heap.referrers):
+            assert sum(row.bytes for row in rows) == heap.bytes
+        assert any(row.name == "polars" and row.bytes > 4e6 for row in heap.modules)
+        assert "polars.buffer" not in cell("del frame\\n%memheap --since --top 100")
+    """)
+
+
 def test_the_row_of_other_names_adds_up():
     in_a_shell("""
         cell("; ".join(f"n{i} = [bytearray({i} * 100_000)]" for i in range(1, 9)))

@@ -14,10 +14,12 @@ def test_names_say_what_they_hold_share_and_free():
         assert abs(sizes(mine)[-2] - 3 * MIB) < 0.01 * MIB, text
         assert abs(sizes(mine)[-1] - 3 * MIB) < 0.01 * MIB, text
         assert "two" in one and sizes(one)[-1] == 0, text
-        assert "new" in mine
-        cell("mine.append(bytearray(2**20))")
-        grown = row(cell("%memvars"), "mine ")
+        assert "since" not in text, "with nothing to compare it to"
+        cell("mine.append(bytearray(2**20)); later = [1]")
+        text = cell("%memvars")
+        grown = row(text, "mine ")
         assert "grew 1.00 MiB since [2]" in grown, grown
+        assert " new " in row(text, "later "), text
         assert "as in [" in row(cell("%memvars"), "mine ")
         assert "more" in cell("%memvars --top 1")
     """)
@@ -65,17 +67,50 @@ def test_what_hides_is_found_and_freed():
         text = cell("%memvars")
         for start, wanted in (("Out[2]", 3), ("the last traceback", 5), ("closure", 2)):
             assert abs(sizes(row(text, start))[-1] - wanted * MIB) < 0.2 * MIB, text
-        cycles = next(line for line in text.splitlines() if "in cycles" in line)
+        cycles = next(line for line in text.splitlines() if "unreachable cycles" in line)
         assert 4 * MIB < sizes(cycles)[-1] < 7 * MIB, text
         for what, wanted in (("history", 3), ("traceback", 5)):
             said = cell(f"%memvars --free {what}")
             assert said.startswith("Dropping ") and abs(sizes(said)[-1] - wanted * MIB) < MIB, said
         text = cell("%memvars")
-        assert "Out[2]" not in text and "traceback" not in text and "in cycles" not in text, text
+        assert not [word for word in ("Out[2]", "traceback", "unreachable") if word in text], text
         assert not [o for o in gc.get_objects() if type(o).__name__ == "Large"]
         cell("a = [bytearray(2**20)]; a.append(a)\\ndel a")
         said = cell("%memvars --free cycles")
         assert sizes(said)[-1] >= MIB, said
+    """)
+
+
+def test_the_last_traceback_is_told_right_after_its_cell():
+    in_a_shell("""
+        cell("def broken():\\n    local = bytearray(5 * 2**20)\\n    1 / 0")
+        cell("broken()")
+        text = cell("%memvars")
+        assert abs(sizes(row(text, "the last traceback"))[-1] - 5 * MIB) < 0.2 * MIB, text
+        said = cell("%memvars --free traceback")
+        assert abs(sizes(said)[-1] - 5 * MIB) < 0.2 * MIB, said
+        assert "traceback" not in cell("%memvars")
+    """)
+
+
+def test_the_text_of_a_cell_is_found_and_freed():
+    in_a_shell("""
+        import gc
+        cell("x = '" + "y" * 3_000_000 + "'[:10]")
+        text = cell("%memvars")
+        before = sizes(row(text, "the text of the cells"))[-1]
+        assert 2.8 * MIB < before < 10 * MIB and "%memvars --free inputs" in text, text
+        numbered = len(shell.user_ns["In"])
+        cell("1"); cell("2"); cell("3"); cell("4")
+        before = sizes(row(cell("%memvars"), "the text of the cells"))[-1]
+        said = cell("%memvars --free inputs")
+        assert said.startswith("Dropping the text of the cells (In[n]"), said
+        assert abs(sizes(said)[-1] - before) < 10_000, (said, before)
+        assert "the text of the cells" not in cell("%memvars")
+        long = [v for v in shell.user_ns_hidden.values() if type(v) is str and len(v) > 1e6]
+        assert not long and len(shell.user_ns["In"]) == numbered + 7, shell.user_ns["In"]
+        cell("last = 7")
+        assert shell.user_ns["In"][-1] == "last = 7"
     """)
 
 
@@ -124,6 +159,27 @@ def test_variables_of_functions_and_generators_have_their_names():
         assert "running worker() in another thread → mine (list)" in text, text
         assert "why_alive" not in text and "inside" not in text, text
     """)
+
+
+def test_views_and_tracebacks_have_the_names_of_their_attributes():
+    numpy = pytest.importorskip("numpy")
+    import memprofile
+
+    whole = numpy.ones(1000)
+    names = {"part": whole[3:]}
+    (way,) = [w for w in memprofile.why_alive(whole, namespace=names).ways if "part" in w[1]]
+    assert way[-1] == (".base", "ndarray"), way
+
+    def inner():
+        raise KeyError
+
+    try:
+        inner()
+    except KeyError as error:
+        names = {"error": error}
+        below = error.__traceback__.tb_next
+    (way,) = [w for w in memprofile.why_alive(below, namespace=names).ways if "error" in w[1][0]]
+    assert [by for by, _ in way[1:]] == ["error", ".__traceback__", ".tb_next"], way
 
 
 def test_a_variable_of_the_caller_is_a_way():
@@ -293,6 +349,20 @@ def test_garbage_is_drawn_as_rings_and_nothing_is_collected():
         assert "<svg" not in listing.to_html()
         freed = gc.collect()
         assert freed >= 7, freed
+    """)
+
+
+def test_the_collector_s_times_are_those_of_the_last_profile():
+    in_a_shell("""
+        assert "%%memprofile tells how long its runs take" in cell("%memheap --garbage")
+        cell("%%memprofile\\nimport gc\\nx = [[] for _ in range(200_000)]\\ngc.collect()")
+        text = cell("%memheap --garbage")
+        assert "* in the last profile" in text, text
+        full = row(text, "generation 2").split()
+        runs, took, longest = int(full[-5]), float(full[-4]), float(full[-2])
+        assert runs >= 1 and 0 < longest <= took < 60_000, text
+        cell("%%memprofile\\n1")
+        assert row(cell("%memheap --garbage"), "generation 2").split()[-5] == "0"
     """)
 
 

@@ -104,6 +104,42 @@ def test_parts_add_up_and_say_where_they_are():
     assert whole.parts[1].label == "[7]"
 
 
+def test_every_part_of_a_large_container_has_its_key():
+    many = 100_000  # looked for one after the other, these would take minutes
+    for made in ({i: [i] for i in range(many)}, [[i] for i in range(many)]):
+        parts = sizeof(made, detail=1).parts
+        assert {part.label for part in parts if part.type == "list"} == {
+            f"[{i}]" for i in range(many)
+        }
+
+
+def test_attributes_are_parts_of_their_object():
+    class Holder:
+        def __init__(self):
+            self.large = bytearray(80_000)
+            self.inner = None
+
+    holder = Holder()
+    vars(holder)["late"] = [1.5]  # CPython has made a dict by now
+    holder.inner = Holder()
+    tree = sizeof(holder, detail=2)
+    labels = {part.label: part for part in tree.parts}
+    assert {".large", ".inner", ".late"} <= labels.keys()
+    assert {part.label for part in labels[".inner"].parts} >= {".large"}
+    assert tree.size == tree.shallow + sum(part.size for part in tree.parts)
+    if ".__dict__" in labels:
+        assert labels[".__dict__"].parts == []
+        assert labels[".__dict__"].size == labels[".__dict__"].shallow
+
+
+def test_in_a_notebook_a_tree_shows_itself():
+    from IPython.lib.pretty import pretty
+
+    tree = sizeof({"a": [1.5] * 100}, detail=1)
+    assert pretty(tree) == str(tree)
+    assert len(pretty(tree).splitlines()) > 1
+
+
 def test_added_up_without_a_graph_it_is_the_same():
     class Slotted:
         __slots__ = ("a", "b")
@@ -231,12 +267,34 @@ MADE = {
     ),
     "nested": ("x = {i: {j: (i, j) for j in range(300)} for i in range(300)}", 5_000_000),
     "dict of sets": ("x = {i: set(range(i, i + 50)) for i in range(2_000)}", 4_000_000),
+    "closures": ("x = [(lambda d: lambda: d)(bytearray(900)) for i in range(2_000)]", 2_000_000),
+    "generators": ("x = [(c for c in [i, bytearray(900)]) for i in range(2_000)]", 2_000_000),
+    "deques": (
+        "import collections; x = [collections.deque([i] * 50) for i in range(5_000)]",
+        2_000_000,
+    ),
+    "arrays": (
+        "import numpy; x = [numpy.ones(100_000) + i for i in range(9)]; x.append(x[0][::2])",
+        7_000_000,
+    ),
+    "views of what stays": (
+        "import numpy; stays = numpy.ones(10**6); x = [stays[1:], numpy.ones(10**5), stays]",
+        800_000,
+    ),
+    "frame": (
+        "import pandas; x = pandas.DataFrame({'n': range(10**5), 's': [*map(str, range(10**5))]}, "
+        "dtype=object); x.loc[5]",
+        8_000_000,
+    ),
 }
 
 
 @pytest.mark.parametrize("name", MADE)
 def test_retained_is_what_deleting_really_frees(name):
     made, least = MADE[name]
+    for library in ("numpy", "pandas"):
+        if f"import {library}" in made:
+            pytest.importorskip(library)
     folder = __file__.rsplit("/", 1)[0]
     program = textwrap.dedent(FREED).format(folder=folder, made=made, least=least)
     result = subprocess.run(

@@ -35,7 +35,9 @@ def test_tracemalloc(fresh: Kernel, when: str) -> None:
 
 def test_threads_that_allocate_while_recordings_start_and_stop(kernel: Kernel) -> None:
     kernel.run_ok(
-        "import threading\nstop = threading.Event()\ncounts = [0] * 4\n"
+        # Threads that give way more often meet more moments of a start and a stop.
+        "import sys, threading\nsys.setswitchinterval(0.0002)\n"
+        "stop = threading.Event()\ncounts = [0] * 4\n"
         "def churn(i):\n    while not stop.is_set():\n"
         "        counts[i] += len([bytes(n) for n in range(0, 4000, 50)])\n"
         "threads = [threading.Thread(target=churn, args=(i,)) for i in range(4)]\n"
@@ -45,7 +47,7 @@ def test_threads_that_allocate_while_recordings_start_and_stop(kernel: Kernel) -
         for _ in range(20):
             assert len(kernel.run_ok("%%memprofile\nsum(counts)").reports) == 1
     finally:
-        kernel.run_ok("stop.set()\nfor t in threads: t.join()")
+        kernel.run_ok("stop.set()\nfor t in threads: t.join()\nsys.setswitchinterval(0.005)")
     assert kernel.value("any(t.is_alive() for t in threads) or not all(counts)") == "False"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +42,8 @@ def test_a_terminal(terminal: pexpect.spawn) -> None:
     terminal.sendline("")
     terminal.sendline("")
     terminal.expect_exact("Out[2]: 30000000")
-    terminal.expect("Peak 28.6 MiB")
+    # Or an arena of small objects more, where the one before is just full.
+    terminal.expect(r"Peak 2[89]\.6 MiB")
     terminal.expect_exact("data = bytearray(30_000_000)")
     terminal.expect_exact("In [3]: ")
     assert "\x1b[" not in terminal.before, "--colors=nocolor"
@@ -70,8 +72,9 @@ def test_a_terminal_in_colour(tmp_path: Path) -> None:
     plain = subprocess.run(
         [sys.executable, "-m", "IPython", "-c", code], env=env, capture_output=True, text=True
     )
-    assert "Peak 9.5" in plain.stdout
-    assert "\x1b[" not in plain.stdout, "no colour into a pipe"
+    assert re.search(r"Peak (9|10)\.5", plain.stdout), plain.stdout
+    # IPython 7 names the window there all the same.
+    assert not re.search(r"\x1b\[[0-9;]*m", plain.stdout), "no colour into a pipe"
 
 
 def test_an_interrupt_in_a_terminal(terminal: pexpect.spawn) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import linecache
 import os
@@ -111,6 +112,26 @@ def test_the_profiled_source_is_as_typed(kernel: Kernel) -> None:
     lines = kernel.value("[f for f in p.to_dict()['stacks']['files'] if f['kind'] == 'cell']")
     for text in ("'1': '%%memprofile -q -o p'", "'2': '# why'", "'3': 'kept = "):
         assert text in lines
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        (
+            "a = 1\n%time b = bytearray(9_000_000)\n!true",
+            {3: "%time b = bytearray(9_000_000)", 4: "!true"},
+        ),
+        ("%%time\nkept = bytearray(9_000_000)\nlen(kept)", {2: "%%time"}),
+        ("%timeit -n1 -r1 -q \\\n  len([1])\nc = 3\n", {3: "c = 3"}),
+    ],
+    ids=["lines", "a cell", "several lines in one"],
+)
+def test_magics_are_shown_as_typed(kernel: Kernel, cell: str, shown: dict[int, str]) -> None:
+    kernel.run_ok("%%memprofile -q -o p\n" + cell)
+    kernel.run_ok("d = p.to_dict()\nname = d['recording']['main_file']")
+    lines = kernel.value("[f['lines'] for f in d['stacks']['files'] if f['name'] == name]")
+    (found,) = ast.literal_eval(lines)
+    assert {number: found[str(number)] for number in shown} == shown
 
 
 def test_our_own_folder_is_the_package() -> None:

@@ -81,6 +81,7 @@ impl Process {
             size: 0,
             allocator: Allocator::Pymalloc,
             epoch: 0,
+            moved: 0,
         };
         self.recorder.allocated(block, 0, origin, self.now, &mut self.pages);
     }
@@ -294,7 +295,8 @@ fn a_new_block_in_the_place_of_an_old_one_is_new() {
     process.run(1);
     let line = Line(3);
     let origin = Origin { frames: Some(&line), recording_thread: true, library: None };
-    let block = Block { address: START, size: 1 << 30, allocator: Allocator::Malloc, epoch: 0 };
+    let block =
+        Block { address: START, size: 1 << 30, allocator: Allocator::Malloc, epoch: 0, moved: 0 };
     process.recorder.allocated(block, 1 << 30, origin, 3, &mut process.pages);
     process.poll(400 * MIB);
     process.look();

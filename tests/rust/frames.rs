@@ -114,6 +114,17 @@ fn a_small_column_beside_a_view_makes_it_no_less_one() {
 }
 
 #[test]
+fn what_is_shared_is_in_the_verdict_where_it_is_the_larger_part() {
+    let joined = frame(vec![column("name", 300, 103 << 20)]);
+    let said = "sales holds 300 B of its own and shares 103 MiB in 1,000,000 rows.";
+    assert!(joined.sentence().starts_with(said), "{}", joined.sentence());
+    assert!(!joined.facts().contains("more are shared"), "{}", joined.facts());
+    let own = frame(vec![column("name", 103 << 20, 300)]);
+    assert!(own.sentence().starts_with("sales holds 103 MiB in "), "{}", own.sentence());
+    assert!(own.facts().contains("300 B more are shared"), "{}", own.facts());
+}
+
+#[test]
 fn many_blocks_are_told_with_what_joins_them() {
     let mut frame = frame(vec![column("a", 10 << 20, 1000)]);
     frame.spare_blocks = 9;

@@ -37,7 +37,7 @@ struct Program {
 impl Program {
     fn allocate(&mut self, recorder: &mut Recorder, address: usize, size: u64, line: u32) {
         self.now += 10_000;
-        let block = Block { address, size, allocator: Allocator::Malloc, epoch: 0 };
+        let block = Block { address, size, allocator: Allocator::Malloc, epoch: 0, moved: 0 };
         let origin = Origin { frames: Some(&Line(line)), recording_thread: true, library: None };
         recorder.allocated(block, size as i64, origin, self.now, &mut self.memory);
     }
@@ -111,4 +111,59 @@ fn a_large_result_is_seen_when_the_budget_is_spent() {
     let recorded = recorder.finish(program.now, 0, &mut program.memory);
     assert_eq!(recorded.peak.0.0, (20 * 2 + 40) * MIB);
     assert!(looks < 600, "{looks} looks");
+}
+
+impl Program {
+    /// `realloc` moves a block with its contents.
+    fn grow(&mut self, recorder: &mut Recorder, [from, to]: [usize; 2], [old, new]: [u64; 2]) {
+        self.now += 10_000;
+        let freed = recorder.freed(from, 0, self.now, &mut self.memory);
+        let moved = freed.and_then(|freed| freed.touched).expect("it is in the books");
+        let block = Block { address: to, size: new, allocator: Allocator::Malloc, epoch: 0, moved };
+        let origin = Origin { frames: Some(&Line(1)), recording_thread: true, library: None };
+        let net = new as i64 - old as i64;
+        recorder.allocated(block, net, origin, self.now, &mut self.memory);
+    }
+}
+
+/// A list grows by an eighth at a time: what of it is in use is known while it moves, without a look.
+#[test]
+fn a_block_that_moves_stays_in_use() {
+    let mut recorder = Recorder::new(Settings { exact: true, ..Settings::default() });
+    let mut program = Program::default();
+    let mut size = 8 * MIB;
+    program.allocate(&mut recorder, 1 << 32, size, 1);
+    for place in 1..20 {
+        let [from, to] = [place, place + 1].map(|place| place << 32);
+        program.memory.resident.insert(from, size);
+        recorder.measure(program.now, &mut program.memory);
+        assert_eq!(recorder.bytes() as u64, size);
+        let looks = program.memory.looks;
+        program.grow(&mut recorder, [from, to], [size, size + size / 8]);
+        assert_eq!((recorder.bytes() as u64, program.memory.looks), (size, looks));
+        size += size / 8;
+    }
+    // Where it shrinks, no more is in use than there is.
+    program.grow(&mut recorder, [20 << 32, 1 << 32], [size, 4 * MIB]);
+    assert_eq!(recorder.bytes() as u64, 4 * MIB);
+}
+
+/// Whether the resident set proves that more is in use than is known.
+#[test]
+fn the_resident_set_says_when_the_footprint_lies_behind() {
+    let mut recorder = Recorder::new(Settings { exact: true, ..Settings::default() });
+    let mut program = Program::default();
+    const START: u64 = 1 << 30;
+    recorder.anonymous(START, 0);
+    program.allocate(&mut recorder, 1 << 32, 100 * MIB, 1);
+    assert!(!recorder.is_behind(START + MIB));
+    assert!(recorder.is_behind(START + 3 * MIB));
+    program.memory.resident.insert(1 << 32, 80 * MIB);
+    recorder.measure(program.now, &mut program.memory);
+    assert!(!recorder.is_behind(START + 84 * MIB), "less than a sixteenth cannot be seen");
+    assert!(recorder.is_behind(START + 86 * MIB));
+    // Nothing of what a look can find is missing: other memory has grown.
+    program.memory.resident.insert(1 << 32, 100 * MIB);
+    recorder.measure(program.now, &mut program.memory);
+    assert!(!recorder.is_behind(START + 200 * MIB));
 }

@@ -195,7 +195,8 @@ pub fn kept_by_malloc() -> Profile {
     };
     let end =
         Balance { resident: mib(102), objects: mib(0), arenas: mib(12), blocks: mib(0), ..peak };
-    let ledger = Ledger { peak: peak.settled(None), end: end.settled(Some(Bytes(90 * MIB))) };
+    let ledger =
+        Ledger { peak: peak.settled([None; 2]), end: end.settled([None, Some(Bytes(90 * MIB))]) };
     profile.ledger = Some(ledger);
     profile
 }
@@ -245,6 +246,7 @@ pub fn reserved() -> Profile {
     let peak =
         Balance { resident: mib(88), blocks: mib(120), recorder: mib(3), ..Balance::default() };
     let end = Balance { resident: mib(87), ..peak };
-    profile.ledger = Some(Ledger { peak: peak.settled(None), end: end.settled(Some(Bytes(0))) });
+    profile.ledger =
+        Some(Ledger { peak: peak.settled([None; 2]), end: end.settled([None, Some(Bytes(0))]) });
     profile
 }

@@ -5,6 +5,63 @@ use memprofile::error::Error;
 use memprofile::profile::{Allocator, FileId, FileKind, Frame, FrameId, Profile, StackId};
 use memprofile::render;
 use memprofile::report::{Options, Report};
+use serde_json::Value;
+
+/// A file that version 1 wrote. It stays as it is: whoever changes the format reads it still.
+const VERSION_1: &str = include_str!("profiles/version_1.json");
+
+/// Parts that came while version 1 was being made: a file without them is a profile, too.
+const LATER: [&str; 13] = [
+    "/ledger",
+    "/ledger/peak/earlier",
+    "/sizes",
+    "/copies",
+    "/children",
+    "/forked",
+    "/names",
+    "/keepers",
+    "/recording/exact_asked",
+    "/recording/events",
+    "/totals/of_files",
+    "/sites/0/untouched",
+    "/sites/0/waiting",
+];
+
+/// Whether all that `old` says is said by `new`, but for the version.
+fn says_all(new: &Value, old: &Value) -> bool {
+    match (new, old) {
+        (Value::Object(new), Value::Object(old)) => old.iter().all(|(key, old)| {
+            key == "version" || new.get(key).is_some_and(|new| says_all(new, old))
+        }),
+        (Value::Array(new), Value::Array(old)) => {
+            new.len() == old.len() && new.iter().zip(old).all(|(new, old)| says_all(new, old))
+        }
+        _ => new == old,
+    }
+}
+
+#[test]
+fn a_file_of_version_1_is_read_and_nothing_of_it_is_lost() {
+    let profile = Profile::from_json(VERSION_1).unwrap();
+    assert_eq!(profile.totals.peak_footprint.0, 3 << 20);
+    let report = Report::new(&profile, &Options::default());
+    let text = render::text(&report, render::USUAL, false);
+    assert!(text.starts_with("Peak 3.00 MiB above the start"), "{text}");
+    let value = |json: &str| -> Value { serde_json::from_str(json).unwrap() };
+    assert!(says_all(&value(&profile.to_json()), &value(VERSION_1)));
+}
+
+#[test]
+fn a_file_without_what_came_later_is_read() {
+    for pointer in LATER {
+        let mut file: Value = serde_json::from_str(VERSION_1).unwrap();
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        let object = file.pointer_mut(parent).and_then(Value::as_object_mut).unwrap();
+        assert!(object.remove(key).is_some(), "{pointer}");
+        let profile = Profile::from_json(&file.to_string()).unwrap();
+        assert!(render::html(&Report::new(&profile, &Options::default())).is_ok(), "{pointer}");
+    }
+}
 
 #[test]
 fn other_json_is_refused() {

@@ -1,7 +1,9 @@
 //! The answers hold for the fixed profiles: who, how much, and that the parts add up.
 
 use crate::fixtures;
-use memprofile::profile::{Allocator, Bytes, Estimate, Profile, SignedBytes};
+use memprofile::profile::{
+    Allocator, Bytes, Estimate, FileKind, NameChange, Names, Profile, SignedBytes,
+};
 use memprofile::render;
 use memprofile::report::lines::all_lines;
 use memprofile::report::{EARLIER, Hue, Options, Report, error_words, relative_error};
@@ -43,6 +45,20 @@ fn the_verdict_names_the_line_that_held_most_and_what_it_kept() {
     );
     let first = report.table.lines().find(|line| line.most_at_peak).unwrap();
     assert_eq!((first.name.as_str(), first.hue), ("line 7", Some(Hue(0))));
+}
+
+#[test]
+fn a_file_at_the_beginning_of_a_sentence_keeps_its_name() {
+    let mut profile = fixtures::exact_small();
+    profile.recording.main_file = None;
+    let mut advice = |kind, label: &str| {
+        (profile.stacks.files[0].kind, profile.stacks.files[0].label) = (kind, label.to_owned());
+        report(&profile).verdict.advice.unwrap()
+    };
+    let said = "load.py:1 keeps 7.00 MiB of the 12.0 MiB that stay.";
+    assert_eq!(advice(FileKind::User, "tools/load.py"), said);
+    let said = "Cell [3] line 1 keeps 7.00 MiB of the 12.0 MiB that stay.";
+    assert_eq!(advice(FileKind::Cell, "cell [3]"), said);
 }
 
 #[test]
@@ -265,6 +281,66 @@ fn the_text_of_a_small_cell() {
 }
 
 #[test]
+fn the_sentence_of_names_has_those_that_changed_most() {
+    let mut profile = fixtures::exact_small();
+    let mut changed = Vec::new();
+    for megabytes in 1..=4 {
+        let grown = Some(Bytes(megabytes << 20));
+        changed.push(NameChange { name: format!("new{megabytes}"), after: grown, ..gone(0) });
+    }
+    changed.push(gone(200 << 20));
+    profile.names = Names::new(changed, Vec::new());
+    let text = render::text(&report(&profile), 200, false);
+    let said = text.lines().find(|line| line.starts_with("Names that grew")).unwrap();
+    assert!(said.contains("big −200 MiB (list, gone), 1 more") && !said.contains("new1"), "{said}");
+}
+
+fn gone(bytes: u64) -> NameChange {
+    let before = (bytes > 0).then_some(Bytes(bytes));
+    NameChange { name: "big".into(), kind: "list".into(), before, after: None, at_least: false }
+}
+
+#[test]
+fn the_icicle_says_two_sizes_only_where_they_differ_to_the_eye() {
+    let mut profile = fixtures::exact_small();
+    let whole = report(&profile).table.total.peak.value as u64;
+    let mut detail = |peak| {
+        profile.totals.peak_footprint = Bytes(peak);
+        report(&profile).icicle.unwrap().detail
+    };
+    assert_eq!(detail(whole - 100), "");
+    assert_eq!(detail(whole - (1 << 20)), "in 11.0 MiB of new memory");
+}
+
+#[test]
+fn many_lines_and_names_that_grew_make_no_text_longer() {
+    let all = fixtures::all().into_iter().map(|(_, profile)| profile);
+    // Tables of child processes come beside that.
+    for mut profile in all.filter(|profile| profile.children.is_empty()) {
+        let name = |n: u64| NameChange {
+            name: format!("a_name_that_is_quite_long_{n}"),
+            kind: "package.module.AClassWithALongName".to_owned(),
+            before: None,
+            after: Some(Bytes((100 << 20) - n)),
+            at_least: true,
+        };
+        profile.names.changed = (0..40).map(name).collect();
+        profile.names.not_compared = (0..40).map(|n| format!("another_name_{n}")).collect();
+        for number in 0..30 {
+            profile.gaps.push(format!("gap {number}: {}", "some words ".repeat(20)));
+        }
+        let report = report(&profile);
+        let text = render::text(&report, render::USUAL, false);
+        assert!(text.lines().count() <= 20, "{} lines:\n{text}", text.lines().count());
+        let is_listed =
+            |name: &str| text.lines().any(|line| line[2.min(line.len())..].starts_with(name));
+        let listed = report.table.lines().filter(|line| is_listed(&line.name)).count();
+        assert!(report.tiny || listed >= 3.min(report.table.lines().count()), "{text}");
+        assert!(report.tiny || text.contains("Names that grew: a_name_that"), "{text}");
+    }
+}
+
+#[test]
 fn texts_are_short_and_one_line_is_one_line() {
     for (name, profile) in fixtures::all() {
         let report = report(&profile);
@@ -314,6 +390,10 @@ proptest! {
         };
         let unexplained = sentence.contains("in blocks that it made");
         prop_assert!(unexplained || sentence.contains(&said), "{}: {}", said, sentence);
+        let advice = verdict.advice.unwrap_or_default();
+        if advice.contains("keeps") && !advice.contains("all that stays") {
+            prop_assert!(advice.contains(&format!(" of the {said} that stay")), "{}: {}", said, advice);
+        }
     }
 }
 

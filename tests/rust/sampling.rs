@@ -73,7 +73,8 @@ impl Program {
             return;
         }
         self.spent += self.each;
-        let block = Block { address, size, allocator: Allocator::Pymalloc, epoch: self.epoch };
+        let block =
+            Block { address, size, allocator: Allocator::Pymalloc, epoch: self.epoch, moved: 0 };
         let origin = Origin { frames: Some(&Line(line)), recording_thread: true, library: None };
         self.recorder.allocated(block, 0, origin, self.now, &mut self.memory);
         self.recorder.pace(self.now, self.spent, &mut self.memory);

@@ -31,7 +31,9 @@ _SINGLE = "7 digits: results of arithmetic are rounded to that"
 _CATEGORY = (
     "a new value must be made a category first; joined with other categories it is text again"
 )
-_TEXT = "a missing value is NaN; each cell that is read becomes a new string"
+_NEW_STRING = "each cell that is read becomes a new string"
+_TEXT = f"a missing value is NaN; {_NEW_STRING}"
+_MISSING = "missing is <NA>, and comparisons give the type boolean"
 
 
 def candidates(values: Any, counted: _native.CellColumn | None) -> Iterator[Candidate]:
@@ -79,17 +81,19 @@ def _apart(values: Any) -> Any:
     return values.view() if pandas_frame._is_of_pandas(values) else values
 
 
-def measured(values: Any) -> int:
-    """Bytes of a pandas array or index that nothing else holds."""
+def measured(values: Any, of: Any) -> int:
+    """Bytes of a pandas array that was made of another one and that nothing else holds, once that
+    one is gone.
+    """
     reader = Reader()
-    if is_a(values, sys.modules["pandas"].Index):
-        pandas_frame.read_index(reader, values, "index")
-    else:
-        column = reader.column(None, "", len(values))
-        pandas_frame.read_values(reader, column, values, id(reader))
+    column = reader.column(None, "", len(values))
+    pandas_frame.read_values(reader, column, values, id(reader))
+    # Categories are the very objects of some of its cells.
+    pandas_frame.read_values(reader, reader.column(None, "", len(of)), of, id(reader))
     del values
-    held, _ = reader.whose()
-    return sum(sum(share.parts.values()) for share in held)
+    (held, _), _ = reader.whose()
+    outside = sum(reader.counted[cells.number].outside for cells in column.objects)
+    return sum(held.parts.values()) - outside
 
 
 def _series(values: Any) -> Any:
@@ -204,7 +208,9 @@ def _text(values: Any, dtype: str) -> Iterator[Candidate]:
         )
     in_arrow = _text_type(dtype)
     if in_arrow is not None and "_pa_array" not in pandas_frame._attributes(values):
-        price = "each cell that is read becomes a new string" if dtype == "string" else _TEXT
+        price = _TEXT
+        if in_arrow != "str":
+            price = _NEW_STRING if dtype == "string" else f"{_NEW_STRING}; {_MISSING}"
         yield Candidate(in_arrow, _alias(in_arrow), price, convert=_cast(values, in_arrow))
 
 
@@ -226,6 +232,8 @@ def _categorical(values: Any) -> Iterator[Candidate]:
         if of == "object" and {type(v) for v in values.categories} - {str}:
             return
         price = "none: nearly every row has a category of its own"
+        if name != "str":
+            price = _MISSING
         yield Candidate(name, _alias(name), price, convert=_cast(values, name))
 
 

@@ -61,10 +61,12 @@ def lowest(array: Any) -> int:
     return address(array) + int(sum(stride * (n - 1) for n, stride in steps if stride < 0 and n))
 
 
-def allocation(reader: Reader, array: Any, by: int) -> Place:
-    """The allocation behind a numpy array that the object with the id ``by`` refers to."""
+def allocation(reader: Reader, array: Any, by: int | None) -> Place:
+    """The allocation behind a numpy array that the object with the id ``by`` refers to; None where
+    it is itself what was asked for, so that any name may refer to it.
+    """
     ndarray = sys.modules["numpy"].ndarray
-    keepers = [reader.keep(array, by)]
+    keepers = [] if by is None else [reader.keep(array, by)]
     while is_a(base := _numpy(array, "base"), ndarray):
         keepers.append(reader.keep(base, id(array)))
         array = base
@@ -85,7 +87,7 @@ def read_numpy(
     reader: Reader,
     column: Column,
     array: Any,
-    by: int,
+    by: int | None,
     role: str,
     outside: bool = False,
     held: int = 0,

@@ -93,7 +93,7 @@ def _reader_of(value: object) -> Callable[[Reader, Any], str] | None:
 def _read_numpy(reader: Reader, value: Any) -> str:
     shape = " × ".join(f"{n:,}" for n in value.shape)
     column = reader.column(None, str(value.dtype), len(value) if value.ndim else 1)
-    arrays.read_numpy(reader, column, value, id(reader), arrays.role_of(value))
+    arrays.read_numpy(reader, column, value, None, arrays.role_of(value))
     if value.ndim == 1:
         column.nulls = arrays.count_missing(value) if value.dtype != object else None
     return "numpy array" if value.ndim == 1 else f"numpy array of {shape}"
@@ -154,11 +154,12 @@ def _names(names: Mapping[str, object]) -> Iterator[tuple[str, object]]:
 
 def _others(frame: object, names: Mapping[str, object], reader: Reader) -> Iterator[Interval]:
     """Allocations that other names hold; the reader takes their references for known."""
-    for key, value in _names(names):
+    for number, (key, value) in enumerate(_names(names)):
         read = None if value is frame else _reader_of(value)
         if read is None:
             continue
         other = Reader(objects=False)
+        other.keep(value, -1 - number)  # by the name, which has no id of its own
         read(other, value)
         reader.knows(other)
         for column in other.columns:
@@ -297,7 +298,8 @@ def _size_of(candidate: Candidate, values: Any, source: Any, before: int) -> int
             return None
         if not source.verified(values, made):
             return None
-        after = source.measured(made)
+        is_of_pandas = source is advice_pandas
+        after = source.measured(made, values) if is_of_pandas else source.measured(made)
     return after if after is not None and pays(before, after) else None
 
 

@@ -117,7 +117,10 @@ class Held:
 class Column:
     """The memory of a column while it is read."""
 
-    __slots__ = ("dtype", "label", "nulls", "objects", "opaque", "role", "rows", "stretches")
+    __slots__ = (
+        *("counted", "dtype", "label", "nulls", "objects", "opaque", "role", "rows"),
+        "stretches",
+    )
 
     def __init__(self, label: object, dtype: str, rows: int, role: str = "column") -> None:
         self.label = label
@@ -127,6 +130,8 @@ class Column:
         self.nulls: int | None = None
         self.stretches: list[Stretch] = []
         self.objects: list[Cells] = []
+        self.counted: set[tuple[int, ...]] = set()
+        """Arrays of references whose cells are among ``objects``."""
         self.opaque: list[Opaque] = []
 
     def held_through(self, first: tuple[int, int], keepers: tuple[int, ...]) -> None:
@@ -176,11 +181,14 @@ class Reader:
     def add_objects(
         self, column: Column, array: Any, stretch: Stretch, role: str = OBJECTS, held: int = 0
     ) -> None:
-        """Counts what the cells of a one-dimensional object array refer to.
+        """Counts what the cells of a one-dimensional object array refer to, once for a column: its
+        cache may have the very same array.
 
         ``held`` is how often the frame refers to each object from elsewhere.
         """
-        if self.cells is not None and len(array):
+        view = (array.__array_interface__["data"][0], *array.shape, *array.strides)
+        if self.cells is not None and len(array) and view not in column.counted:
+            column.counted.add(view)
             column.objects.append(Cells(self.cells.add(array, held), role, stretch))
 
     def _held_elsewhere(self) -> set[int]:

@@ -8,6 +8,7 @@ rather than asked for.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -35,7 +36,7 @@ def read(reader: Reader, value: Any) -> str:
         return f"pandas {type(value).__name__}"
     if not is_a(value, pandas.DataFrame, pandas.Series):
         column = reader.column(None, str(value.dtype), len(value))
-        read_values(reader, column, value, id(reader))
+        read_values(reader, column, value, None)
         return f"pandas {type(value).__name__}"
     manager = _manager(value)
     rows = len(manager.axes[-1])
@@ -171,15 +172,23 @@ def _read_block(reader: Reader, columns: list[Column], block: Any) -> None:
 
 
 def read_values(
-    reader: Reader, column: Column, values: Any, by: int, outside: bool = False, role: str = ""
+    reader: Reader,
+    column: Column,
+    values: Any,
+    by: int | None,
+    outside: bool = False,
+    role: str = "",
+    held: int = 0,
 ) -> None:
-    """Adds the array of one column, of numpy or any extension type."""
+    """Adds the array of one column, of numpy or any extension type; for ``by`` see
+    ``arrays.allocation``, for ``held`` ``Reader.add_objects``.
+    """
     read = arrays.read_numpy
     if is_a(values, _ndarray()):
-        read(reader, column, values, by, role or arrays.role_of(values), outside)
+        read(reader, column, values, by, role or arrays.role_of(values), outside, held)
         return
-    held = _attributes(values)
-    by = reader.keep(values, by)
+    inside = _attributes(values)
+    by = id(values) if by is None else reader.keep(values, by)
     backing = getattr(values, "_ndarray", None) if _is_of_pandas(values) else None
     if backing is not None:
         is_category = type(values).__name__ == "Categorical"
@@ -187,18 +196,18 @@ def read_values(
         read(reader, column, backing, by, of, outside)
         if is_category:
             _read_categories(reader, column, values._dtype, id(values))
-    elif "_pa_array" in held:
-        arrays.read_arrow(reader, column, held["_pa_array"], outside, role)
-    elif "_mask" in held:
-        read(reader, column, held["_data"], by, role or "values", outside)
-        read(reader, column, held["_mask"], by, role or "missing", outside)
-    elif "_left" in held:
+    elif "_pa_array" in inside:
+        arrays.read_arrow(reader, column, inside["_pa_array"], outside, role)
+    elif "_mask" in inside:
+        read(reader, column, inside["_data"], by, role or "values", outside)
+        read(reader, column, inside["_mask"], by, role or "missing", outside)
+    elif "_left" in inside:
         for side in ("_left", "_right"):
-            read_values(reader, column, held[side], by, outside, role)
-    elif "_sparse_values" in held:
-        stored = held["_sparse_values"]
+            read_values(reader, column, inside[side], by, outside, role)
+    elif "_sparse_values" in inside:
+        stored = inside["_sparse_values"]
         read_values(reader, column, stored, by, outside, role or arrays.role_of(stored))
-        index = held["_sparse_index"]
+        index = inside["_sparse_index"]
         for name in ("indices", "blocs", "blengths"):
             places = getattr(index, name, None)
             if places is not None:
@@ -207,7 +216,7 @@ def read_values(
                 column.stretches.append(Stretch(view[0], size, size, view, "places"))
     else:
         # Somebody's own extension type: the arrays among its attributes.
-        for found in held.values():
+        for found in inside.values():
             if is_a(found, _ndarray()):
                 read(reader, column, found, by, role or arrays.role_of(found), outside)
             elif _is_arrow(found):
@@ -258,7 +267,8 @@ def _read_index(reader: Reader, column: Column, index: Any, role: str) -> None:
         for codes in held["_codes"]:
             arrays.read_numpy(reader, column, codes, id(held["_codes"]), "codes")
     elif held.get("_data") is not None and "_range" not in held:
-        read_values(reader, column, held["_data"], me, role=role)
+        of_table = _held_by_table((held.get("_cache") or {}).get("_engine"))
+        read_values(reader, column, held["_data"], me, role=role, held=of_table)
     _keep_cached(reader, held.get("_cache"))
     for key, cached in (held.get("_cache") or {}).items():
         if key == "_engine":
@@ -278,13 +288,31 @@ def _read_cached(reader: Reader, column: Column, cached: Any, by: int) -> None:
             _read_cached(reader, column, part, id(cached))
 
 
+def _held_by_table(engine: Any) -> int:
+    """How often the hash table that lookups have built refers to each object of its index."""
+    table: Any = type(getattr(engine, "mapping", None))
+    return _references_of(table) if table.__name__ == "PyObjectHashTable" else 0
+
+
+@functools.cache
+def _references_of(table: Any) -> int:
+    """How often such a table refers to each of its objects, as one of ours tells: up to pandas 3.0
+    they borrow the references of the index.
+    """
+    one = sys.modules["numpy"].empty(1, dtype=object)
+    one[0] = label = object()
+    before = sys.getrefcount(label)
+    made = table()
+    made.map_locations(one)
+    return sys.getrefcount(label) - before
+
+
 def _read_engine(reader: Reader, column: Column, engine: Any) -> None:
     """What lookups have built: a hash table, and for some types a copy of the values as objects."""
     table = getattr(engine, "mapping", None)
     values = getattr(engine, "values", None)
     if is_a(values, _ndarray()):
-        # A table of objects refers to each of them once more.
-        held = int(type(table).__name__ == "PyObjectHashTable")
+        held = _held_by_table(engine)
         arrays.read_numpy(reader, column, values, id(engine), "engine", held=held)
     size = getattr(table, "sizeof", None)
     if size is not None:

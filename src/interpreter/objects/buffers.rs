@@ -51,24 +51,24 @@ impl Gathered {
         self.foreign_rows.iter().map(bound).collect()
     }
 
-    /// Adds what these hold, in the order of [`Gathered::foreign`]: a row for each piece of memory.
+    /// Adds what these hold, in the order of [`Gathered::foreign`]: a row for each piece of memory, after all
+    /// objects.
     pub fn add_buffers(&mut self, py: Python<'_>, held: &[Vec<Stretch>]) {
         let (known, owners) = std::mem::take(&mut self.blocks).in_order();
         let measure = Measure::new(py);
-        let kind = self.graph.kinds.len() as u32;
-        self.graph.kinds.push(Kind { name: "buffer".to_owned(), role: Role::Data });
         let mut references = Vec::new();
         for piece in pieces(held) {
             let row = match holding(&known, piece.start) {
                 Some(at) => owners[at],
                 None => {
                     let row = self.graph.len() as u32;
+                    let kind = self.kind_of_buffer(piece.holders[0]);
                     self.graph.kind.push(kind);
                     let bytes = if measure.is_anonymous(piece.start) { piece.bytes } else { 0 };
                     self.graph.bytes.push(bytes);
                     self.graph.held.push(false);
                     self.graph.starts.push(self.graph.referents.len() as u32);
-                    self.add_without_object();
+                    self.add_buffer_at(piece.start);
                     row
                 }
             };
@@ -76,5 +76,18 @@ impl Gathered {
             references.extend(holders.map(|&holder| (self.foreign_rows[holder as usize], row)));
         }
         self.graph.add_references(references);
+    }
+
+    /// The kind of a buffer by the library whose object holds it: `polars.buffer`.
+    fn kind_of_buffer(&mut self, holder: u32) -> u32 {
+        let kinds = &mut self.graph.kinds;
+        let holder = self.graph.kind[self.foreign_rows[holder as usize] as usize];
+        let package = kinds[holder as usize].name.split('.').next().unwrap_or_default();
+        let name = format!("{package}.buffer");
+        if let Some(known) = kinds.iter().rposition(|kind| kind.name == name) {
+            return known as u32;
+        }
+        kinds.push(Kind { name, role: Role::Data });
+        (kinds.len() - 1) as u32
     }
 }

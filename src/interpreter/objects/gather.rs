@@ -52,6 +52,8 @@ pub struct Gathered {
     rows: Numbers,
     pub(super) foreign_rows: Vec<u32>,
     pub(super) blocks: Blocks,
+    /// The places of the last rows, which are buffers.
+    buffers: Vec<usize>,
 }
 
 struct Gathering<'a, 'py> {
@@ -123,14 +125,19 @@ impl Gathered {
         Ok(gathered)
     }
 
-    /// A place for a row that has been added to the graph and stands for no object.
-    pub(super) fn add_without_object(&mut self) {
+    /// Where the buffer is whose row has been added to the graph.
+    pub(super) fn add_buffer_at(&mut self, place: usize) {
         self.addresses.push(0);
+        self.buffers.push(place);
     }
 
-    /// The address of an object as a number; 0 of a name.
+    /// The address of an object or a buffer as a number; 0 of a name.
     pub fn place(&self, row: u32) -> usize {
-        self.addresses[row as usize] & !ON_BORDER
+        let objects = self.addresses.len() - self.buffers.len();
+        match (row as usize).checked_sub(objects) {
+            Some(buffer) => self.buffers[buffer],
+            None => self.addresses[row as usize] & !ON_BORDER,
+        }
     }
 
     /// The row of an object, if it is in the graph.
@@ -138,7 +145,8 @@ impl Gathered {
         self.rows.get(object.as_ptr().addr()).checked_sub(FIRST)
     }
 
-    /// The address of an object, which is valid as long as the GIL has not been let go. A name has none.
+    /// The address of an object, which is valid as long as the GIL has not been let go. A name has none, nor
+    /// has a buffer.
     pub(super) fn address(&self, row: u32) -> Object {
         std::ptr::with_exposed_provenance_mut(self.addresses[row as usize] & !ON_BORDER)
     }
@@ -267,7 +275,7 @@ impl<'a, 'py> Gathering<'a, 'py> {
         let Gathering { mut graph, addresses, unmet, rows, foreign_rows, blocks, .. } = self;
         let held = |(&unmet, address): (&u32, &usize)| unmet > 0 || address & ON_BORDER != 0;
         graph.held = unmet.iter().zip(&addresses).map(held).collect();
-        Ok(Gathered { graph, addresses, rows, foreign_rows, blocks })
+        Ok(Gathered { graph, addresses, rows, foreign_rows, blocks, buffers: Vec::new() })
     }
 
     /// Refuses before the memory is taken: rows without references yet will have some.

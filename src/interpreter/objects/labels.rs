@@ -5,6 +5,7 @@ use super::gather::Gathered;
 use super::measure::Measure;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use std::collections::HashMap;
 use std::ffi::{c_int, c_void};
 
 type Look = extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject, *mut c_void) -> c_int;
@@ -26,10 +27,12 @@ unsafe extern "C" {
         child: *mut ffi::PyObject,
     ) -> *mut ffi::PyObject;
     fn memprofile_running_name(holder: *mut ffi::PyObject) -> *mut ffi::PyObject;
+    fn memprofile_array_base(array: *mut ffi::PyObject) -> *mut ffi::PyObject;
     fn memprofile_argument_is_lent() -> c_int;
     fn memprofile_function_name(function: *mut ffi::PyObject) -> *mut ffi::PyObject;
 }
 
+const AS_A_KEY: &str = " as a key";
 /// The longest text of a key.
 const LONGEST: usize = 40;
 
@@ -45,6 +48,51 @@ impl Gathered {
         }
         // SAFETY: both are alive, as the caller promises; nothing is called or changed.
         unsafe { label(from, to) }
+    }
+
+    /// How row `from` refers to each of some rows: in one look at it, of whatever length it is.
+    ///
+    /// As for `label`.
+    pub fn labels(&self, from: u32, to: &[u32]) -> Vec<String> {
+        let holder = self.address(from);
+        let mut found: HashMap<usize, Option<String>> =
+            to.iter().map(|&row| (self.address(row).addr(), None)).collect();
+        let mut note = |object: *mut ffi::PyObject, label: &dyn Fn() -> String| {
+            if let Some(unknown @ None) = found.get_mut(&object.addr()) {
+                *unknown = Some(label());
+            }
+        };
+        // SAFETY: as in `label`; indexes are within the length, which does not change.
+        unsafe {
+            if ffi::PyDict_Check(holder) != 0 {
+                each_item(holder, |key, value| {
+                    note(value, &|| format!("[{}]", key_text(key)));
+                    note(key, &|| AS_A_KEY.to_owned());
+                    true
+                });
+            } else if ffi::PyList_Check(holder) != 0 {
+                (0..ffi::PyList_Size(holder))
+                    .for_each(|at| note(ffi::PyList_GetItem(holder, at), &|| format!("[{at}]")));
+            } else if ffi::PyTuple_Check(holder) != 0 {
+                (0..ffi::PyTuple_Size(holder))
+                    .for_each(|at| note(ffi::PyTuple_GetItem(holder, at), &|| format!("[{at}]")));
+            }
+        }
+        let mut known = |row: u32| found.get_mut(&self.address(row).addr()).and_then(Option::take);
+        to.iter().map(|&row| known(row).unwrap_or_else(|| self.label(from, row))).collect()
+    }
+
+    /// Whether row `to` is the dict of attributes of row `from`.
+    ///
+    /// As for `label`.
+    pub fn is_attributes(&self, from: u32, to: u32) -> bool {
+        let (from, to) = (self.address(from), self.address(to));
+        // SAFETY: as in `label`; the function that is given uses nothing.
+        unsafe {
+            !to.is_null()
+                && ffi::PyDict_CheckExact(to) != 0
+                && memprofile_attributes(from, no_more, std::ptr::null_mut()) == to
+        }
     }
 
     /// The names by which a dict refers to an object, `most` of them at most.
@@ -102,7 +150,7 @@ unsafe fn label(from: *mut ffi::PyObject, to: *mut ffi::PyObject) -> String {
                 if value == to {
                     found = Some(format!("[{}]", key_text(key)));
                 } else if key == to {
-                    found = Some(" as a key".to_owned());
+                    found = Some(AS_A_KEY.to_owned());
                 }
                 found.is_none()
             });
@@ -132,6 +180,20 @@ unsafe fn label(from: *mut ffi::PyObject, to: *mut ffi::PyObject) -> String {
         if ffi::Py_TYPE(from).cast() == to {
             return ".__class__".to_owned();
         }
+        if let Some((ndarray, _)) = super::numpy::find()
+            && ffi::PyObject_TypeCheck(from, ndarray) != 0
+            && memprofile_array_base(from) == to
+        {
+            return ".base".to_owned();
+        }
+        if ffi::PyTraceBack_Check(to) != 0 {
+            if ffi::PyTraceBack_Check(from) != 0 {
+                return ".tb_next".to_owned();
+            }
+            if ffi::PyExceptionInstance_Check(from) != 0 {
+                return ".__traceback__".to_owned();
+            }
+        }
         let mut wanted = Wanted { value: to, name: None };
         let dict = memprofile_attributes(from, attribute, (&raw mut wanted).cast());
         if dict == to {
@@ -149,6 +211,10 @@ unsafe fn label(from: *mut ffi::PyObject, to: *mut ffi::PyObject) -> String {
 struct Wanted {
     value: *mut ffi::PyObject,
     name: Option<String>,
+}
+
+extern "C" fn no_more(_: *mut ffi::PyObject, _: *mut ffi::PyObject, _: *mut c_void) -> c_int {
+    0
 }
 
 extern "C" fn attribute(

@@ -392,3 +392,6 @@ HIDDEN PyObject *const *memprofile_array_referents(PyObject *op, const struct me
     *count = bytes_of(array, numpy) / sizeof(PyObject *);
     return (PyObject *const *)array->data;
 }
+
+/* What an array has its data of, borrowed, or NULL. */
+HIDDEN PyObject *memprofile_array_base(PyObject *op) { return ((const struct ndarray_object *)op)->base; }

@@ -227,7 +227,6 @@ impl Before {
                 }
             }
         }
-        not_compared.sort();
         Names::new(changed, not_compared)
     }
 }

@@ -1,0 +1,271 @@
+//! The private mappings of no file: which of them an allocator of a library's own has reserved, and in which
+//! there may be room.
+//!
+//! `/proc/self/maps` tells all of them but one thing: whether a mapping is a reservation (`MAP_NORESERVE`, the flag
+//! `nr`). `/proc/self/smaps` does, and has the kernel look at every page of the process for it, which takes
+//! milliseconds. So what it said is kept, and it is read again only where there is a large mapping that it did not
+//! tell of.
+
+use std::collections::HashMap;
+use std::fs;
+use std::sync::{Mutex, TryLockError};
+
+/// A range of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// The first.
+    pub start: usize,
+    /// Bytes.
+    pub length: usize,
+}
+
+impl Addresses {
+    fn end(&self) -> usize {
+        self.start + self.length
+    }
+}
+
+/// The private mappings of no file, in order.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Mappings {
+    /// Those that can be written to, without the C library's heaps, the stacks of threads and what is in
+    /// `reserved`.
+    pub writable: Vec<Addresses>,
+    /// The reservations that are not the C library's own, where they were asked for.
+    pub reserved: Vec<Addresses>,
+}
+
+impl Mappings {
+    /// Those that there are now, and `reserved` if it is asked for; none on a platform without `/proc`.
+    pub fn now(with_reserved: bool) -> Mappings {
+        let heads = parse_maps(&fs::read_to_string("/proc/self/maps").unwrap_or_default());
+        let reserved = if with_reserved { reserved(&flagged_by_now(&heads)) } else { Vec::new() };
+        let writable = writable(&heads).into_iter().flat_map(|found| without(found, &reserved));
+        Mappings { writable: writable.collect(), reserved }
+    }
+}
+
+/// The head of a mapping that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Head {
+    start: usize,
+    end: usize,
+    accessible: bool,
+}
+
+/// A mapping of this size is worth a look at `smaps`.
+const LARGE: usize = 1 << 20;
+
+/// Whether mappings are reservations, by the last look at `smaps`.
+static FLAGS: Mutex<Option<HashMap<Head, bool>>> = Mutex::new(None);
+
+/// As [`flagged`], by what is kept.
+fn flagged_by_now(heads: &[Head]) -> Vec<(Head, bool)> {
+    let read = || parse_smaps(&fs::read_to_string("/proc/self/smaps").unwrap_or_default());
+    match FLAGS.try_lock() {
+        Ok(mut kept) => flagged(heads, &mut kept, read),
+        Err(TryLockError::Poisoned(kept)) => flagged(heads, &mut kept.into_inner(), read),
+        // Another thread held it when this process was forked, and will never let it go.
+        Err(TryLockError::WouldBlock) => flagged(heads, &mut None, read),
+    }
+}
+
+/// Those of the mappings of which it is known, each with whether it is a reservation. `read` gives what
+/// `smaps` says.
+fn flagged(
+    heads: &[Head],
+    kept: &mut Option<HashMap<Head, bool>>,
+    read: impl FnOnce() -> HashMap<Head, bool>,
+) -> Vec<(Head, bool)> {
+    let knows_all = |flags: &HashMap<Head, bool>| {
+        heads.iter().all(|head| head.end - head.start < LARGE || flags.contains_key(head))
+    };
+    let flags = match kept.take().filter(knows_all) {
+        Some(flags) => kept.insert(flags),
+        None => kept.insert(read()),
+    };
+    heads.iter().filter_map(|head| Some((*head, *flags.get(head)?))).collect()
+}
+
+fn parse_maps(maps: &str) -> Vec<Head> {
+    maps.lines().filter_map(|line| parse_head(line)?).collect()
+}
+
+fn parse_smaps(smaps: &str) -> HashMap<Head, bool> {
+    let mut flags = HashMap::new();
+    let mut last: Option<Head> = None;
+    for line in smaps.lines() {
+        if let Some(found) = line.strip_prefix("VmFlags:") {
+            if let Some(head) = last.take() {
+                flags.insert(head, found.split(' ').any(|flag| flag == "nr"));
+            }
+        } else if let Some(found) = parse_head(line) {
+            last = found;
+        }
+    }
+    flags
+}
+
+/// The head of a mapping: `Some(None)` for one that is shared or of a file.
+#[allow(clippy::option_option, reason = "another line, another mapping, or one that counts")]
+fn parse_head(line: &str) -> Option<Option<Head>> {
+    let mut fields = line.split_ascii_whitespace();
+    let (start, end) = fields.next()?.split_once('-')?;
+    let start = usize::from_str_radix(start, 16).ok()?;
+    let end = usize::from_str_radix(end, 16).ok().filter(|&end| end > start)?;
+    let mode = fields.next()?;
+    let inode = fields.nth(2)?;
+    let name = fields.next().unwrap_or_default();
+    let counts = mode.ends_with('p') && inode == "0" && !matches!(name, "[heap]" | "[stack]");
+    Some(counts.then_some(Head { start, end, accessible: mode.starts_with("rw") }))
+}
+
+/// glibc keeps the heap of a thread in so many bytes, and aligned to them (malloc/arena.c, HEAP_MAX_SIZE).
+const HEAP: usize = 64 << 20;
+
+fn reserved(flagged: &[(Head, bool)]) -> Vec<Addresses> {
+    let mut found: Vec<Addresses> = Vec::new();
+    for (Head { start, end, accessible }, _) in flagged.iter().filter(|(_, reserved)| *reserved) {
+        // An inaccessible one may be the rest of a heap of glibc's, whose blocks are counted.
+        if *accessible || !drop_heap(&mut found, *start, *end) {
+            found.push(Addresses { start: *start, length: end - start });
+        }
+    }
+    found
+}
+
+/// If an inaccessible mapping is the rest of a heap of glibc's, takes the used part of that out.
+fn drop_heap(found: &mut Vec<Addresses>, start: usize, end: usize) -> bool {
+    let heap = end.wrapping_sub(HEAP);
+    let last = found.last_mut().filter(|last| last.end() == start);
+    let of_a_heap =
+        |last: &Addresses| end.is_multiple_of(HEAP) && (last.start..start).contains(&heap);
+    let Some(last) = last.filter(|last| of_a_heap(last)) else { return false };
+    last.length = heap - last.start;
+    if last.length == 0 {
+        found.pop();
+    }
+    true
+}
+
+/// The stack of a thread takes so many bytes above its guard page, unless somebody has asked for others.
+const STACK: usize = 8 << 20;
+
+fn writable(heads: &[Head]) -> Vec<Addresses> {
+    let mut found: Vec<Addresses> = Vec::new();
+    let mut guard = 0;
+    for &Head { start, end, accessible } in heads {
+        if accessible {
+            // The kernel makes one of a stack and a mapping that follows it.
+            let start = if start == guard { start.saturating_add(STACK) } else { start };
+            if start < end {
+                found.push(Addresses { start, length: end - start });
+            }
+        } else {
+            drop_heap(&mut found, start, end);
+            guard = end;
+        }
+    }
+    found
+}
+
+/// What of a range lies in none of others, which are in order.
+fn without(range: Addresses, others: &[Addresses]) -> Vec<Addresses> {
+    let mut left = Vec::new();
+    let mut start = range.start;
+    for other in others.iter().filter(|o| o.start < range.end() && o.end() > range.start) {
+        if other.start > start {
+            left.push(Addresses { start, length: other.start - start });
+        }
+        start = start.max(other.end());
+    }
+    if start < range.end() {
+        left.push(Addresses { start, length: range.end() - start });
+    }
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spans(found: &[Addresses]) -> Vec<(usize, usize)> {
+        found.iter().map(|range| (range.start, range.length)).collect()
+    }
+
+    #[test]
+    fn reservations_are_told_from_heaps_of_glibc() {
+        let mapping = |head: &str, flags: &str| format!("{head}\nRss:  4 kB\nVmFlags: {flags} \n");
+        let smaps = [
+            mapping("5c36b800000-5c3ab800000 rw-p 00000000 00:00 0 ", "rd wr mr mw me nr hg"),
+            mapping("7f8683980000-7f8684021000 rw-p 00000000 00:00 0 ", "rd wr mr nr"),
+            mapping("7f8684021000-7f8688000000 ---p 00000000 00:00 0 ", "mr mw me nr"),
+            mapping("7f8688000000-7f8688021000 rw-p 00000000 00:00 0 ", "rd wr mr nr"),
+            mapping("7f8688021000-7f868c000000 ---p 00000000 00:00 0 ", "mr mw me nr"),
+            mapping("7f8690000000-7f8690100000 rw-p 00000000 00:00 0 ", "rd wr mr ac"),
+            mapping("7f8690200000-7f8690300000 rw-p 00000000 08:01 7 /a b", "rd wr mr nr"),
+            mapping("7f8690400000-7f8690500000 ---p 00000000 00:00 0 ", "mr nr"),
+        ]
+        .concat();
+        let flagged = flagged(&parse_maps(&smaps), &mut None, || parse_smaps(&smaps));
+        let expected = [
+            (0x5c3_6b80_0000, 1 << 30),
+            (0x7f86_8398_0000, 0x68_0000),
+            (0x7f86_9040_0000, 1 << 20),
+        ];
+        assert_eq!(spans(&reserved(&flagged)), expected);
+    }
+
+    #[test]
+    fn stacks_and_heaps_are_told_from_mappings() {
+        let maps = "7f0000000000-7f0000200000 rw-p 00000000 00:00 0 \n\
+                    7f0000200000-7f0000300000 r--p 00000000 08:01 7 /usr/lib/a b.so\n\
+                    7f0000300000-7f0000301000 ---p 00000000 00:00 0 \n\
+                    7f0000301000-7f0000b01000 rw-p 00000000 00:00 0 \n\
+                    7f0000c00000-7f0000c01000 ---p 00000000 00:00 0 \n\
+                    7f0000c01000-7f0001601000 rw-p 00000000 00:00 0 \n\
+                    7f0003f00000-7f0004021000 rw-p 00000000 00:00 0 \n\
+                    7f0004021000-7f0008000000 ---p 00000000 00:00 0 \n\
+                    7f0008000000-7f0008100000 rw-s 00000000 00:00 0 \n\
+                    7ff000000000-7ff000021000 rw-p 00000000 00:00 0 [stack]\n";
+        let expected =
+            [(0x7f00_0000_0000, 2 << 20), (0x7f00_0140_1000, 2 << 20), (0x7f00_03f0_0000, 1 << 20)];
+        assert_eq!(spans(&writable(&parse_maps(maps))), expected);
+    }
+
+    #[test]
+    fn what_lies_against_a_reservation_is_left() {
+        let range = |start, length| Addresses { start, length };
+        let left = |others: &[Addresses]| spans(&without(range(1000, 1000), others));
+        assert_eq!(left(&[]), [(1000, 1000)]);
+        assert_eq!(left(&[range(0, 1000), range(2000, 10)]), [(1000, 1000)]);
+        assert_eq!(left(&[range(1000, 1000)]), []);
+        assert_eq!(left(&[range(500, 600), range(1300, 100)]), [(1100, 200), (1400, 600)]);
+        assert_eq!(left(&[range(1200, 5000)]), [(1000, 200)]);
+    }
+
+    #[test]
+    fn what_is_known_is_not_asked_for_again() {
+        let mapping = |start: usize, pages: usize, flag: &str| {
+            let end = start + pages * 4096;
+            format!("{start:x}-{end:x} rw-p 00000000 00:00 0\nVmFlags: rd wr {flag}\n")
+        };
+        let mut kept = None;
+        let mut reads = 0;
+        let mut look = |smaps: String| {
+            let found = flagged(&parse_maps(&smaps), &mut kept, || {
+                reads += 1;
+                parse_smaps(&smaps)
+            });
+            (spans(&reserved(&found)), reads)
+        };
+        let [region, block, small] = [1usize << 32, 1 << 33, 1 << 34];
+        let both = mapping(region, 1024, "nr") + &mapping(block, 1024, "ac");
+        assert_eq!(look(both.clone()), (vec![(region, 4 << 20)], 1));
+        assert_eq!(look(both.clone()), (vec![(region, 4 << 20)], 1));
+        assert_eq!(look(both.clone() + &mapping(small, 8, "nr")), (vec![(region, 4 << 20)], 1));
+        assert_eq!(look(mapping(block, 1024, "ac")), (vec![], 1));
+        let longer = mapping(region, 2048, "nr") + &mapping(block, 1024, "ac");
+        assert_eq!(look(longer), (vec![(region, 8 << 20)], 2));
+    }
+}
