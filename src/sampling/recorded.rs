@@ -135,8 +135,12 @@ impl Recorder {
             held: at_peak,
             running: self.peak_running,
         };
-        // The peak itself is a point, whichever points were made around it.
-        let place = points.partition_point(|(p, _)| p.at < self.peak_at);
+        // The peak itself is a point, whichever points were made around it: of those of its moment (of the
+        // end, where a reading came late) the lower ones were before the highest.
+        let first = points.partition_point(|(p, _)| p.at < self.peak_at);
+        let of_its_moment = points[first..].iter().take_while(|(p, _)| p.at == self.peak_at);
+        let highest = of_its_moment.enumerate().max_by_key(|(_, (p, _))| p.footprint);
+        let place = first + highest.map_or(0, |(index, _)| index);
         let rss_there = points.get(place).or(points.last()).map_or(rss, |(_, rss)| *rss);
         points.insert(place, (peak_point, rss_there));
         let sites = self.sites.so_far(&lines);

@@ -83,6 +83,22 @@ fn looks_are_kept_for_what_can_be_seen() {
     assert!(looks < 500, "{looks} looks");
 }
 
+/// The poll thread reads once more while the hooks come off, and only then the last look finds the peak.
+#[test]
+fn a_reading_that_came_late_is_no_fall() {
+    let mut recorder = Recorder::new(Settings { exact: true, ..Settings::default() });
+    let mut program = Program::default();
+    program.allocate(&mut recorder, 1 << 32, 10 * MIB, 1);
+    program.memory.resident.insert(1 << 32, 4 * MIB);
+    recorder.measure(program.now, &mut program.memory);
+    recorder.poll(0, program.now + 1_000);
+    program.memory.resident.insert(1 << 32, 10 * MIB);
+    let recorded = recorder.finish(program.now + 100, 0, &mut program.memory);
+    assert_eq!(recorded.peak.0.0, 10 * MIB);
+    let points = recorded.timeline.points;
+    assert!(points.is_sorted_by_key(|point| (point.at.0, point.footprint.0)), "{points:?}");
+}
+
 /// A parser frees a large piece again and again beside twenty large blocks that are half in use: that is more than
 /// looks may cost. What it makes of all is seen nevertheless, before the first part of what it was made of goes.
 #[test]
