@@ -235,9 +235,11 @@ def test_a_child_that_makes_many_blocks_samples(tmp_path):
             in_child(many)
         line, = lines(profile, "many", "zfill")
         assert line.sample_interval > 0
-        # 149 bytes each, and the list's slots: far more samples than this is wide.
+        # 149 bytes each, and the list's slots. A sum of samples misses by more once in a thousand runs.
         truth = COUNT * 149 + sys.getsizeof([None] * COUNT)
-        assert abs(line.surviving_bytes - truth) < 0.1 * truth, (line.surviving_bytes, truth)
+        margin = 3.3 * (line.sample_interval * truth) ** 0.5
+        assert margin < 0.5 * truth, line.sample_interval
+        assert abs(line.surviving_bytes - truth) < margin, (line.surviving_bytes, truth, margin)
         """,
         tmp_path,
     )
