@@ -134,16 +134,23 @@ fn reserved(flagged: &[(Head, bool)]) -> Vec<Addresses> {
     found
 }
 
-/// If an inaccessible mapping is the rest of a heap of glibc's, takes the used part of that out.
+/// If an inaccessible mapping is the rest of a heap of glibc's, takes the used part of that out. The kernel tells
+/// of it in pieces where somebody has given advice on a part, as numpy does on blocks of 4 MiB (`madvise`).
 fn drop_heap(found: &mut Vec<Addresses>, start: usize, end: usize) -> bool {
     let heap = end.wrapping_sub(HEAP);
-    let last = found.last_mut().filter(|last| last.end() == start);
-    let of_a_heap =
-        |last: &Addresses| end.is_multiple_of(HEAP) && (last.start..start).contains(&heap);
-    let Some(last) = last.filter(|last| of_a_heap(last)) else { return false };
-    last.length = heap - last.start;
-    if last.length == 0 {
-        found.pop();
+    if !end.is_multiple_of(HEAP) || !(1..start).contains(&heap) {
+        return false;
+    }
+    let pieces = found.iter().rev().scan(start, |next, piece| {
+        let touches = piece.end() == *next && piece.end() > heap;
+        *next = piece.start;
+        touches.then_some(piece.start)
+    });
+    let pieces: Vec<usize> = pieces.collect();
+    let Some(&first) = pieces.last().filter(|&&first| first <= heap) else { return false };
+    found.truncate(found.len() - pieces.len());
+    if first < heap {
+        found.push(Addresses { start: first, length: heap - first });
     }
     true
 }
@@ -202,6 +209,10 @@ mod tests {
             mapping("7f8684021000-7f8688000000 ---p 00000000 00:00 0 ", "mr mw me nr"),
             mapping("7f8688000000-7f8688021000 rw-p 00000000 00:00 0 ", "rd wr mr nr"),
             mapping("7f8688021000-7f868c000000 ---p 00000000 00:00 0 ", "mr mw me nr"),
+            mapping("7f868c000000-7f868c001000 rw-p 00000000 00:00 0 ", "rd wr mr nr"),
+            mapping("7f868c001000-7f868c801000 rw-p 00000000 00:00 0 ", "rd wr mr nr hg"),
+            mapping("7f868c801000-7f868c900000 rw-p 00000000 00:00 0 ", "rd wr mr nr"),
+            mapping("7f868c900000-7f8690000000 ---p 00000000 00:00 0 ", "mr mw me nr"),
             mapping("7f8690000000-7f8690100000 rw-p 00000000 00:00 0 ", "rd wr mr ac"),
             mapping("7f8690200000-7f8690300000 rw-p 00000000 08:01 7 /a b", "rd wr mr nr"),
             mapping("7f8690400000-7f8690500000 ---p 00000000 00:00 0 ", "mr nr"),
@@ -224,7 +235,8 @@ mod tests {
                     7f0000301000-7f0000b01000 rw-p 00000000 00:00 0 \n\
                     7f0000c00000-7f0000c01000 ---p 00000000 00:00 0 \n\
                     7f0000c01000-7f0001601000 rw-p 00000000 00:00 0 \n\
-                    7f0003f00000-7f0004021000 rw-p 00000000 00:00 0 \n\
+                    7f0003f00000-7f0004001000 rw-p 00000000 00:00 0 \n\
+                    7f0004001000-7f0004021000 rw-p 00000000 00:00 0 \n\
                     7f0004021000-7f0008000000 ---p 00000000 00:00 0 \n\
                     7f0008000000-7f0008100000 rw-s 00000000 00:00 0 \n\
                     7ff000000000-7ff000021000 rw-p 00000000 00:00 0 [stack]\n";

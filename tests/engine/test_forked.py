@@ -235,7 +235,7 @@ def test_a_child_that_makes_many_blocks_samples(tmp_path):
             in_child(many)
         line, = lines(profile, "many", "zfill")
         assert line.sample_interval > 0
-        # 149 bytes each, and the list's slots. A sum of samples misses by more once in a thousand runs.
+        # 149 bytes each, and the list's slots. A sum of samples misses by more once in 1,000 runs.
         truth = COUNT * 149 + sys.getsizeof([None] * COUNT)
         margin = 3.3 * (line.sample_interval * truth) ** 0.5
         assert margin < 0.5 * truth, line.sample_interval
