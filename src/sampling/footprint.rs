@@ -36,6 +36,8 @@ pub struct Footprint {
     objects: Estimate,
     /// The anonymous mappings made since the start: length by address.
     mappings: BTreeMap<usize, usize>,
+    /// The largest [`Footprint::of_the_kernel`] since [`Footprint::begin_most`].
+    most: i64,
 }
 
 /// What new memory went into, in bytes above the start.
@@ -61,12 +63,13 @@ impl Footprint {
     /// Native blocks grew by this many usable bytes.
     pub fn add_native(&mut self, bytes: i64) {
         self.native += bytes;
+        self.keep_most();
     }
 
     /// What native blocks take is so much more than what malloc says by their sizes.
     pub fn correct_native(&mut self, bytes: i64) {
-        self.native += bytes;
         self.corrected += bytes;
+        self.add_native(bytes);
     }
 
     /// CPython took an arena (positive) or gave one back.
@@ -74,6 +77,7 @@ impl Footprint {
         if bytes >= 0 {
             self.taken.insert(address);
             self.arenas += bytes;
+            self.keep_most();
         } else if self.taken.remove(&address) {
             self.arenas += bytes;
         } else {
@@ -96,6 +100,21 @@ impl Footprint {
         self.native + self.mapped + self.arenas - self.given_back
     }
 
+    /// The largest [`Footprint::of_the_kernel`] since this was last begun anew: what went since then may still be
+    /// resident.
+    pub fn most_of_the_kernel(&self) -> i64 {
+        self.most
+    }
+
+    /// From now on.
+    pub fn begin_most(&mut self) {
+        self.most = self.of_the_kernel();
+    }
+
+    fn keep_most(&mut self) {
+        self.most = self.most.max(self.of_the_kernel());
+    }
+
     /// Small objects that are recorded came (positive) or went.
     pub fn add_objects(&mut self, bytes: f64, variance: f64) {
         self.objects.value += bytes;
@@ -107,6 +126,7 @@ impl Footprint {
         self.unmap(start, length);
         self.mappings.insert(start, length);
         self.mapped += length as i64;
+        self.keep_most();
     }
 
     /// Addresses were unmapped: whatever of them was a mapping made since the start.
@@ -196,6 +216,20 @@ mod tests {
         let mut footprint = Footprint::default();
         footprint.add_objects(1000.0, 100.0 * 100.0);
         assert_eq!(footprint.bytes(), 804);
+    }
+
+    #[test]
+    fn what_came_and_went_is_remembered() {
+        let mut footprint = Footprint::default();
+        footprint.add_native(900);
+        footprint.add_native(-900);
+        footprint.map(0x10000, 0x100);
+        assert_eq!(footprint.most_of_the_kernel(), 900);
+        footprint.begin_most();
+        assert_eq!(footprint.most_of_the_kernel(), 0x100);
+        footprint.add_arena(0x100000, 1000);
+        footprint.add_arena(0x100000, -1000);
+        assert_eq!(footprint.most_of_the_kernel(), 0x100 + 1000);
     }
 
     #[test]

@@ -96,10 +96,8 @@ impl Account {
 struct Look {
     /// Anonymous resident bytes of the process.
     anonymous: u64,
-    /// What is known of them beside the regions, then, and at most since then: memory that was
-    /// freed may still be resident.
+    /// What is known of them beside the regions.
     known: i64,
-    known_at_most: i64,
     /// Of all regions.
     resident: u64,
 }
@@ -266,7 +264,8 @@ impl Recorder {
         let known = self.known_beside();
         let resident = sums.iter().sum();
         if let Some(anonymous) = anonymous {
-            self.foreign.look = Some(Look { anonymous, known, known_at_most: known, resident });
+            self.foreign.look = Some(Look { anonymous, known, resident });
+            self.footprint.begin_most();
         }
         let less = sums.iter().zip(&self.foreign.accounts).any(|(&sum, a)| sum < a.resident);
         self.before_change(less);
@@ -304,15 +303,9 @@ impl Recorder {
     pub fn anonymous(&mut self, anonymous: u64, now: u64) {
         let known = self.known_beside();
         let resident = self.foreign.resident();
-        let look = self.foreign.look.get_or_insert(Look {
-            anonymous,
-            known,
-            known_at_most: known,
-            resident,
-        });
-        // A large block may have been filled since it was last looked up.
-        look.known_at_most = look.known_at_most.max(self.footprint.of_the_kernel());
-        let others = look.known_at_most - look.known;
+        let look = *self.foreign.look.get_or_insert(Look { anonymous, known, resident });
+        // A large block may have been filled since it was last looked up, and what was freed may be resident.
+        let others = self.footprint.most_of_the_kernel().max(known) - look.known;
         let now_resident = look.resident as i64 + anonymous as i64 - look.anonymous as i64 - others;
         let growth = now_resident - resident as i64;
         // Where only memory from before can have grown, it is looked at.
