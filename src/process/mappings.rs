@@ -168,8 +168,7 @@ fn writable(heads: &[Head]) -> Vec<Addresses> {
             if start < end {
                 found.push(Addresses { start, length: end - start });
             }
-        } else {
-            drop_heap(&mut found, start, end);
+        } else if !drop_heap(&mut found, start, end) {
             guard = end;
         }
     }
@@ -238,7 +237,10 @@ mod tests {
                     7f0003f00000-7f0004001000 rw-p 00000000 00:00 0 \n\
                     7f0004001000-7f0004021000 rw-p 00000000 00:00 0 \n\
                     7f0004021000-7f0008000000 ---p 00000000 00:00 0 \n\
-                    7f0008000000-7f0008100000 rw-s 00000000 00:00 0 \n\
+                    7f0008000000-7f0008021000 rw-p 00000000 00:00 0 \n\
+                    7f0008021000-7f0008c00000 rw-p 00000000 00:00 0 \n\
+                    7f0008c00000-7f000c000000 ---p 00000000 00:00 0 \n\
+                    7f000c000000-7f000c100000 rw-s 00000000 00:00 0 \n\
                     7ff000000000-7ff000021000 rw-p 00000000 00:00 0 [stack]\n";
         let expected =
             [(0x7f00_0000_0000, 2 << 20), (0x7f00_0140_1000, 2 << 20), (0x7f00_03f0_0000, 1 << 20)];

@@ -32,21 +32,25 @@ pub(super) struct Earlier {
 }
 
 impl Earlier {
-    /// What a range held at the start, of mappings as they were then. It does not hold it any longer.
-    fn give_up(&mut self, start: usize, length: usize) -> u64 {
+    /// What a range held at the start, of mappings as they were then: at least, and at most, so many bytes. It
+    /// does not hold it any longer.
+    fn give_up(&mut self, start: usize, length: usize, least: u64, most: u64) -> u64 {
         let end = start.saturating_add(length);
         let mut given = 0;
-        for before in &mut self.before {
+        let parts = self.before.iter_mut().filter_map(|before| {
             let (from, to) = (before.start.max(start), (before.start + before.length).min(end));
-            if from < to {
-                // Which of its pages these were is not known.
-                let share = (to - from) as f64 / before.length as f64;
-                let part = (before.resident as f64 * share) as u64;
-                before.resident -= part;
-                given += part;
-            }
+            // Which of its pages these were is not known.
+            let share =
+                to.checked_sub(from).filter(|&bytes| bytes > 0)? as f64 / before.length as f64;
+            Some((before, share))
+        });
+        for (before, share) in parts {
+            let share = (before.resident as f64 * share) as u64;
+            let part = share.max(least.saturating_sub(given)).min(before.resident);
+            before.resident -= part;
+            given += part;
         }
-        given
+        given.clamp(least, most)
     }
 }
 
@@ -141,9 +145,18 @@ impl Recorder {
     /// A range of a region from before is given back, of which so many bytes are resident. What the range held
     /// at the start is less than was there; what it has grown by since goes with its lines.
     pub(super) fn lose_earlier(&mut self, start: usize, length: usize, resident: u64) {
-        let held = self.foreign.earlier.give_up(start, length).min(resident);
-        self.foreign.lose(Owner::Earlier, resident, held);
+        let held = self.give_up_earlier(start, length, resident);
         self.footprint.correct_native(-(held as i64));
+    }
+
+    /// Memory from before loses a range, of which so many bytes are resident. Returns what of them it held at the
+    /// start: no more can have come since than was seen to.
+    fn give_up_earlier(&mut self, start: usize, length: usize, resident: u64) -> u64 {
+        let grown = self.foreign.grown(Owner::Earlier);
+        let least = resident.saturating_sub(grown);
+        let held = self.foreign.earlier.give_up(start, length, least, resident);
+        self.foreign.lose(Owner::Earlier, resident, held);
+        held
     }
 
     /// A native block from before goes. Returns what of it was never in use, or is taken off here: its free
@@ -177,8 +190,7 @@ impl Recorder {
         let parts = self.foreign.regions.within(start, length);
         for part in parts.iter().filter(|part| part.owner == Owner::Earlier) {
             let resident = memory.resident(part.start, part.length as u64);
-            let held = self.foreign.earlier.give_up(part.start, part.length).min(resident);
-            self.foreign.lose(Owner::Earlier, resident, held);
+            self.give_up_earlier(part.start, part.length, resident);
             self.foreign.regions.cut(part.start, part.length);
         }
     }

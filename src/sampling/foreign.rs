@@ -158,6 +158,11 @@ impl Foreign {
         self.accounts[owner as usize].resident
     }
 
+    /// By how much the regions of an owner have grown since the start.
+    pub(super) fn grown(&self, owner: Owner) -> u64 {
+        self.accounts[owner as usize].grown().max(0) as u64
+    }
+
     /// So many bytes went that were resident, and of what was there at the start so many.
     pub(super) fn lose(&mut self, owner: Owner, resident: u64, before: u64) {
         let account = &mut self.accounts[owner as usize];
