@@ -149,11 +149,6 @@ impl LineCopies {
     }
 }
 
-/// Looks at what a line frees itself may take one part in so many of the time, after an allowance in
-/// nanoseconds.
-const LOOK_SHARE: u64 = 400;
-const LOOK_ALLOWANCE: u64 = 1_000_000;
-
 impl Recorder {
     /// Whether a large block is at an address: of these it is worth while to know who frees them.
     pub fn is_large(&self, address: usize) -> bool {
@@ -193,7 +188,7 @@ impl Recorder {
     /// Before a line frees what may have been a temporary: how much of it is in use?
     fn look_at_a_copy(&mut self, address: usize, now: u64, memory: &mut impl Memory) {
         if let Some(partial) = self.large.partial_at(address)
-            && self.copies.looks.are_affordable(now, LOOK_SHARE, LOOK_ALLOWANCE)
+            && self.copies.looks.took_less_than_half(now)
             && self.copies.asks_for(address)
         {
             let found = self.copies.looks.look(vec![partial], memory);

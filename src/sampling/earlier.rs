@@ -60,10 +60,6 @@ const WORTH_A_LOOK: i64 = LARGE as i64 / 2;
 /// Lines that take turns faster than so many nanoseconds share a question.
 const BETWEEN_QUESTIONS: u64 = 500_000;
 
-/// Looks before a decrease may take one part in so many of the time, after an allowance in nanoseconds.
-const LOOK_SHARE: u64 = 200;
-const LOOK_ALLOWANCE: u64 = 2_000_000;
-
 /// A free may tell so much that went before it.
 const UNTOLD: u64 = 64 << 10;
 
@@ -104,8 +100,7 @@ impl Recorder {
 
     /// Before something goes: what memory from before has grown by may be the peak.
     pub(super) fn look_at_earlier(&mut self, anonymous: u64, now: u64, memory: &mut impl Memory) {
-        let affordable = self.looks.are_affordable(now, LOOK_SHARE, LOOK_ALLOWANCE);
-        if !affordable || !self.foreign.regions.has(Owner::Earlier) {
+        if !self.looks.are_affordable(now) || !self.foreign.regions.has(Owner::Earlier) {
             return;
         }
         if !self.earlier_is_due(anonymous) {

@@ -266,12 +266,6 @@ impl Recorder {
         if !earlier {
             sums[Owner::Earlier as usize] = self.foreign.resident_of(Owner::Earlier);
         }
-        let known = self.known_beside();
-        let resident = sums.iter().sum();
-        if let Some(anonymous) = anonymous {
-            self.foreign.look = Some(Look { anonymous, known, resident });
-            self.footprint.begin_most();
-        }
         let less = sums.iter().zip(&self.foreign.accounts).any(|(&sum, a)| sum < a.resident);
         self.before_change(less);
         for (owner, sum) in sums.into_iter().enumerate() {
@@ -288,8 +282,11 @@ impl Recorder {
                 0
             };
         }
-        if let Some(anonymous) = anonymous.filter(|_| earlier) {
-            self.earlier_looked_at(anonymous);
+        if let Some(anonymous) = anonymous {
+            self.regions_known(anonymous);
+            if earlier {
+                self.earlier_looked_at(anonymous);
+            }
         }
         self.follow_regions(now);
     }
@@ -303,19 +300,42 @@ impl Recorder {
         anonymous as i64 - look.anonymous as i64 - known - resident
     }
 
-    /// The anonymous resident set of the process was read: regions have grown by what nothing else
-    /// explains.
-    pub fn anonymous(&mut self, anonymous: u64, now: u64) {
-        let known = self.known_beside();
-        let resident = self.foreign.resident();
-        let look = *self.foreign.look.get_or_insert(Look { anonymous, known, resident });
+    /// Before the start: the anonymous resident bytes of the process.
+    pub fn found_anonymous(&mut self, anonymous: u64) {
+        self.regions_known(anonymous);
+    }
+
+    fn regions_known(&mut self, anonymous: u64) {
+        let (known, resident) = (self.known_beside(), self.foreign.resident());
+        self.foreign.look = Some(Look { anonymous, known, resident });
+        self.footprint.begin_most();
+    }
+
+    /// The anonymous resident set of the process was read. Where it has grown by what nothing else explains,
+    /// regions have, or something that nobody sees: the stack of a thread, what a huge page holds beside a block,
+    /// our own tables. So they are looked at, and it is taken for theirs only where that would cost too much.
+    pub fn anonymous(&mut self, anonymous: u64, now: u64, memory: &mut impl Memory) {
+        let Some(look) = self.foreign.look else { return self.regions_known(anonymous) };
         // A large block may have been filled since it was last looked up, and what was freed may be resident.
-        let others = self.footprint.most_of_the_kernel().max(known) - look.known;
-        let now_resident = look.resident as i64 + anonymous as i64 - look.anonymous as i64 - others;
-        let growth = now_resident - resident as i64;
+        let known = self.footprint.most_of_the_kernel().max(self.known_beside());
+        let resident = look.resident as i64 + anonymous as i64 - look.anonymous as i64;
+        let growth = resident - (known - look.known) - self.foreign.resident() as i64;
         // Where only memory from before can have grown, it is looked at.
         let grow = growth > VISIBLE as i64 && self.foreign.growing != Owner::Earlier as usize;
-        if grow && now >= self.foreign.settled_at {
+        if !grow || now < self.foreign.settled_at {
+            return;
+        }
+        if self.looks.took_less_than_half(now)
+            && let Some((losses, regions)) = self.regions(Some(anonymous))
+        {
+            let look = |region: Region| {
+                let range = (region.start, region.length as u64);
+                (region, self.looks.resident(range, memory))
+            };
+            let found: Vec<(Region, u64)> = regions.into_iter().map(look).collect();
+            let anonymous = memory.anonymous().or(Some(anonymous));
+            self.regions_looked_at(losses, &found, anonymous, now);
+        } else {
             self.leave_peak_if_below();
             self.foreign.accounts[self.foreign.growing].resident += growth as u64;
             self.follow_regions(now);
@@ -386,7 +406,7 @@ impl Recorder {
         }
         if let Some(anonymous) = memory.anonymous() {
             self.look_at_earlier(anonymous, now, memory);
-            self.anonymous(anonymous, now);
+            self.anonymous(anonymous, now, memory);
         }
     }
 

@@ -10,9 +10,9 @@
 use super::large::{Filled, LARGE, Partial};
 use super::recorder::{Memory, Recorder};
 
-/// Looks before a decrease may take one part in so many of the time, after an allowance in nanoseconds.
-const LOOK_SHARE: u64 = 200;
-const LOOK_ALLOWANCE: u64 = 2_000_000;
+/// Looks may take one part in so many of the time, after an allowance in nanoseconds.
+const SHARE: u64 = 200;
+const ALLOWANCE: u64 = 2_000_000;
 
 /// Beyond the budget there is a look when so many times its cost have passed since the last one, and it might
 /// find one part in [`MUCH`] of what is known: one hundredth of the time at most.
@@ -34,9 +34,14 @@ pub(super) struct Looks {
 }
 
 impl Looks {
-    /// Whether they took no more than one part in `share` of the time until now, after an allowance.
-    pub(super) fn are_affordable(&self, now: u64, share: u64, allowance: u64) -> bool {
-        self.spent <= now / share + allowance
+    /// Whether one more may be made before a decrease: they took no more than their share of the time.
+    pub(super) fn are_affordable(&self, now: u64) -> bool {
+        self.spent <= now / SHARE + ALLOWANCE
+    }
+
+    /// Whether one more may be made that is of less use: before a decrease is the last chance.
+    pub(super) fn took_less_than_half(&self, now: u64) -> bool {
+        2 * self.spent <= now / SHARE + ALLOWANCE
     }
 
     /// Whether the last one is long past, for what it has cost.
@@ -84,8 +89,7 @@ impl Recorder {
         let is_large = untouched > self.bytes().max(0) as u64 / MUCH;
         if untouched > 0
             && matters
-            && (self.looks.are_affordable(now, LOOK_SHARE, LOOK_ALLOWANCE)
-                || is_large && self.looks.are_due(now))
+            && (self.looks.are_affordable(now) || is_large && self.looks.are_due(now))
         {
             self.measure(now, memory);
         }

@@ -6,7 +6,7 @@
 //! the main thread asks for one ([`Options::ask`](super::Options)), and takes it before its next
 //! instruction. So nobody of ours ever waits for the GIL.
 
-use super::{VISIBLE, live, with_own_stack};
+use super::{OwnMemory, VISIBLE, live, with_own_stack};
 use crate::hooks::lock::ForkLock;
 use crate::hooks::{reentrancy, residency};
 use crate::process::{Addresses, Mappings, Resident, RssReader};
@@ -78,7 +78,7 @@ pub(super) fn begin(
     }
     pools.iter().for_each(|&pool| recorder.found_pool(pool));
     if let Some(resident) = read() {
-        recorder.anonymous(resident.anonymous().0, 0);
+        recorder.found_anonymous(resident.anonymous().0);
     }
 }
 
@@ -226,7 +226,7 @@ pub(super) fn tell(recorder: &mut Recorder, found: Option<Found>, resident: Resi
         Some(Found { losses, regions, anonymous }) => {
             recorder.regions_looked_at(losses, &regions, anonymous, now);
         }
-        None => recorder.anonymous(resident.anonymous().0, now),
+        None => recorder.anonymous(resident.anonymous().0, now, &mut OwnMemory),
     }
 }
 
@@ -241,7 +241,7 @@ pub fn read_pools(readings: &[Reading], here: bool) {
         let Some(live) = lock.as_mut() else { return };
         live.now = live.nanos(entered);
         if let Some(resident) = resident {
-            live.recorder.anonymous(resident.anonymous().0, live.now);
+            live.recorder.anonymous(resident.anonymous().0, live.now, &mut OwnMemory);
         }
         let turned = TURNED.swap(0, Relaxed);
         let since = if reentrancy::thread() == live.thread {

@@ -23,21 +23,26 @@ impl Frames for Line {
     }
 }
 
-/// What is resident, by the start of a range.
+/// What is resident, by the start of a range, and what a look at a range costs.
 #[derive(Default)]
-struct Pages(BTreeMap<usize, u64>);
+struct Pages {
+    resident: BTreeMap<usize, u64>,
+    cost: u64,
+    clock: u64,
+}
 
 impl Memory for Pages {
     fn watch(&mut self, _address: usize) {}
     fn unwatch(&mut self, _address: usize) {}
     fn clock(&mut self) -> u64 {
-        0
+        self.clock
     }
     fn resident(&mut self, start: usize, _length: u64) -> u64 {
-        self.0.get(&start).copied().unwrap_or_default()
+        self.clock += self.cost;
+        self.resident.get(&start).copied().unwrap_or_default()
     }
     fn anonymous(&mut self) -> Option<u64> {
-        Some(self.0.values().sum())
+        Some(self.resident.values().sum())
     }
 }
 
@@ -58,13 +63,13 @@ impl Process {
     fn new() -> Process {
         let recorder = Recorder::new(Settings { exact: true, ..Settings::default() });
         let mut process = Process { recorder, pages: Pages::default(), now: 0 };
-        process.recorder.anonymous(0, 0);
+        process.recorder.found_anonymous(0);
         process
     }
 
     fn with_pool(owner: Owner, bytes: u64, resident: u64) -> Process {
         let mut process = Process::new();
-        process.pages.0.insert(START, resident);
+        process.pages.resident.insert(START, resident);
         process.recorder.found_region(region(owner), resident);
         process.recorder.found_pool(Reading { owner, bytes });
         // The first look.
@@ -89,8 +94,15 @@ impl Process {
     /// The pages of the region become so many, and a poll reads the resident set.
     fn poll(&mut self, resident: u64) {
         self.now += 1;
-        self.pages.0.insert(START, resident);
-        self.recorder.anonymous(resident, self.now);
+        self.pages.resident.insert(START, resident);
+        self.recorder.anonymous(resident, self.now, &mut self.pages);
+    }
+
+    /// The other pages of the process become so many, and a poll reads the resident set.
+    fn others(&mut self, resident: u64) {
+        self.pages.resident.insert(0, resident);
+        let all = self.pages.anonymous().unwrap_or_default();
+        self.recorder.anonymous(all, self.now, &mut self.pages);
     }
 
     fn look(&mut self) {
@@ -184,7 +196,7 @@ fn what_a_pool_asked_for_and_never_filled_costs_nothing() {
 fn old_memory_that_a_pool_frees_makes_room() {
     let mut process = Process::with_pool(Owner::Arrow, 400 * MIB, 400 * MIB);
     process.run(1);
-    process.pages.0.insert(START, 0);
+    process.pages.resident.insert(START, 0);
     process.recorder.gone_back(START, 1 << 30, 400 * MIB, 1, &mut process.pages);
     process.read(Owner::Arrow, 0, 1);
     process.run(2);
@@ -204,10 +216,10 @@ fn a_region_of_a_library_without_a_pool_counts_by_its_pages() {
     process.poll(70 * MIB);
     process.run(8);
     process.poll(80 * MIB);
-    process.pages.0.insert(START, 80 * MIB);
+    process.pages.resident.insert(START, 80 * MIB);
     process.now += 1;
     process.recorder.unmapped(START, 1 << 30, process.now, &mut process.pages);
-    process.pages.0.clear();
+    process.pages.resident.clear();
     let (recorded, lines) = process.finish();
     assert_eq!(recorded.peak.0.0, 80 * MIB);
     assert_eq!(recorded.footprint.0, 0);
@@ -221,14 +233,43 @@ fn growth_that_other_memory_explains_is_not_of_a_region() {
     process.run(1);
     process.recorder.native(50 * MIB as i64, 1);
     process.poll(0);
-    process.recorder.anonymous(50 * MIB, process.now);
+    process.others(50 * MIB);
     // Freed, and kept by the allocator.
     process.recorder.native(-50 * MIB as i64, 2);
-    process.recorder.anonymous(50 * MIB, process.now);
+    process.others(50 * MIB);
     let (recorded, lines) = process.finish();
     assert!(lines.values().all(|figures| *figures == [0; 4]), "{lines:?}");
     assert_eq!(recorded.peak.0.0, 50 * MIB);
     assert_eq!(recorded.footprint.0, 0);
+}
+
+#[test]
+fn growth_that_nobody_explains_is_looked_for() {
+    for cost in [0, 1_000_000_000] {
+        let mut process = Process::with_pool(Owner::Arrow, 0, MIB);
+        process.run(1);
+        process.pages.cost = cost;
+        process.others(3 * MIB);
+        process.others(7 * MIB);
+        // Where a look costs much there is one; from then on the region is taken to have grown.
+        let supposed = if cost == 0 { 0 } else { 4 * MIB };
+        assert_eq!(process.recorder.bytes() as u64, supposed);
+        process.read(Owner::Arrow, 0, 1);
+        let (recorded, _) = process.finish();
+        assert_eq!((recorded.peak.0.0, recorded.footprint.0), (supposed, 0));
+    }
+}
+
+#[test]
+fn what_came_and_went_between_two_readings_is_no_growth() {
+    let mut process = Process::with_pool(Owner::Arrow, 0, 0);
+    process.pages.cost = 1_000_000_000;
+    process.run(1);
+    process.others(MIB);
+    process.recorder.native(50 * MIB as i64, 1);
+    process.recorder.native(-50 * MIB as i64, 2);
+    process.others(51 * MIB);
+    assert_eq!(process.recorder.bytes(), 0);
 }
 
 #[test]
@@ -250,7 +291,7 @@ fn an_owner_that_is_looked_up_later_answers_for_his_regions() {
 /// Of the mapping from before the start this was resident.
 fn with_old_memory(resident: u64) -> Process {
     let mut process = Process::new();
-    process.pages.0.insert(START, resident);
+    process.pages.resident.insert(START, resident);
     process.recorder.found_mapping(START, 1 << 30, resident);
     process.look();
     process
@@ -279,9 +320,9 @@ fn a_block_from_before_gives_back_what_is_resident() {
     let mut process = with_old_memory(100 * MIB);
     process.run(1);
     // Nobody has looked at what was written meanwhile.
-    process.pages.0.insert(START, 400 * MIB);
+    process.pages.resident.insert(START, 400 * MIB);
     process.recorder.freed(START, -(1 << 30), 5, &mut process.pages);
-    process.pages.0.clear();
+    process.pages.resident.clear();
     process.run(2);
     let (recorded, lines) = process.finish();
     assert_eq!(recorded.peak.0.0, 300 * MIB);
