@@ -11,7 +11,7 @@ const ALWAYS_EXACT: (u64, u64) = (50_000, 40_000_000);
 /// Beyond that, everything is recorded as long as it has cost less than so many nanoseconds.
 const EXACT_ALLOWANCE: u64 = 6_000_000;
 
-/// The share of the time that samples may take.
+/// The share of the time that samples are to take; what is nearer to it than to its double is left.
 const BUDGET: f64 = 0.005;
 
 /// Between two looks at the time that they took: events, and nanoseconds.
@@ -39,9 +39,10 @@ impl Recorder {
         }
         let last = std::mem::replace(&mut self.paced, Pace { events: self.events, now, spent });
         let share = (spent - last.spent) as f64 / (now - last.now) as f64;
-        if share > BUDGET {
-            // The share falls as the interval grows: this many doublings bring it to the budget.
-            self.coarsen((share / BUDGET).log2().round().clamp(1.0, 4.0) as u32, memory);
+        // The share falls as the interval grows: this many doublings bring it nearest to the budget.
+        let doublings = (share / BUDGET).log2().round();
+        if doublings >= 1.0 {
+            self.coarsen(doublings.min(4.0) as u32, memory);
         }
     }
 

@@ -28,6 +28,9 @@ pub(super) struct Role {
     slot: Option<Option<usize>>,
     /// When a letter was last written, and what that cost.
     told: Option<(Instant, Duration)>,
+    /// What all of them have cost, and how many large blocks they told of.
+    spent: Duration,
+    large_blocks: u64,
 }
 
 /// Held after the lock of the recording.
@@ -38,6 +41,10 @@ static IS_CHILD: AtomicBool = AtomicBool::new(false);
 
 /// Letters may take this share of the time: the next waits as many times as long as the last one took.
 const PATIENCE: u32 = 100;
+
+/// Until they have cost so much a large block is told at once: the work of a child may be short, and then it rests
+/// for long, as one of a pool does.
+const YOUNG: Duration = Duration::from_millis(10);
 
 /// Lines in a letter at most.
 const LINES: usize = 64;
@@ -86,7 +93,16 @@ pub(super) fn in_child() {
     // The parent's samples are of no use here, and freeing them would copy their pages.
     std::mem::forget(parents);
     let round = letters.round();
-    *role = Some(Role { settings, started, letters, round, slot: None, told: None });
+    *role = Some(Role {
+        settings,
+        started,
+        letters,
+        round,
+        slot: None,
+        told: None,
+        spent: Duration::ZERO,
+        large_blocks: 0,
+    });
     IS_CHILD.store(true, Relaxed);
     hooks::switch_on_in_child();
 }
@@ -101,15 +117,16 @@ pub(super) fn visit() {
     if !is_child() {
         return;
     }
-    let now = Instant::now();
+    let Some(large_blocks) = live().as_ref().map(|live| live.recorder.large_blocks()) else {
+        return begin();
+    };
     let due = {
         let role = ROLE.lock();
         let Some(role) = role.as_ref() else { return };
-        role.told.is_none_or(|(at, cost)| now.duration_since(at) >= cost * PATIENCE)
+        role.spent < YOUNG && role.large_blocks != large_blocks
+            || role.told.is_none_or(|(at, cost)| at.elapsed() >= cost * PATIENCE)
     };
-    if live().is_none() {
-        begin();
-    } else if due {
+    if due {
         super::look_for_libraries();
         tell();
     }
@@ -152,7 +169,10 @@ fn tell() {
                     forked.lines.truncate(forked.lines.len() / 2);
                 }
             }
-            role.told = Some((began, began.elapsed()));
+            let cost = began.elapsed();
+            role.told = Some((began, cost));
+            role.spent += cost;
+            role.large_blocks = live.recorder.large_blocks();
             false
         } else {
             true
