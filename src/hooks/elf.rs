@@ -141,12 +141,7 @@ mod imp {
     pub fn library_at(address: usize) -> Option<String> {
         let mut found = None;
         each_library(|info| {
-            let base = info.dlpi_addr as usize;
-            let holds = program_headers(info).iter().any(|header| {
-                let start = base + header.p_vaddr as usize;
-                header.p_type == libc::PT_LOAD
-                    && (start..start + header.p_memsz as usize).contains(&address)
-            });
+            let holds = holds(info, address);
             if holds && !info.dlpi_name.is_null() {
                 // SAFETY: the linker keeps the name while the library is loaded, which it is during
                 // the iteration.
@@ -156,6 +151,13 @@ mod imp {
             !holds
         });
         found
+    }
+
+    fn holds(info: &dl_phdr_info, address: usize) -> bool {
+        program_headers(info).iter().filter(|header| header.p_type == libc::PT_LOAD).any(|header| {
+            let start = info.dlpi_addr as usize + header.p_vaddr as usize;
+            (start..start + header.p_memsz as usize).contains(&address)
+        })
     }
 
     pub(in crate::hooks) fn program_headers(info: &dl_phdr_info) -> &[Elf64_Phdr] {
@@ -301,9 +303,9 @@ mod imp {
         let targets = names.map(|name| Target::new(name, 0));
         let mut found = [0; N];
         each_library(|info| {
-            let library = examine(info, &[]);
+            let is_ours = holds(info, here());
             let section = program_headers(info).iter().find(|h| h.p_type == libc::PT_DYNAMIC);
-            if let Some(section) = section.filter(|_| is_ours(&library)) {
+            if let Some(section) = section.filter(|_| is_ours) {
                 let mut dynamic = dynamic(info, section);
                 // The other table has slots of addresses.
                 dynamic.relocations[0] = (0, 0);
@@ -311,7 +313,7 @@ mod imp {
                     found[slot.target] = read(slot.address);
                 }
             }
-            found.contains(&0)
+            !is_ours
         });
         // In a test our code is part of an executable, whose slots may be another kind.
         let search =
@@ -319,10 +321,9 @@ mod imp {
         std::array::from_fn(|index| search((found[index], &targets[index])))
     }
 
-    /// The address of this very function lies in our own library.
-    fn is_ours(library: &Library) -> bool {
-        let here = is_ours as *const () as usize;
-        library.span.0 <= here && here < library.span.1
+    /// An address in our own library.
+    fn here() -> usize {
+        here as *const () as usize
     }
 
     fn is_linker_or_vdso(info: &dl_phdr_info, span: (usize, usize)) -> bool {
@@ -353,7 +354,7 @@ mod imp {
             }
         }
         if let Some(section) = section
-            && !is_ours(&library)
+            && !(library.span.0..library.span.1).contains(&here())
             && !is_linker_or_vdso(info, library.span)
         {
             library.slots = dynamic(info, section).slots(base, targets);
