@@ -6,7 +6,7 @@
 use super::asking;
 use super::elf::{self, Target};
 use super::hot::HOT;
-use super::{Counted, Draw, Noted, Saved, guarded};
+use super::{Counted, Draw, Moving, Noted, Saved, guarded};
 use crate::profile::Allocator;
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -215,8 +215,9 @@ extern "C" fn memprofile_forgotten(block: *mut c_void, slot: &Slot) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn memprofile_moving(block: *mut c_void, size: usize, saved: &mut Saved) {
-    *saved = guarded([0; 4], |c| (c.moving)(block as usize, size, false));
+extern "C" fn memprofile_moving(block: *mut c_void, size: usize, mapped: c_int, saved: &mut Saved) {
+    let what = if mapped != 0 { Moving::Mapping } else { Moving::Block };
+    *saved = guarded([0; 4], |c| (c.moving)(block as usize, size, what));
 }
 
 #[unsafe(no_mangle)]

@@ -69,8 +69,17 @@ pub struct Block {
     pub allocator: Allocator,
     /// The epoch of the countdown that ran out at this block.
     pub epoch: u32,
-    /// Of a block that moved here with its contents: how many bytes of it were in use.
-    pub moved: u64,
+    /// What moved here with it, if it was another before.
+    pub moved: Moved,
+}
+
+/// The contents of a block that moved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// How many bytes of the block are in use by them.
+    pub in_use: u64,
+    /// How many were in use at their old place too, until they were copied.
+    pub twice: u64,
 }
 
 /// Where an allocation comes from.
@@ -258,9 +267,12 @@ impl Recorder {
             }
             self.large.insert(block.address, LargeBlock::new(block.size, 0, site));
             self.moving = 0;
-            if let Some(partial) = self.large.partial_at(block.address).filter(|_| block.moved > 0)
-            {
-                self.found_in_use(partial, Filled { bytes: block.moved, front: 0 });
+            let Moved { in_use, twice } = block.moved;
+            if let Some(partial) = self.large.partial_at(block.address).filter(|_| in_use > 0) {
+                self.found_in_use(partial, Filled { bytes: in_use, front: 0 });
+            }
+            if twice > 0 {
+                self.held_twice(site, twice, now);
             }
         } else {
             let probability = self.sampler.probability(block.size);
@@ -270,6 +282,21 @@ impl Recorder {
             self.sizes.allocated(block.size, worth, probability);
             self.hold(site, worth.bytes, worth.variance);
         }
+    }
+
+    /// So many bytes of a block were at two places while `realloc` copied them: that may be the peak.
+    fn held_twice(&mut self, site: u32, bytes: u64, now: u64) {
+        self.copy(site, bytes as i64);
+        self.look(now);
+        self.leave_peak();
+        self.copy(site, -(bytes as i64));
+        self.look(now);
+    }
+
+    fn copy(&mut self, site: u32, bytes: i64) {
+        self.footprint.add_native(bytes);
+        self.sites.change(site, bytes as f64, 0.0);
+        self.hold(site, bytes as f64, 0.0);
     }
 
     /// A block is about to be freed, and `net` as in [`Recorder::allocated`]. An address that is not

@@ -124,6 +124,17 @@ TABLE = {
         del a
         c = b + 1
     """,
+    # Without a mapping of its own a block is copied where it cannot grow in place.
+    "a block that is copied": """
+        import ctypes
+        M_MMAP_THRESHOLD = -3
+        assert ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 30)
+        # recorded
+        block = bytearray(b"x") * 40_000_000
+        behind = bytearray(b"x") * 1_000_000
+        block += behind
+        del block
+    """,
     "small objects": """
         # recorded
         rows = [{"id": i, "name": str(i)} for i in range(500_000)]

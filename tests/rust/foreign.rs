@@ -2,7 +2,8 @@
 
 use memprofile::profile::Allocator;
 use memprofile::sampling::{
-    Block, Frames, Memory, Origin, Owner, Place, Reading, Recorded, Recorder, Region, Settings,
+    Block, Frames, Memory, Moved, Origin, Owner, Place, Reading, Recorded, Recorder, Region,
+    Settings,
 };
 use std::collections::BTreeMap;
 
@@ -86,7 +87,7 @@ impl Process {
             size: 0,
             allocator: Allocator::Pymalloc,
             epoch: 0,
-            moved: 0,
+            moved: Moved::default(),
         };
         self.recorder.allocated(block, 0, origin, self.now, &mut self.pages);
     }
@@ -336,8 +337,13 @@ fn a_new_block_in_the_place_of_an_old_one_is_new() {
     process.run(1);
     let line = Line(3);
     let origin = Origin { frames: Some(&line), recording_thread: true, library: None };
-    let block =
-        Block { address: START, size: 1 << 30, allocator: Allocator::Malloc, epoch: 0, moved: 0 };
+    let block = Block {
+        address: START,
+        size: 1 << 30,
+        allocator: Allocator::Malloc,
+        epoch: 0,
+        moved: Moved::default(),
+    };
     process.recorder.allocated(block, 1 << 30, origin, 3, &mut process.pages);
     process.poll(400 * MIB);
     process.look();

@@ -1,7 +1,7 @@
 //! The recorder on histories that are known: its estimates against plain sums.
 
 use memprofile::profile::{Allocator, Estimate};
-use memprofile::sampling::{Block, Frames, Memory, Origin, Place, Recorder, Settings};
+use memprofile::sampling::{Block, Frames, Memory, Moved, Origin, Place, Recorder, Settings};
 use proptest::prelude::*;
 use std::collections::HashSet;
 
@@ -73,8 +73,13 @@ impl Program {
             return;
         }
         self.spent += self.each;
-        let block =
-            Block { address, size, allocator: Allocator::Pymalloc, epoch: self.epoch, moved: 0 };
+        let block = Block {
+            address,
+            size,
+            allocator: Allocator::Pymalloc,
+            epoch: self.epoch,
+            moved: Moved::default(),
+        };
         let origin = Origin { frames: Some(&Line(line)), recording_thread: true, library: None };
         self.recorder.allocated(block, 0, origin, self.now, &mut self.memory);
         self.recorder.pace(self.now, self.spent, &mut self.memory);
