@@ -354,11 +354,12 @@ impl Recorder {
         if of_a_region {
             self.grow_before_a_loss(now, memory);
         }
-        if of_a_region || !self.large.overlapping(start, length).is_empty() {
-            memory.resident(start, length as u64)
-        } else {
-            0
+        if !of_a_region && self.large.overlapping(start, length).is_empty() {
+            return 0;
         }
+        let resident = memory.resident(start, length as u64);
+        self.look_before_a_decrease(-(resident as i64), now, memory);
+        resident
     }
 
     /// They were given back, and the addresses kept.

@@ -34,7 +34,7 @@ impl Recorder {
         now: u64,
         memory: &mut impl Memory,
     ) {
-        self.arena(address, bytes, now);
+        self.arena(address, bytes, now, memory);
         if bytes > 0 {
             let (size, allocator) = (bytes as u64, Allocator::Mmap);
             let block = Block { address, size, allocator, epoch: 0, moved: Moved::default() };

@@ -211,6 +211,7 @@ impl Recorder {
         memory: &mut impl Memory,
     ) {
         if net < 0 {
+            self.look_before_a_decrease(net, now, memory);
             self.leave_peak();
         }
         // What is added after a decrease is no part of the peak before it.
@@ -345,6 +346,8 @@ impl Recorder {
         if self.sites.allocator(sample.site) != Allocator::Pymalloc {
             return None;
         }
+        let worth = Worth::new(sample.size, self.sampler.probability(sample.size));
+        self.look_before_a_decrease(-(worth.bytes as i64), now, memory);
         self.freed(address, 0, now, memory)
     }
 
@@ -431,8 +434,9 @@ impl Recorder {
     }
 
     /// CPython took an arena or gave one back.
-    pub fn arena(&mut self, address: usize, bytes: i64, now: u64) {
+    pub fn arena(&mut self, address: usize, bytes: i64, now: u64, memory: &mut impl Memory) {
         if bytes < 0 {
+            self.look_before_a_decrease(bytes, now, memory);
             self.leave_peak();
         }
         self.footprint.add_arena(address, bytes);

@@ -429,7 +429,7 @@ const CALLBACKS: Callbacks = Callbacks {
     arena: |address, bytes| {
         if !black_box::is_on() {
             with_live(Visit::of(VISIBLE, Cost::OfCounting), |live, now| {
-                live.recorder.arena(address, bytes, now);
+                live.recorder.arena(address, bytes, now, &mut OwnMemory);
             });
             return;
         }

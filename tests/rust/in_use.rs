@@ -135,6 +135,37 @@ fn a_large_result_is_seen_when_the_budget_is_spent() {
     assert!(looks < 600, "{looks} looks");
 }
 
+/// A block that was just filled is part of the peak, whatever it is that goes next.
+#[test]
+fn there_is_a_look_before_anything_goes() {
+    let arena = 9 << 32;
+    let goes: [fn(&mut Recorder, &mut Program); 3] = [
+        |recorder, program| recorder.arena(9 << 32, -(1 << 20), program.now, &mut program.memory),
+        |recorder, program| {
+            recorder.freed_object(2 << 32, program.now, &mut program.memory);
+        },
+        |recorder, program| {
+            recorder.going_back(1 << 32, 3 << 20, program.now, &mut program.memory);
+            program.memory.resident.insert(1 << 32, 5 * MIB);
+            recorder.gone_back(1 << 32, 3 << 20, 3 * MIB, program.now, &mut program.memory);
+        },
+    ];
+    for (number, goes) in goes.into_iter().enumerate() {
+        let mut recorder = Recorder::new(Settings { exact: true, ..Settings::default() });
+        let mut program = Program::default();
+        recorder.arena(arena, 1 << 20, 0, &mut program.memory);
+        let origin = Origin { frames: Some(&Line(1)), recording_thread: true, library: None };
+        let (size, allocator, moved) = (300_000, Allocator::Pymalloc, Moved::default());
+        let object = Block { address: 2 << 32, size, allocator, epoch: 0, moved };
+        recorder.allocated(object, 0, origin, 0, &mut program.memory);
+        program.allocate(&mut recorder, 1 << 32, 8 * MIB, 1);
+        program.memory.resident.insert(1 << 32, 8 * MIB);
+        goes(&mut recorder, &mut program);
+        let recorded = recorder.finish(program.now, 0, &mut program.memory);
+        assert_eq!(recorded.peak.0.0, 9 * MIB, "{number}");
+    }
+}
+
 impl Program {
     /// `realloc` moves a block with its contents: its pages, or a copy of them.
     fn grow(

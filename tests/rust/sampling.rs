@@ -183,7 +183,7 @@ fn an_unseen_line_lies_in_its_interval_too() {
 fn a_peak_is_explained_by_the_moment_at_which_most_was_held() {
     let mut program = Program::new(1, true);
     let blocks = || (0..2000usize).map(|index| 0x1000_0000 + index * 512);
-    program.recorder.arena(0x1000_0000, 1 << 20, 0);
+    program.recorder.arena(0x1000_0000, 1 << 20, 0, &mut program.memory);
     blocks().for_each(|address| program.allocate(address, 500, 1));
     blocks().for_each(|address| program.free(address));
     program.recorder.native(10_000, program.now);
