@@ -245,6 +245,20 @@ fn growth_that_other_memory_explains_is_not_of_a_region() {
 }
 
 #[test]
+fn more_than_lines_hold_is_from_before() {
+    let mut process = Process::with_pool(Owner::Arrow, 50 * MIB, 50 * MIB);
+    process.run(1);
+    process.read(Owner::Arrow, 54 * MIB, 1);
+    process.run(2);
+    process.read(Owner::Arrow, 14 * MIB, 2);
+    process.run(3);
+    process.read(Owner::Arrow, 4 * MIB, 3);
+    let (_, lines) = process.finish();
+    // 10 MiB were left from before, so what line 3 freed may be all of that.
+    assert_eq!(lines[&(1, Allocator::Arrow)], [4, 4, 4, 0]);
+}
+
+#[test]
 fn growth_that_nobody_explains_is_looked_for() {
     for cost in [0, 1_000_000_000] {
         let mut process = Process::with_pool(Owner::Arrow, 0, MIB);
