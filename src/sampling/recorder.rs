@@ -346,8 +346,10 @@ impl Recorder {
         if self.sites.allocator(sample.site) != Allocator::Pymalloc {
             return None;
         }
-        let worth = Worth::new(sample.size, self.sampler.probability(sample.size));
-        self.look_before_a_decrease(-(worth.bytes as i64), now, memory);
+        if self.footprint.falls_with_objects() {
+            let worth = Worth::new(sample.size, self.sampler.probability(sample.size));
+            self.look_before_a_decrease(-(worth.bytes as i64), now, memory);
+        }
         self.freed(address, 0, now, memory)
     }
 
