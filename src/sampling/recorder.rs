@@ -258,7 +258,7 @@ impl Recorder {
         }
         memory.watch(block.address);
         if is_large {
-            self.replace_earlier(block.address, block.size as usize, memory);
+            self.replace_regions(block.address, block.size as usize, memory);
             // Nothing more of it is in use until it was looked up.
             self.sites.reserved(site);
             self.sizes.allocated(block.size, Worth::new(block.size, 1.0), 1.0);

@@ -119,7 +119,7 @@ print(json.dumps(found))
 
 @pytest.mark.parametrize("cell", ["pandas", "polars", "arrow"])
 def test_libraries_explain_their_growth_the_first_time_and_again(cell):
-    """Again, what allocators had kept serves: the resident set grows by less than is in use."""
+    """Again, what allocators had kept serves, unless they gave it back meanwhile."""
     done = subprocess.run(
         [sys.executable, "-c", SHARED.replace("CELL", cell)],
         capture_output=True,
@@ -141,7 +141,7 @@ def test_libraries_explain_their_growth_the_first_time_and_again(cell):
         assert end["pools"] == pytest.approx(100_000 * 100, rel=0.1)
         # How much it has given back by then is a matter of time.
         assert end["pools_free"] > 4 * MIB
-        assert again[0]["pools_free"] < 0
+        assert again[0]["resident"] < first[0]["resident"] + 4 * MIB
 
 
 def test_what_malloc_keeps_is_no_excuse_where_old_blocks_go():

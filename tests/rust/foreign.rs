@@ -245,6 +245,22 @@ fn growth_that_other_memory_explains_is_not_of_a_region() {
 }
 
 #[test]
+fn a_block_is_of_no_region() {
+    let mut process = Process::with_pool(Owner::Arrow, 0, 8 * MIB);
+    process.run(1);
+    let origin = Origin { frames: Some(&Line(2)), recording_thread: true, library: None };
+    let (size, allocator, moved) = (4 * MIB, Allocator::Malloc, Moved::default());
+    let block = Block { address: START + (1 << 20), size, allocator, epoch: 0, moved };
+    process.recorder.allocated(block, size as i64, origin, 1, &mut process.pages);
+    process.pages.resident.insert(START + (1 << 20), 4 * MIB);
+    process.pages.resident.insert(START, MIB);
+    process.look();
+    let (recorded, lines) = process.finish();
+    assert_eq!(recorded.peak.0.0, 4 * MIB);
+    assert_eq!(lines[&(2, Allocator::Malloc)], [4, 4, 4, 0]);
+}
+
+#[test]
 fn more_than_lines_hold_is_from_before() {
     let mut process = Process::with_pool(Owner::Arrow, 50 * MIB, 50 * MIB);
     process.run(1);
