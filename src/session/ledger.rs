@@ -35,21 +35,22 @@ pub(super) struct Readings {
     pub end: Moment,
     /// [`own_resident`] at the start and at the end.
     pub own: [u64; 2],
+    /// What malloc held free at the end, if it could be asked.
+    pub free_at_end: Option<u64>,
 }
 
 impl Readings {
-    /// The ledger. The caller holds no lock: malloc is asked for what it keeps.
+    /// The ledger.
     pub(super) fn ledger(&self) -> Ledger {
         let [_, peak, end] = self.rss;
-        let free = hooks::heap::free_in_malloc();
         // Of the two the one that leaves less unexplained.
-        let [first, second] = self.peak.map(|moment| self.balance(peak, moment, free));
+        let [first, second] = self.peak.map(|moment| self.balance(peak, moment));
         let is_second = second.rest.0.unsigned_abs() < first.rest.0.unsigned_abs();
         let peak = if is_second { second } else { first };
-        Ledger { peak, end: self.balance(end, self.end, free) }
+        Ledger { peak, end: self.balance(end, self.end) }
     }
 
-    fn balance(&self, rss: Bytes, moment: Moment, free_at_end: Option<u64>) -> Balance {
+    fn balance(&self, rss: Bytes, moment: Moment) -> Balance {
         let Moment { parts, of_files, .. } = moment;
         let grown = |now: Bytes, then: Bytes| SignedBytes(now.0 as i64 - then.0 as i64);
         let balance = Balance {
@@ -64,13 +65,13 @@ impl Readings {
             recorder: SignedBytes(self.own[1] as i64 - self.own[0] as i64),
             ..Balance::default()
         };
-        balance.settled([self.start, moment].map(|moment| self.free(moment, free_at_end)))
+        balance.settled([self.start, moment].map(|moment| self.free(moment)))
     }
 
     /// What malloc held free at a moment: what it had taken less what was allocated of it. Both are known
     /// by what they changed until the end, where malloc was asked for what it holds free.
-    fn free(&self, moment: Moment, free_at_end: Option<u64>) -> Option<Bytes> {
+    fn free(&self, moment: Moment) -> Option<Bytes> {
         let more = (moment.heap? - moment.parts.native) - (self.end.heap? - self.end.parts.native);
-        Some(Bytes(free_at_end?.saturating_add_signed(more)))
+        Some(Bytes(self.free_at_end?.saturating_add_signed(more)))
     }
 }

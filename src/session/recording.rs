@@ -97,6 +97,7 @@ impl Session {
         let seed = since_1970.as_ref().map_or(1, |d| d.as_nanos() as u64);
         let paths = options.paths.clone();
         let settings = Settings { exact: options.exact, seed, paths, ..Settings::default() };
+        hooks::heap::find_arenas();
         let room = foreign::Room::now(&options.pools);
         let mut recorder = Recorder::new(settings);
         foreign::begin(&mut recorder, &room, &options.pools, options.ask);
@@ -164,6 +165,8 @@ impl Session {
         let mark = self.mark.read();
         let end = self.rss.as_ref().and_then(RssReader::read_parts).unwrap_or_default();
         let heap_at_end = hooks::heap::taken_by_malloc();
+        // Before anything of ours goes: malloc may give back what lies before it.
+        let free_at_end = self.rss.is_some().then(hooks::heap::free_in_malloc).flatten();
         let (start_rss, end_rss) = (self.start.all, end.all);
         poll::stop();
         foreign::end();
@@ -212,7 +215,7 @@ impl Session {
                 heap: heap_at_start,
                 of_files: self.start.of_files,
             };
-            Readings { rss, start, peak: [footprint, largest], end, own }.ledger()
+            Readings { rss, start, peak: [footprint, largest], end, own, free_at_end }.ledger()
         });
         let mut gaps = self.gaps(coverage, mark.is_some());
         if !saw_python {
