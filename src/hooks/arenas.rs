@@ -36,33 +36,56 @@ static MAIN: AtomicUsize = AtomicUsize::new(0);
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 static LEARNING: Mutex<()> = Mutex::new(());
 
-/// Learns where the arenas are, if that is not known: from a block of a thread that is made for it, since this one
-/// may be served by the main arena.
+/// Learns where the arenas are, if that is not known.
 pub(super) fn learn() {
     let _learning = LEARNING.lock().unwrap_or_else(PoisonError::into_inner);
-    if FIRST.load(Relaxed) != 0 {
-        return;
-    }
-    let look = || {
-        // SAFETY: a block of 64 bytes or none, which nobody has but this thread, and which is freed once.
-        unsafe {
-            let block = libc::malloc(64);
-            let arena = arena_of(block as usize);
-            let ring = arena.and_then(|arena| (0..TRIES).find_map(|_| ring_from(arena)));
-            libc::free(block);
-            ring
-        }
-    };
-    let (tell, told) = mpsc::channel();
-    let thread = quiet_thread::spawn("memprofile", move || _ = tell.send(look()));
-    // A thread that was not made, or that panicked, has told nothing.
-    if thread.is_ok_and(|thread| thread.join().is_ok())
-        && let Ok(Some(ring)) = told.recv()
+    if FIRST.load(Relaxed) == 0
+        && let Some(ring) = ring_of_a_thread(THREADS)
     {
         MAIN.store(ring.main, Relaxed);
         NEXT.store(ring.next, Relaxed);
         FIRST.store(ring.first, Relaxed);
     }
+}
+
+/// Threads that are made at most to learn from.
+const THREADS: usize = 3;
+
+/// The ring, by a thread that is made for it, since this one may be served by the main arena. So may that one;
+/// then the next, made while it lives, is served by another.
+fn ring_of_a_thread(threads: usize) -> Option<Ring> {
+    let threads = threads.checked_sub(1)?;
+    let (tell, told) = mpsc::channel();
+    let look = move || _ = tell.send(ring_of_this_thread().or_else(|| ring_of_a_thread(threads)));
+    let thread = quiet_thread::spawn("memprofile", look).ok()?;
+    // One that panicked has told nothing.
+    thread.join().ok()?;
+    told.recv().ok()?
+}
+
+fn ring_of_this_thread() -> Option<Ring> {
+    // A small one may come from the thread's own stock of what it has freed, of another arena.
+    const BLOCK: usize = 20_000;
+    // SAFETY: a block or none, which nobody has but this thread, and which is freed once.
+    unsafe {
+        let block = libc::malloc(BLOCK);
+        let arena = arena_of(block as usize);
+        let ring = arena.and_then(|arena| tried(|| ring_from(arena)));
+        libc::free(block);
+        ring
+    }
+}
+
+/// What is found in one of some tries. Another thread may be about to change an arena: glibc lets a heap grow
+/// before it counts that.
+fn tried<T>(find: impl Fn() -> Option<T>) -> Option<T> {
+    (0..100).find_map(|_| {
+        let found = find();
+        if found.is_none() {
+            std::thread::yield_now();
+        }
+        found
+    })
 }
 
 /// Bytes that the arenas of threads have taken from the kernel; 0 where that is not known.
@@ -93,8 +116,6 @@ fn word(address: usize) -> usize {
     unsafe { AtomicUsize::from_ptr(address as *mut usize) }.load(Acquire)
 }
 
-/// Another thread may be about to change an arena: glibc lets a heap grow before it counts that.
-const TRIES: usize = 8;
 const WORD: usize = size_of::<usize>();
 /// More arenas than there are: glibc makes eight for each core.
 const MANY: usize = 1 << 16;
@@ -198,7 +219,7 @@ mod tests {
     fn a_ring_is_taken_for_one_only_if_all_of_it_holds() {
         learn();
         let (first, next) = (FIRST.load(Relaxed), NEXT.load(Relaxed));
-        assert_eq!(main_of(first, next), Some(MAIN.load(Relaxed)));
+        assert_eq!(tried(|| main_of(first, next)), Some(MAIN.load(Relaxed)));
         assert_eq!(main_of(first, next + WORD), None);
         // No arena, though it is there.
         let nothing = vec![0usize; 2 * ARENA];
