@@ -32,7 +32,7 @@ impl Target {
 }
 
 #[cfg(native_hooks)]
-pub(super) use imp::{each_library, program_headers};
+pub(super) use imp::{each_library, libraries, program_headers};
 #[cfg(native_hooks)]
 pub use imp::{known_lock, libraries_changed, library_at, own, patch, restore};
 
@@ -128,13 +128,21 @@ mod imp {
             counts = (info.dlpi_adds, info.dlpi_subs);
             false
         });
+        LIBRARIES.store(counts.0.saturating_sub(counts.1) as usize, Relaxed);
         counts
+    }
+
+    /// How many libraries were loaded when the linker was last asked.
+    static LIBRARIES: AtomicUsize = AtomicUsize::new(0);
+
+    pub(in crate::hooks) fn libraries() -> usize {
+        LIBRARIES.load(Relaxed)
     }
 
     /// Whether a library was loaded or unloaded since the last [`patch`].
     pub fn libraries_changed() -> bool {
-        let known = KNOWN.lock();
-        known.as_ref().is_some_and(|k| k.loads_and_unloads != loads_and_unloads())
+        let now = loads_and_unloads();
+        KNOWN.lock().as_ref().is_some_and(|known| known.loads_and_unloads != now)
     }
 
     /// The file name of the library that an address lies in. Not for a hook: it waits for the linker.

@@ -26,6 +26,7 @@ pub mod heap;
 mod hot;
 mod latest;
 pub mod letterbox;
+pub mod loaded;
 pub mod lock;
 #[cfg(native_hooks)]
 pub mod native;
