@@ -309,8 +309,7 @@ mod imp {
         let targets = names.map(|name| Target::new(name, 0));
         let mut found = [0; N];
         each_library(|info| {
-            let library = examine(info, &[]);
-            let section = program_headers(info).iter().find(|h| h.p_type == libc::PT_DYNAMIC);
+            let (library, section) = extent(info);
             if let Some(section) = section.filter(|_| is_ours(&library)) {
                 let mut dynamic = dynamic(info, section);
                 // The other table has slots of addresses.
@@ -341,7 +340,8 @@ mod imp {
         info.dlpi_addr == linker && linker != 0 || holds(linker) || holds(vdso)
     }
 
-    fn examine(info: &dl_phdr_info, targets: &[Target]) -> Library {
+    /// What the headers say of a library: one without slots, and its dynamic section.
+    fn extent(info: &dl_phdr_info) -> (Library, Option<&Elf64_Phdr>) {
         let base = info.dlpi_addr as usize;
         let mut library = Library { span: (usize::MAX, 0), ..Library::default() };
         let mut section = None;
@@ -360,11 +360,16 @@ mod imp {
                 _ => {}
             }
         }
+        (library, section)
+    }
+
+    fn examine(info: &dl_phdr_info, targets: &[Target]) -> Library {
+        let (mut library, section) = extent(info);
         if let Some(section) = section
             && !is_ours(&library)
             && !is_linker_or_vdso(info, library.span)
         {
-            library.slots = dynamic(info, section).slots(base, targets);
+            library.slots = dynamic(info, section).slots(info.dlpi_addr as usize, targets);
         }
         library
     }
