@@ -133,6 +133,14 @@ fn words<const N: usize>(address: usize) -> Option<[usize; N]> {
     (words_at(address, &mut words).len() == N).then_some(words)
 }
 
+/// Whether a heap of a thread's arena begins at this address: its first word is the address of the arena, whose
+/// own first heap says the same.
+pub(super) fn begins_heap(start: usize) -> bool {
+    let first_word = |address: usize| words(address).map(|[word]| word);
+    let arena = first_word(start).filter(|&arena| arena > PAGE);
+    arena.is_some_and(|arena| first_word(arena & !(HEAP - 1)) == Some(arena))
+}
+
 /// The arena of a thread that this block is of.
 fn arena_of(block: usize) -> Option<usize> {
     let [head] = words(block.checked_sub(WORD)?)?;
@@ -226,5 +234,8 @@ mod tests {
         assert_eq!(ring_from(nothing.as_ptr() as usize), None);
         assert_eq!(ring_from(8), None);
         assert_eq!(arena_of(8), None);
+        assert!(begins_heap(first & !(HEAP - 1)));
+        assert!(!begins_heap(nothing.as_ptr() as usize));
+        assert!(!begins_heap(first) && !begins_heap(8));
     }
 }

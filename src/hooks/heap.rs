@@ -27,6 +27,17 @@ pub fn taken_by_malloc() -> Option<i64> {
     None
 }
 
+/// Whether a heap of one of the threads' arenas begins at this address, whatever is there.
+pub fn begins_heap(start: usize) -> bool {
+    #[cfg(native_hooks)]
+    return super::arenas::begins_heap(start);
+    #[cfg(not(native_hooks))]
+    {
+        let _ = start;
+        false
+    }
+}
+
 /// Has malloc give back the pages that nobody uses (malloc_trim(3)). As [`free_in_malloc`] it takes time and
 /// locks.
 pub fn give_back() {
