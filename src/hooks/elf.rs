@@ -32,7 +32,7 @@ impl Target {
 }
 
 #[cfg(native_hooks)]
-pub(super) use imp::{each_library, program_headers};
+pub(super) use imp::{each_library, libraries, program_headers};
 #[cfg(native_hooks)]
 pub use imp::{known_lock, libraries_changed, library_at, own, patch, restore};
 
@@ -128,13 +128,21 @@ mod imp {
             counts = (info.dlpi_adds, info.dlpi_subs);
             false
         });
+        LIBRARIES.store(counts.0.saturating_sub(counts.1) as usize, Relaxed);
         counts
+    }
+
+    /// How many libraries were loaded when the linker was last asked.
+    static LIBRARIES: AtomicUsize = AtomicUsize::new(0);
+
+    pub(in crate::hooks) fn libraries() -> usize {
+        LIBRARIES.load(Relaxed)
     }
 
     /// Whether a library was loaded or unloaded since the last [`patch`].
     pub fn libraries_changed() -> bool {
-        let known = KNOWN.lock();
-        known.as_ref().is_some_and(|k| k.loads_and_unloads != loads_and_unloads())
+        let now = loads_and_unloads();
+        KNOWN.lock().as_ref().is_some_and(|known| known.loads_and_unloads != now)
     }
 
     /// The file name of the library that an address lies in. Not for a hook: it waits for the linker.
@@ -304,7 +312,7 @@ mod imp {
         let mut found = [0; N];
         each_library(|info| {
             let is_ours = holds(info, here());
-            let section = program_headers(info).iter().find(|h| h.p_type == libc::PT_DYNAMIC);
+            let (_, section) = extent(info);
             if let Some(section) = section.filter(|_| is_ours) {
                 let mut dynamic = dynamic(info, section);
                 // The other table has slots of addresses.
@@ -334,7 +342,8 @@ mod imp {
         info.dlpi_addr == linker && linker != 0 || holds(linker) || holds(vdso)
     }
 
-    fn examine(info: &dl_phdr_info, targets: &[Target]) -> Library {
+    /// What the headers say of a library: one without slots, and its dynamic section.
+    fn extent(info: &dl_phdr_info) -> (Library, Option<&Elf64_Phdr>) {
         let base = info.dlpi_addr as usize;
         let mut library = Library { span: (usize::MAX, 0), ..Library::default() };
         let mut section = None;
@@ -353,11 +362,16 @@ mod imp {
                 _ => {}
             }
         }
+        (library, section)
+    }
+
+    fn examine(info: &dl_phdr_info, targets: &[Target]) -> Library {
+        let (mut library, section) = extent(info);
         if let Some(section) = section
             && !(library.span.0..library.span.1).contains(&here())
             && !is_linker_or_vdso(info, library.span)
         {
-            library.slots = dynamic(info, section).slots(base, targets);
+            library.slots = dynamic(info, section).slots(info.dlpi_addr as usize, targets);
         }
         library
     }

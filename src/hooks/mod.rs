@@ -15,6 +15,8 @@
 //! lock that `fork` or the dynamic linker may hold. They run with [`reentrancy`] set, so that
 //! whatever they cause is not recorded. A panic in them ends the recording, not the process.
 
+#[cfg(native_hooks)]
+mod arenas;
 #[cfg_attr(not(native_hooks), allow(dead_code, reason = "only native hooks know who asks"))]
 pub mod asking;
 #[cfg(native_hooks)]
@@ -24,6 +26,7 @@ pub mod heap;
 mod hot;
 mod latest;
 pub mod letterbox;
+pub mod loaded;
 pub mod lock;
 #[cfg(native_hooks)]
 pub mod native;

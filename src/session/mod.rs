@@ -63,11 +63,10 @@ struct Live {
     collections: Vec<Collection>,
     collection_count: u64,
     collecting_since: Option<u64>,
-    /// What malloc had taken from the kernel at the start.
-    heap_at_start: Option<i64>,
-    /// The largest footprint so far, with what malloc had taken from the kernel then and what of the resident
-    /// set was of files.
-    at_peak: (i64, Option<i64>, Bytes),
+    /// What was known beside the footprint at the start.
+    at_start: ledger::Beside,
+    /// The largest footprint so far, and what was known beside it then.
+    at_peak: (i64, ledger::Beside),
     /// The largest resident set that was read, and what it was made of then.
     largest: Option<(Bytes, ledger::Moment)>,
 }
@@ -125,8 +124,8 @@ impl Live {
             collections: Vec::with_capacity(recording::ROOM_FOR_COLLECTIONS),
             collection_count: 0,
             collecting_since: None,
-            heap_at_start: hooks::heap::taken_by_malloc(),
-            at_peak: (0, hooks::heap::taken_by_malloc(), foreign::of_files_now()),
+            at_start: ledger::Beside::now(),
+            at_peak: (0, ledger::Beside::now()),
             largest: None,
         }
     }
@@ -135,7 +134,7 @@ impl Live {
     fn changed(&mut self) {
         let peak = self.recorder.peak();
         if peak != self.at_peak.0 {
-            self.at_peak = (peak, hooks::heap::taken_by_malloc(), foreign::of_files_now());
+            self.at_peak = (peak, ledger::Beside::now());
         }
     }
 
@@ -144,8 +143,7 @@ impl Live {
         if self.largest.is_none_or(|(largest, _)| resident.all > largest) {
             let moment = ledger::Moment {
                 parts: self.recorder.parts(),
-                heap: hooks::heap::taken_by_malloc(),
-                of_files: resident.of_files,
+                beside: ledger::Beside { of_files: resident.of_files, ..ledger::Beside::now() },
             };
             self.largest = Some((resident.all, moment));
         }

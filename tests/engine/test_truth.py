@@ -85,7 +85,7 @@ def resident(found):
     ledger = found["peak_rss"]
     in_use = [ledger[name] for name in ("objects", "arenas", "blocks", "pools", "earlier")]
     if abs(sum(in_use) + max(ledger["pools_free"], 0) - found["peak"]) < MIB:
-        return found["peak"] + found["files"] + ledger["malloc_free"]
+        return found["peak"] + found["files"] + ledger["libraries"] + ledger["malloc_free"]
     return ledger["resident"] - ledger["rest"] - ledger["recorder"]
 
 
