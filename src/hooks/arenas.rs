@@ -141,6 +141,14 @@ pub(super) fn begins_heap(start: usize) -> bool {
     arena.is_some_and(|arena| first_word(arena & !(HEAP - 1)) == Some(arena))
 }
 
+/// The bytes of the chunk that malloc has mapped at this address, if there is one: it tells so before its block
+/// (malloc/malloc.c, `IS_MMAPPED`), and is the kernel's pages.
+pub(super) fn mapped_chunk(start: usize) -> Option<usize> {
+    const MAPPED: usize = 2;
+    let [before, head] = words(start)?;
+    (before == 0 && head > PAGE && head % PAGE == MAPPED).then(|| head - MAPPED)
+}
+
 /// The arena of a thread that this block is of.
 fn arena_of(block: usize) -> Option<usize> {
     let [head] = words(block.checked_sub(WORD)?)?;
@@ -237,5 +245,13 @@ mod tests {
         assert!(begins_heap(first & !(HEAP - 1)));
         assert!(!begins_heap(nothing.as_ptr() as usize));
         assert!(!begins_heap(first) && !begins_heap(8));
+        assert!(mapped_chunk(first).is_none() && mapped_chunk(8).is_none());
+        // SAFETY: a block above any threshold of mmap, freed once.
+        unsafe {
+            let block = libc::malloc(100 << 20);
+            let chunk = mapped_chunk(block as usize - 2 * WORD);
+            libc::free(block);
+            assert_eq!(chunk, Some((100 << 20) + PAGE));
+        }
     }
 }

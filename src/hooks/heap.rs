@@ -38,6 +38,17 @@ pub fn begins_heap(start: usize) -> bool {
     }
 }
 
+/// The bytes of the chunk of its own that malloc has mapped at this address, whatever is there.
+pub fn mapped_chunk(start: usize) -> Option<usize> {
+    #[cfg(native_hooks)]
+    return super::arenas::mapped_chunk(start);
+    #[cfg(not(native_hooks))]
+    {
+        let _ = start;
+        None
+    }
+}
+
 /// Has malloc give back the pages that nobody uses (malloc_trim(3)). As [`free_in_malloc`] it takes time and
 /// locks.
 pub fn give_back() {

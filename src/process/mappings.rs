@@ -4,7 +4,7 @@
 //! `/proc/self/maps` tells all of them but one thing: whether a mapping is a reservation (`MAP_NORESERVE`, the flag
 //! `nr`). `/proc/self/smaps` does, and has the kernel look at every page of the process for it, which takes
 //! milliseconds. So what it said is kept, and it is read again only where there is a large mapping that it did not
-//! tell of.
+//! tell of and that is not malloc's: what is of malloc is never reserved, and can be told from its first words.
 
 use std::collections::HashMap;
 use std::fs;
@@ -37,13 +37,15 @@ pub struct Mappings {
 
 impl Mappings {
     /// Those that there are now, and `reserved` if it is asked for; none on a platform without `/proc`.
-    /// `begins_heap` tells whether one of the C library's heaps begins at an address.
-    pub fn now(with_reserved: bool, begins_heap: BeginsHeap<'_>) -> Mappings {
+    pub fn now(with_reserved: bool, malloc: &impl Malloc) -> Mappings {
         let heads = parse_maps(&fs::read_to_string("/proc/self/maps").unwrap_or_default());
-        let reserved =
-            if with_reserved { reserved(&flagged_by_now(&heads), begins_heap) } else { Vec::new() };
+        let reserved = if with_reserved {
+            reserved(&flagged_by_now(&heads, malloc), malloc)
+        } else {
+            Vec::new()
+        };
         let writable =
-            writable(&heads, begins_heap).into_iter().flat_map(|found| without(found, &reserved));
+            writable(&heads, malloc).into_iter().flat_map(|found| without(found, &reserved));
         Mappings { writable: writable.collect(), reserved }
     }
 }
@@ -63,13 +65,13 @@ const LARGE: usize = 1 << 20;
 static FLAGS: Mutex<Option<HashMap<Head, bool>>> = Mutex::new(None);
 
 /// As [`flagged`], by what is kept.
-fn flagged_by_now(heads: &[Head]) -> Vec<(Head, bool)> {
+fn flagged_by_now(heads: &[Head], malloc: &impl Malloc) -> Vec<(Head, bool)> {
     let read = || parse_smaps(&fs::read_to_string("/proc/self/smaps").unwrap_or_default());
     match FLAGS.try_lock() {
-        Ok(mut kept) => flagged(heads, &mut kept, read),
-        Err(TryLockError::Poisoned(kept)) => flagged(heads, &mut kept.into_inner(), read),
+        Ok(mut kept) => flagged(heads, &mut kept, malloc, read),
+        Err(TryLockError::Poisoned(kept)) => flagged(heads, &mut kept.into_inner(), malloc, read),
         // Another thread held it when this process was forked, and will never let it go.
-        Err(TryLockError::WouldBlock) => flagged(heads, &mut None, read),
+        Err(TryLockError::WouldBlock) => flagged(heads, &mut None, malloc, read),
     }
 }
 
@@ -78,16 +80,35 @@ fn flagged_by_now(heads: &[Head]) -> Vec<(Head, bool)> {
 fn flagged(
     heads: &[Head],
     kept: &mut Option<HashMap<Head, bool>>,
+    malloc: &impl Malloc,
     read: impl FnOnce() -> HashMap<Head, bool>,
 ) -> Vec<(Head, bool)> {
-    let knows_all = |flags: &HashMap<Head, bool>| {
-        heads.iter().all(|head| head.end - head.start < LARGE || flags.contains_key(head))
+    let is_unknown = |flags: &HashMap<Head, bool>, head: &Head| {
+        head.end - head.start >= LARGE && !flags.contains_key(head)
     };
-    let flags = match kept.take().filter(knows_all) {
-        Some(flags) => kept.insert(flags),
-        None => kept.insert(read()),
-    };
+    let known = kept.take().and_then(|mut flags| {
+        if heads.iter().any(|head| is_unknown(&flags, head)) {
+            let found = of_malloc(heads, malloc).map(|head| (head, false));
+            let still_there = heads.iter().filter_map(|head| Some((*head, *flags.get(head)?)));
+            flags = found.chain(still_there).collect();
+        }
+        (!heads.iter().any(|head| is_unknown(&flags, head))).then_some(flags)
+    });
+    let flags = kept.insert(known.unwrap_or_else(read));
     heads.iter().filter_map(|head| Some((*head, *flags.get(head)?))).collect()
+}
+
+/// Those mappings in which there is a chunk that malloc has mapped. It reserves none; and the kernel makes one mapping only
+/// of what was asked for alike, so none of the rest is reserved.
+fn of_malloc(heads: &[Head], malloc: &impl Malloc) -> impl Iterator<Item = Head> {
+    // A chunk may reach into the mappings that follow: somebody has given advice on a part of it.
+    let mut reach = 0;
+    heads.iter().filter(|head| head.accessible).copied().filter(move |head| {
+        if reach <= head.start {
+            reach = malloc.mapped_chunk(head.start).map_or(0, |chunk| head.start + chunk);
+        }
+        reach > head.start
+    })
 }
 
 fn parse_maps(maps: &str) -> Vec<Head> {
@@ -123,17 +144,22 @@ fn parse_head(line: &str) -> Option<Option<Head>> {
     Some(counts.then_some(Head { start, end, accessible: mode.starts_with("rw") }))
 }
 
-/// Whether a heap of the C library's begins at an address.
-type BeginsHeap<'a> = &'a dyn Fn(usize) -> bool;
+/// What the C library's allocator says of a place by what it has written there.
+pub trait Malloc {
+    /// Whether a heap of a thread's begins here.
+    fn begins_heap(&self, start: usize) -> bool;
+    /// The bytes of the chunk that was mapped here for one block alone, if there is one.
+    fn mapped_chunk(&self, start: usize) -> Option<usize>;
+}
 
 /// glibc keeps the heap of a thread in so many bytes, and aligned to them (malloc/arena.c, HEAP_MAX_SIZE).
 const HEAP: usize = 64 << 20;
 
-fn reserved(flagged: &[(Head, bool)], begins_heap: BeginsHeap<'_>) -> Vec<Addresses> {
+fn reserved(flagged: &[(Head, bool)], malloc: &impl Malloc) -> Vec<Addresses> {
     let mut found: Vec<Addresses> = Vec::new();
     for (Head { start, end, accessible }, _) in flagged.iter().filter(|(_, reserved)| *reserved) {
         // An inaccessible one may be the rest of a heap of glibc's, whose blocks are counted.
-        if *accessible || !drop_heap(&mut found, *start, *end, begins_heap) {
+        if *accessible || !drop_heap(&mut found, *start, *end, malloc) {
             found.push(Addresses { start: *start, length: end - start });
         }
     }
@@ -143,12 +169,7 @@ fn reserved(flagged: &[(Head, bool)], begins_heap: BeginsHeap<'_>) -> Vec<Addres
 /// If an inaccessible mapping is the rest of a heap of glibc's, takes the used part of that out. The kernel tells
 /// of it in pieces where somebody has given advice on a part, as numpy does on blocks of 4 MiB (`madvise`). By its
 /// place alone it may also be what guards the stack of a thread, where a large block ends below that.
-fn drop_heap(
-    found: &mut Vec<Addresses>,
-    start: usize,
-    end: usize,
-    begins_heap: BeginsHeap<'_>,
-) -> bool {
+fn drop_heap(found: &mut Vec<Addresses>, start: usize, end: usize, malloc: &impl Malloc) -> bool {
     let heap = end.wrapping_sub(HEAP);
     if !end.is_multiple_of(HEAP) || !(1..start).contains(&heap) {
         return false;
@@ -159,7 +180,7 @@ fn drop_heap(
         touches.then_some(piece.start)
     });
     let pieces: Vec<usize> = pieces.collect();
-    let reaches = |first: &&usize| **first <= heap && begins_heap(heap);
+    let reaches = |first: &&usize| **first <= heap && malloc.begins_heap(heap);
     let Some(&first) = pieces.last().filter(reaches) else { return false };
     found.truncate(found.len() - pieces.len());
     if first < heap {
@@ -171,7 +192,7 @@ fn drop_heap(
 /// The stack of a thread takes so many bytes above its guard page, unless somebody has asked for others.
 const STACK: usize = 8 << 20;
 
-fn writable(heads: &[Head], begins_heap: BeginsHeap<'_>) -> Vec<Addresses> {
+fn writable(heads: &[Head], malloc: &impl Malloc) -> Vec<Addresses> {
     let mut found: Vec<Addresses> = Vec::new();
     let mut guard = 0;
     for &Head { start, end, accessible } in heads {
@@ -181,7 +202,7 @@ fn writable(heads: &[Head], begins_heap: BeginsHeap<'_>) -> Vec<Addresses> {
             if start < end {
                 found.push(Addresses { start, length: end - start });
             }
-        } else if !drop_heap(&mut found, start, end, begins_heap) {
+        } else if !drop_heap(&mut found, start, end, malloc) {
             guard = end;
         }
     }
@@ -208,6 +229,23 @@ fn without(range: Addresses, others: &[Addresses]) -> Vec<Addresses> {
 mod tests {
     use super::*;
 
+    /// Heaps that begin at these addresses, or wherever one may; and chunks, by their bytes.
+    struct Told {
+        heaps: Option<Vec<usize>>,
+        chunks: Vec<(usize, usize)>,
+    }
+
+    const HEAPS: Told = Told { heaps: None, chunks: Vec::new() };
+
+    impl Malloc for Told {
+        fn begins_heap(&self, start: usize) -> bool {
+            self.heaps.as_ref().is_none_or(|heaps| heaps.contains(&start))
+        }
+        fn mapped_chunk(&self, start: usize) -> Option<usize> {
+            self.chunks.iter().find(|chunk| chunk.0 == start).map(|chunk| chunk.1)
+        }
+    }
+
     fn spans(found: &[Addresses]) -> Vec<(usize, usize)> {
         found.iter().map(|range| (range.start, range.length)).collect()
     }
@@ -230,13 +268,13 @@ mod tests {
             mapping("7f8690400000-7f8690500000 ---p 00000000 00:00 0 ", "mr nr"),
         ]
         .concat();
-        let flagged = flagged(&parse_maps(&smaps), &mut None, || parse_smaps(&smaps));
+        let flagged = flagged(&parse_maps(&smaps), &mut None, &HEAPS, || parse_smaps(&smaps));
         let expected = [
             (0x5c3_6b80_0000, 1 << 30),
             (0x7f86_8398_0000, 0x68_0000),
             (0x7f86_9040_0000, 1 << 20),
         ];
-        assert_eq!(spans(&reserved(&flagged, &|_| true)), expected);
+        assert_eq!(spans(&reserved(&flagged, &HEAPS)), expected);
     }
 
     #[test]
@@ -257,7 +295,7 @@ mod tests {
                     7ff000000000-7ff000021000 rw-p 00000000 00:00 0 [stack]\n";
         let expected =
             [(0x7f00_0000_0000, 2 << 20), (0x7f00_0140_1000, 2 << 20), (0x7f00_03f0_0000, 1 << 20)];
-        assert_eq!(spans(&writable(&parse_maps(maps), &|_| true)), expected);
+        assert_eq!(spans(&writable(&parse_maps(maps), &HEAPS)), expected);
     }
 
     #[test]
@@ -266,10 +304,11 @@ mod tests {
                     7f000bfff000-7f000c000000 ---p 00000000 00:00 0 \n\
                     7f000c000000-7f000c800000 rw-p 00000000 00:00 0 \n";
         let heads = parse_maps(maps);
+        let told = |heaps| Told { heaps: Some(heaps), chunks: Vec::new() };
         let block = (0x7f00_0100_0000, (176 << 20) - 4096);
-        assert_eq!(spans(&writable(&heads, &|_| false)), [block]);
+        assert_eq!(spans(&writable(&heads, &told(vec![]))), [block]);
         let below = (0x7f00_0100_0000, 0x0700_0000);
-        let all = spans(&writable(&heads, &|start| start == 0x7f00_0800_0000));
+        let all = spans(&writable(&heads, &told(vec![0x7f00_0800_0000])));
         assert_eq!(all, [below, (0x7f00_0c00_0000, 8 << 20)]);
     }
 
@@ -290,22 +329,31 @@ mod tests {
             let end = start + pages * 4096;
             format!("{start:x}-{end:x} rw-p 00000000 00:00 0\nVmFlags: rd wr {flag}\n")
         };
+        let chunk = 1usize << 35;
         let mut kept = None;
         let mut reads = 0;
         let mut look = |smaps: String| {
-            let found = flagged(&parse_maps(&smaps), &mut kept, || {
+            let told = Told { heaps: None, chunks: vec![(chunk, (8 << 20) + 4096)] };
+            let found = flagged(&parse_maps(&smaps), &mut kept, &told, || {
                 reads += 1;
                 parse_smaps(&smaps)
             });
-            (spans(&reserved(&found, &|_| true)), reads)
+            (spans(&reserved(&found, &HEAPS)), reads)
         };
         let [region, block, small] = [1usize << 32, 1 << 33, 1 << 34];
         let both = mapping(region, 1024, "nr") + &mapping(block, 1024, "ac");
         assert_eq!(look(both.clone()), (vec![(region, 4 << 20)], 1));
         assert_eq!(look(both.clone()), (vec![(region, 4 << 20)], 1));
         assert_eq!(look(both.clone() + &mapping(small, 8, "nr")), (vec![(region, 4 << 20)], 1));
-        assert_eq!(look(mapping(block, 1024, "ac")), (vec![], 1));
+        // A chunk of malloc's, in two mappings since advice was given on the second.
+        let advised = mapping(chunk, 512, "ac") + &mapping(chunk + (512 << 12), 1537, "ac hg");
+        assert_eq!(look(both.clone() + &advised), (vec![(region, 4 << 20)], 1));
+        assert_eq!(
+            look(both.clone() + &advised + &mapping(chunk + (8 << 20) + 4096, 1024, "nr")).1,
+            2
+        );
+        assert_eq!(look(mapping(block, 1024, "ac")), (vec![], 2));
         let longer = mapping(region, 2048, "nr") + &mapping(block, 1024, "ac");
-        assert_eq!(look(longer), (vec![(region, 8 << 20)], 2));
+        assert_eq!(look(longer), (vec![(region, 8 << 20)], 3));
     }
 }

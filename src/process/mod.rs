@@ -21,7 +21,7 @@ use other as platform;
 
 pub use children::{Children, Ended};
 pub use killed::{OutOfMemory, Whose, resident};
-pub use mappings::{Addresses, Mappings};
+pub use mappings::{Addresses, Malloc, Mappings};
 pub use memory_left::{Left, memory_in_all, memory_left};
 
 use crate::profile::Bytes;

@@ -9,7 +9,7 @@
 use super::{OwnMemory, VISIBLE, live, with_own_stack};
 use crate::hooks::lock::ForkLock;
 use crate::hooks::{heap, reentrancy, residency};
-use crate::process::{Addresses, Mappings, Resident, RssReader};
+use crate::process::{Addresses, Malloc, Mappings, Resident, RssReader};
 use crate::profile::{Bytes, OfFiles};
 use crate::sampling::{LARGE, Owner, Reading, Recorder, Region};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -35,11 +35,23 @@ pub(super) struct Room {
     earlier: Vec<(Addresses, u64)>,
 }
 
+/// The malloc of this process, for its mappings.
+struct OwnMalloc;
+
+impl Malloc for OwnMalloc {
+    fn begins_heap(&self, start: usize) -> bool {
+        heap::begins_heap(start)
+    }
+    fn mapped_chunk(&self, start: usize) -> Option<usize> {
+        heap::mapped_chunk(start)
+    }
+}
+
 impl Room {
     /// Those that are there now: to be looked for before our own tables are made. Reservations are looked for
     /// where there are `pools` that use them.
     pub(super) fn now(pools: &[Reading]) -> Room {
-        let Mappings { writable, reserved } = Mappings::now(!pools.is_empty(), &heap::begins_heap);
+        let Mappings { writable, reserved } = Mappings::now(!pools.is_empty(), &OwnMalloc);
         let look = residency::Look::begin();
         let looked_at = |found: Addresses| {
             let (resident, _) = look.filled(found.start, found.length);
