@@ -169,9 +169,9 @@ class Profile:
         """Where the growth of the resident set went: ``ledger.peak`` and ``ledger.end``, in bytes.
 
         ``objects``, ``arenas``, ``blocks``, ``pools``, ``earlier``, ``files``, ``libraries``,
-        ``recorder``, ``malloc_free`` and ``pools_free`` (freed, and kept by malloc and by libraries with
-        allocators of their own) and ``rest`` (not attributed) add up to ``resident``. None where
-        the platform does not tell the resident set size.
+        ``recorder``, ``malloc_free`` and ``pools_free`` (freed, and kept by malloc and by libraries
+        with allocators of their own) and ``rest`` (not attributed) add up to ``resident``. None
+        where the platform does not tell the resident set size.
 
         >>> import memprofile
         >>> with memprofile.profile() as p:

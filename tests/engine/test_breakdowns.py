@@ -53,9 +53,9 @@ def test_a_sampled_recording_adds_up_too():
     adds_up(profile)
     (row,) = [row for row in profile.sizes if row.smallest == 256]
     truth = sum(size for size in map(sys.getsizeof, kept) if 256 <= size < 512)
-    # A busy machine has a larger interval. Each sample stands for one, and of so many chance adds or takes
-    # away a root; of few it is said with more caution, by a root again. What came before samples began, or while
-    # they were denser, is known better.
+    # A busy machine has a larger interval. Each sample stands for one, and of so many chance adds
+    # or takes away a root; of few it is said with more caution, by a root again. What came before
+    # samples began, or while they were denser, is known better.
     samples = row.allocated_bytes / profile.sample_interval
     root = samples**0.5
     assert 0.5 * 1.96 / root < row.relative_error < 1.96 / root * (1 + 1.5 / root)

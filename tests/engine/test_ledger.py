@@ -213,7 +213,7 @@ print(json.dumps([told(p.ledger.end), {name: after[name] - before[name] for name
 
 
 def test_scikit_learn_is_explained_as_the_kernel_has_it():
-    """Forests grow in threads, which leave free memory in arenas of their own; k-means has OpenMP's."""
+    """Forests grow in threads, with arenas of their own; k-means has those of OpenMP."""
     pytest.importorskip("sklearn")
     done = subprocess.run(
         [sys.executable, "-c", SCIKIT_LEARN], capture_output=True, text=True, check=True

@@ -11,6 +11,8 @@ import pytest
 
 SOURCE = Path(__file__).parent / "native_threads.c"
 BLOCK, COUNT, THREADS = 10_000, 500, 8
+# Blocks of less than 1 MiB: of larger ones the pages count that are in use.
+PIECE, PIECES = bytes(BLOCK), 80
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,30 @@ def test_eight_python_and_eight_native_threads_lose_nothing(library):
     assert sum(site.surviving_bytes for site in of_workers) == THREADS * COUNT * BLOCK
     assert sum(site.allocation_count for site in of_workers) == THREADS * COUNT
     library.release()
+
+
+def test_eight_threads_that_grow_blocks_at_once_lose_nothing():
+    grown = [bytearray() for _ in range(THREADS)]
+    empty = sum(block.__sizeof__() for block in grown)
+    ready = threading.Barrier(THREADS + 1)
+
+    def grow(block):
+        ready.wait()
+        for _ in range(PIECES):
+            block.extend(PIECE)
+
+    threads = [threading.Thread(target=grow, args=(block,)) for block in grown]
+    for thread in threads:
+        thread.start()
+    with memprofile.profile(exact=True) as profile:
+        ready.wait()
+        for thread in threads:
+            thread.join()
+    assert profile.exact
+    (line,) = [line for line in profile.lines if "block.extend(PIECE)" in line.source]
+    assert line.surviving_bytes == sum(block.__sizeof__() for block in grown) - empty
+    assert line.surviving_bytes >= THREADS * PIECES * BLOCK
+    assert line.allocation_count >= THREADS * 10
 
 
 def test_a_native_thread_is_named_by_its_library_and_the_line_that_waited(library):
