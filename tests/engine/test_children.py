@@ -252,7 +252,11 @@ def test_without_children_nothing_is_said_of_them(worker):
         f"""
         {worker}
         earlier = subprocess.run(["true"])
-        idle = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+        idle = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # Until it answers it loads its libraries, and grows by more than a mebibyte.
+        idle.stdin.write(b"ready\\n")
+        idle.stdin.flush()
+        assert idle.stdout.readline() == b"ready\\n"
         with memprofile.profile() as profile:
             block = work.take()
             work.wait_for_looks()
