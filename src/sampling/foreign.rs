@@ -61,10 +61,8 @@ impl Account {
 
     /// By its pool, where that is known.
     fn used(&self) -> i64 {
-        if self.pool_before.is_none() {
-            return self.grown();
-        }
-        self.in_use - self.untouched + self.lead as i64
+        let by_pool = self.in_use - self.untouched + self.lead as i64;
+        if self.pool_before.is_some() { by_pool } else { self.grown() }
     }
 
     fn footprint(&self) -> i64 {

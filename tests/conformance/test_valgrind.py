@@ -86,7 +86,7 @@ def test_the_engines(tmp_path, capfd):
     )
     messages = map(json.loads, build.stdout.splitlines())
     (binary,) = (message["executable"] for message in messages if message.get("executable"))
-    # What malloc keeps free, and its arenas, cannot be asked there: valgrind's own has no such figures.
+    # What malloc keeps free, and its arenas, cannot be asked there: valgrind has its own malloc.
     skip = ["--skip", "free_chunks_are_counted", "--skip", "hooks::arenas::"]
     command = [binary, "hooks::", "sampling::", *skip]
     output, errors = memcheck(command, tmp_path)
