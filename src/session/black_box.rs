@@ -70,7 +70,7 @@ pub fn end() {
     if !ON.load(Relaxed) {
         return;
     }
-    cell_ended(foreign::read_or_open());
+    cell_ended(Some(foreign::read_or_open()));
     poll::stop();
     drop(HOOKS.lock().unwrap_or_else(PoisonError::into_inner).take());
     ON.store(false, Relaxed);
@@ -91,13 +91,16 @@ pub(super) fn cell_begins(resident: Resident) {
     poll::start();
 }
 
-/// The cell has ended: what of its large blocks is in use now may be its peak.
-pub(super) fn cell_ended(resident: Resident) {
+/// The cell has ended: what of its large blocks is in use now may be its peak. Where the `resident` set was
+/// not read nobody wants to know.
+pub(super) fn cell_ended(resident: Option<Resident>) {
     if !ON.load(Relaxed) {
         return;
     }
     poll::rest();
-    if let Some(live) = live().as_mut() {
+    if let Some(resident) = resident
+        && let Some(live) = live().as_mut()
+    {
         look(live, resident);
     }
 }

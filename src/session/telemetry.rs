@@ -139,19 +139,18 @@ pub fn told() -> Option<Telemetry> {
     Some(lock.as_ref().filter(|teller| teller.is_own())?.told(now, resident))
 }
 
-/// The cell has ended.
+/// The cell has ended. Of one that ends before the first poll nothing more is told: its reply says it.
 pub fn end_cell() {
+    if TELLER.lock().as_mut().is_some_and(Teller::ends_early) {
+        return black_box::cell_ended(None);
+    }
     let resident = super::foreign::read_or_open();
-    black_box::cell_ended(resident);
+    black_box::cell_ended(Some(resident));
     let now = live().as_ref().map(Now::of);
     let mut lock = TELLER.lock();
     let Some(teller) = lock.as_mut().filter(|teller| teller.is_own()) else { return };
     teller.look(now.as_ref(), resident);
-    if let Some((cell, _)) = &mut teller.cell {
-        cell.ended = true;
-        cell.running = None;
-    }
-    teller.runner = None;
+    teller.end();
     teller.tell(now, resident);
 }
 
@@ -213,6 +212,23 @@ fn since_1970() -> f64 {
 impl Teller {
     fn is_own(&self) -> bool {
         self.process == std::process::id()
+    }
+
+    fn end(&mut self) {
+        if let Some((cell, _)) = &mut self.cell {
+            cell.ended = true;
+            cell.running = None;
+        }
+        self.runner = None;
+    }
+
+    /// Ends a cell that no poll has seen; whether it is one.
+    fn ends_early(&mut self) -> bool {
+        let early = self.is_own() && self.moments.is_empty();
+        if early {
+            self.end();
+        }
+        early
     }
 
     /// A moment.
