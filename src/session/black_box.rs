@@ -105,6 +105,15 @@ pub(super) fn cell_ended(resident: Option<Resident>) {
     }
 }
 
+/// Whether it has not seen the cell hold anything, without a look.
+pub(super) fn saw_nothing() -> bool {
+    let live = live();
+    let Some(live) = live.as_ref().filter(|_| ON.load(Relaxed)) else { return false };
+    let last = LOOKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let blocks = live.recorder.large_blocks();
+    live.recorder.peak() <= live.base && last.as_ref().is_some_and(|(_, count)| *count == blocks)
+}
+
 /// Looks at the large blocks, if what they hold may have changed. That is most of what a short cell costs.
 fn look(live: &mut Live, resident: Resident) {
     let blocks = live.recorder.large_blocks();

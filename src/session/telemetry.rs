@@ -139,9 +139,11 @@ pub fn told() -> Option<Telemetry> {
     Some(lock.as_ref().filter(|teller| teller.is_own())?.told(now, resident))
 }
 
-/// The cell has ended. Of one that ends before the first poll nothing more is told: its reply says it.
+/// The cell has ended. Of one that ends before the first poll, and that the black box has seen hold nothing,
+/// no more is told: its reply says that it has ended.
 pub fn end_cell() {
-    if TELLER.lock().as_mut().is_some_and(Teller::ends_early) {
+    let nothing = black_box::saw_nothing();
+    if nothing && TELLER.lock().as_mut().is_some_and(Teller::ends_early) {
         return black_box::cell_ended(None);
     }
     let resident = super::foreign::read_or_open();
