@@ -257,6 +257,8 @@ class Balance:
     """Memory from before the start that was written to for the first time."""
     files: int
     """Files mapped into memory: data, and the libraries that were loaded."""
+    libraries: int
+    """What libraries that were loaded since have written of themselves, which is of no file."""
     recorder: int
     """The recorder's own tables."""
     malloc_free: int

@@ -168,8 +168,8 @@ class Profile:
     def ledger(self) -> _native.Ledger | None:
         """Where the growth of the resident set went: ``ledger.peak`` and ``ledger.end``, in bytes.
 
-        ``objects``, ``arenas``, ``blocks``, ``pools``, ``earlier``, ``files``, ``recorder``,
-        ``malloc_free`` and ``pools_free`` (freed, and kept by malloc and by libraries with
+        ``objects``, ``arenas``, ``blocks``, ``pools``, ``earlier``, ``files``, ``libraries``,
+        ``recorder``, ``malloc_free`` and ``pools_free`` (freed, and kept by malloc and by libraries with
         allocators of their own) and ``rest`` (not attributed) add up to ``resident``. None where
         the platform does not tell the resident set size.
 

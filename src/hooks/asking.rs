@@ -187,6 +187,9 @@ fn name_of(path: &str) -> Option<String> {
 #[cfg(native_hooks)]
 const WORDS: usize = 256;
 
+#[cfg(native_hooks)]
+pub(super) use native::words_at;
+
 /// The library that asked for the block of the hook that this thread is in, where that can be told.
 pub fn library() -> Option<&'static str> {
     #[cfg(native_hooks)]
@@ -266,7 +269,10 @@ mod native {
     /// (process_vm_readv(2)): what is not mapped ends the copy and faults nobody, on any kind of stack.
     /// glibc's own way to a thread's bounds waits for a lock that the thread's maker may hold,
     /// while the maker waits for ours.
-    pub(super) fn words_at(from: usize, words: &mut [usize; WORDS]) -> &[usize] {
+    pub(in crate::hooks) fn words_at<const N: usize>(
+        from: usize,
+        words: &mut [usize; N],
+    ) -> &[usize] {
         let length = size_of_val(words);
         // In two pieces: of a piece that is not wholly there nothing may be copied.
         let first = (from.next_multiple_of(PAGE) - from).min(length);

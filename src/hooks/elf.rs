@@ -32,7 +32,7 @@ impl Target {
 }
 
 #[cfg(native_hooks)]
-pub(super) use imp::{each_library, program_headers};
+pub(super) use imp::{each_library, libraries, program_headers};
 #[cfg(native_hooks)]
 pub use imp::{known_lock, libraries_changed, library_at, own, patch, restore};
 
@@ -128,25 +128,28 @@ mod imp {
             counts = (info.dlpi_adds, info.dlpi_subs);
             false
         });
+        LIBRARIES.store(counts.0.saturating_sub(counts.1) as usize, Relaxed);
         counts
+    }
+
+    /// How many libraries were loaded when the linker was last asked.
+    static LIBRARIES: AtomicUsize = AtomicUsize::new(0);
+
+    pub(in crate::hooks) fn libraries() -> usize {
+        LIBRARIES.load(Relaxed)
     }
 
     /// Whether a library was loaded or unloaded since the last [`patch`].
     pub fn libraries_changed() -> bool {
-        let known = KNOWN.lock();
-        known.as_ref().is_some_and(|k| k.loads_and_unloads != loads_and_unloads())
+        let now = loads_and_unloads();
+        KNOWN.lock().as_ref().is_some_and(|known| known.loads_and_unloads != now)
     }
 
     /// The file name of the library that an address lies in. Not for a hook: it waits for the linker.
     pub fn library_at(address: usize) -> Option<String> {
         let mut found = None;
         each_library(|info| {
-            let base = info.dlpi_addr as usize;
-            let holds = program_headers(info).iter().any(|header| {
-                let start = base + header.p_vaddr as usize;
-                header.p_type == libc::PT_LOAD
-                    && (start..start + header.p_memsz as usize).contains(&address)
-            });
+            let holds = holds(info, address);
             if holds && !info.dlpi_name.is_null() {
                 // SAFETY: the linker keeps the name while the library is loaded, which it is during
                 // the iteration.
@@ -156,6 +159,13 @@ mod imp {
             !holds
         });
         found
+    }
+
+    fn holds(info: &dl_phdr_info, address: usize) -> bool {
+        program_headers(info).iter().filter(|header| header.p_type == libc::PT_LOAD).any(|header| {
+            let start = info.dlpi_addr as usize + header.p_vaddr as usize;
+            (start..start + header.p_memsz as usize).contains(&address)
+        })
     }
 
     pub(in crate::hooks) fn program_headers(info: &dl_phdr_info) -> &[Elf64_Phdr] {
@@ -301,9 +311,9 @@ mod imp {
         let targets = names.map(|name| Target::new(name, 0));
         let mut found = [0; N];
         each_library(|info| {
-            let library = examine(info, &[]);
-            let section = program_headers(info).iter().find(|h| h.p_type == libc::PT_DYNAMIC);
-            if let Some(section) = section.filter(|_| is_ours(&library)) {
+            let is_ours = holds(info, here());
+            let (_, section) = extent(info);
+            if let Some(section) = section.filter(|_| is_ours) {
                 let mut dynamic = dynamic(info, section);
                 // The other table has slots of addresses.
                 dynamic.relocations[0] = (0, 0);
@@ -311,7 +321,7 @@ mod imp {
                     found[slot.target] = read(slot.address);
                 }
             }
-            found.contains(&0)
+            !is_ours
         });
         // In a test our code is part of an executable, whose slots may be another kind.
         let search =
@@ -319,10 +329,9 @@ mod imp {
         std::array::from_fn(|index| search((found[index], &targets[index])))
     }
 
-    /// The address of this very function lies in our own library.
-    fn is_ours(library: &Library) -> bool {
-        let here = is_ours as *const () as usize;
-        library.span.0 <= here && here < library.span.1
+    /// An address in our own library.
+    fn here() -> usize {
+        here as *const () as usize
     }
 
     fn is_linker_or_vdso(info: &dl_phdr_info, span: (usize, usize)) -> bool {
@@ -333,7 +342,8 @@ mod imp {
         info.dlpi_addr == linker && linker != 0 || holds(linker) || holds(vdso)
     }
 
-    fn examine(info: &dl_phdr_info, targets: &[Target]) -> Library {
+    /// What the headers say of a library: one without slots, and its dynamic section.
+    fn extent(info: &dl_phdr_info) -> (Library, Option<&Elf64_Phdr>) {
         let base = info.dlpi_addr as usize;
         let mut library = Library { span: (usize::MAX, 0), ..Library::default() };
         let mut section = None;
@@ -352,11 +362,16 @@ mod imp {
                 _ => {}
             }
         }
+        (library, section)
+    }
+
+    fn examine(info: &dl_phdr_info, targets: &[Target]) -> Library {
+        let (mut library, section) = extent(info);
         if let Some(section) = section
-            && !is_ours(&library)
+            && !(library.span.0..library.span.1).contains(&here())
             && !is_linker_or_vdso(info, library.span)
         {
-            library.slots = dynamic(info, section).slots(base, targets);
+            library.slots = dynamic(info, section).slots(info.dlpi_addr as usize, targets);
         }
         library
     }

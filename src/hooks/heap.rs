@@ -10,14 +10,32 @@ pub fn free_in_malloc() -> Option<u64> {
     None
 }
 
-/// How many bytes malloc has taken from the kernel: by `brk` since the process began, and in chunks of
-/// their own that came or went while the hooks were on. Only differences mean something. The arenas of
-/// threads are not in it. It costs nothing; `None` where it is not known.
+/// Finds the arenas of threads, once in a process, for [`taken_by_malloc`]. Before a recording begins: what it
+/// says of two moments must be of the same arenas.
+pub fn find_arenas() {
+    #[cfg(native_hooks)]
+    super::arenas::learn();
+}
+
+/// How many bytes malloc has taken from the kernel: by `brk` since the process began, for the arenas of threads
+/// if these were found, and in chunks of their own that came or went while the hooks were on. Only differences
+/// mean something. It takes no lock and makes no call; `None` where it is not known.
 pub fn taken_by_malloc() -> Option<i64> {
     #[cfg(native_hooks)]
     return imp::taken_by_malloc();
     #[cfg(not(native_hooks))]
     None
+}
+
+/// Whether a heap of one of the threads' arenas begins at this address, whatever is there.
+pub fn begins_heap(start: usize) -> bool {
+    #[cfg(native_hooks)]
+    return super::arenas::begins_heap(start);
+    #[cfg(not(native_hooks))]
+    {
+        let _ = start;
+        false
+    }
 }
 
 /// Has malloc give back the pages that nobody uses (malloc_trim(3)). As [`free_in_malloc`] it takes time and
@@ -39,7 +57,8 @@ mod imp {
     pub(super) fn taken_by_malloc() -> Option<i64> {
         // SAFETY: with 0 it changes nothing, and only reads where the heap ends.
         let end = unsafe { libc::sbrk(0) } as isize as i64;
-        (end != -1).then(|| end + CHUNKS_MAPPED.load(Relaxed))
+        (end != -1)
+            .then(|| end + CHUNKS_MAPPED.load(Relaxed) + super::super::arenas::taken() as i64)
     }
 
     pub(super) fn give_back() {

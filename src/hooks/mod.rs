@@ -15,6 +15,8 @@
 //! lock that `fork` or the dynamic linker may hold. They run with [`reentrancy`] set, so that
 //! whatever they cause is not recorded. A panic in them ends the recording, not the process.
 
+#[cfg(native_hooks)]
+mod arenas;
 #[cfg_attr(not(native_hooks), allow(dead_code, reason = "only native hooks know who asks"))]
 pub mod asking;
 #[cfg(native_hooks)]
@@ -24,6 +26,7 @@ pub mod heap;
 mod hot;
 mod latest;
 pub mod letterbox;
+pub mod loaded;
 pub mod lock;
 #[cfg(native_hooks)]
 pub mod native;
@@ -76,6 +79,17 @@ pub struct Draw {
 /// Four words that stand for a live sample while its block is being moved by `realloc`.
 pub type Saved = [u64; 4];
 
+/// What a `realloc` may be about to move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moving {
+    /// A small object of Python's.
+    Object,
+    /// A block of malloc's, which is copied where it cannot stay.
+    Block,
+    /// One that malloc has mapped for itself: the kernel moves its pages.
+    Mapping,
+}
+
 /// What a higher floor does with what the hooks find. See the contract above.
 #[derive(Clone, Copy)]
 pub struct Callbacks {
@@ -86,8 +100,8 @@ pub struct Callbacks {
     /// Python frees a block that may be a sample of a small object. If it is a native block, it comes
     /// by `forgotten` too.
     pub object_forgotten: fn(address: usize),
-    /// As `forgotten` and `object_forgotten` (`object`), before a `realloc` to so many bytes that may fail.
-    pub moving: fn(address: usize, size: usize, object: bool) -> Saved,
+    /// As `forgotten` and `object_forgotten`, before a `realloc` to so many bytes that may fail.
+    pub moving: fn(address: usize, size: usize, what: Moving) -> Saved,
     /// That `realloc` failed: the block is where it was.
     pub stayed: fn(address: usize, saved: Saved),
     /// CPython took an arena (positive) or is about to give one back (negative), in bytes.

@@ -47,7 +47,7 @@ HIDDEN struct memprofile_entry *memprofile_entry(void) { return &entry; }
 extern HIDDEN int memprofile_refuses(size_t bytes, int zeroed);
 extern HIDDEN void memprofile_noted(void *block, size_t size, struct memprofile_slot *slot);
 extern HIDDEN void memprofile_forgotten(void *block, struct memprofile_slot *slot);
-extern HIDDEN void memprofile_moving(void *block, size_t size, uint64_t saved[4]);
+extern HIDDEN void memprofile_moving(void *block, size_t size, int mapped, uint64_t saved[4]);
 extern HIDDEN void memprofile_stayed(void *block, const uint64_t saved[4]);
 extern HIDDEN void memprofile_mapped(void *start, size_t length, int prot, int flags,
                                      const void *caller, struct memprofile_slot *slot);
@@ -225,7 +225,7 @@ HIDDEN void *memprofile_realloc(void *old, size_t size) {
     uint64_t saved[4];
     if (RARE(sampled)) {
         enter();
-        memprofile_moving(old, size, saved);
+        memprofile_moving(old, size, (old_head & MAPPED) != 0, saved);
         leave();
     }
     void *moved = realloc(old, size);

@@ -6,7 +6,7 @@
 use super::asking;
 use super::elf::{self, Target};
 use super::hot::HOT;
-use super::{Counted, Draw, Noted, Saved, guarded};
+use super::{Counted, Draw, Moving, Noted, Saved, guarded};
 use crate::profile::Allocator;
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -96,9 +96,12 @@ fn targets() -> [Target; 18] {
 /// Patches the slots of every loaded library; returns how many are patched now.
 pub(super) fn patch() -> usize {
     memprofile_learn_header();
-    let own = elf::own([c"malloc", c"calloc", c"free"]);
-    for (place, function) in HOT.native.functions.iter().zip(own) {
-        place.store(function, Relaxed);
+    // Our own slots are never patched, so what they hold is asked for once.
+    if HOT.native.functions.iter().any(|function| function.load(Relaxed) == 0) {
+        let own = elf::own([c"malloc", c"calloc", c"free"]);
+        for (place, function) in HOT.native.functions.iter().zip(own) {
+            place.store(function, Relaxed);
+        }
     }
     memprofile_watch_threads();
     let patched = elf::patch(&targets());
@@ -212,8 +215,9 @@ extern "C" fn memprofile_forgotten(block: *mut c_void, slot: &Slot) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn memprofile_moving(block: *mut c_void, size: usize, saved: &mut Saved) {
-    *saved = guarded([0; 4], |c| (c.moving)(block as usize, size, false));
+extern "C" fn memprofile_moving(block: *mut c_void, size: usize, mapped: c_int, saved: &mut Saved) {
+    let what = if mapped != 0 { Moving::Mapping } else { Moving::Block };
+    *saved = guarded([0; 4], |c| (c.moving)(block as usize, size, what));
 }
 
 #[unsafe(no_mangle)]

@@ -10,7 +10,7 @@
 //! it stays, switched off, and is found by a probe at the next recording.
 
 use super::hot::HOT;
-use super::{Draw, Noted, filter, guarded, reentrancy::Pause};
+use super::{Draw, Moving, Noted, filter, guarded, reentrancy::Pause};
 use crate::profile::Allocator;
 use pyo3::ffi;
 use std::cell::UnsafeCell;
@@ -181,7 +181,7 @@ extern "C" fn hook_realloc(ctx: *mut c_void, old: *mut c_void, size: usize) -> *
     let original = original(ctx);
     let saved = (filter::may_hold(old as usize) && !old.is_null()).then(|| {
         let _pause = Pause::new();
-        guarded([0; 4], |c| (c.moving)(old as usize, size, true))
+        guarded([0; 4], |c| (c.moving)(old as usize, size, Moving::Object))
     });
     let native_before = native_count();
     // SAFETY: as in `memprofile_object_fired`.

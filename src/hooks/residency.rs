@@ -24,6 +24,11 @@ impl Look {
     pub fn filled(&self, start: usize, length: usize) -> (usize, usize) {
         self.0.filled(start, length)
     }
+
+    /// The bytes of the pages of a range that are in memory and of no file; 0 where that cannot be told.
+    pub fn of_no_file(&self, start: usize, length: usize) -> usize {
+        self.0.of_no_file(start, length)
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -50,6 +55,11 @@ mod imp {
             let (found, front) =
                 known.or_else(|| in_core(first, end)).unwrap_or((end - first, end - first));
             (length - (end - first) + found, first - start + front)
+        }
+
+        pub(super) fn of_no_file(&self, start: usize, length: usize) -> usize {
+            let (first, end) = (start / PAGE, start.saturating_add(length).div_ceil(PAGE));
+            self.0.as_ref().map_or(0, |pagemap| pagemap.of_no_file(first, end) * PAGE)
         }
     }
 
@@ -143,6 +153,33 @@ mod pagemap {
         }
     }
 
+    impl Pagemap {
+        /// How many of the pages with these numbers are in memory and of no file: the file has a word for each page
+        /// (`pagemap.rst`).
+        pub(super) fn of_no_file(&self, first: usize, end: usize) -> usize {
+            const IN_MEMORY: u64 = 1 << 63;
+            const OF_A_FILE: u64 = 1 << 61;
+            let mut words = [0u64; ROOM];
+            let mut found = 0;
+            let mut at = first;
+            while at < end {
+                let wanted = (end - at).min(ROOM) * size_of::<u64>();
+                let offset = (at * size_of::<u64>()) as libc::off_t;
+                // SAFETY: the kernel writes at most `wanted` bytes, for which `words` has room.
+                let read =
+                    unsafe { libc::pread(self.0, words.as_mut_ptr().cast(), wanted, offset) };
+                let count = usize::try_from(read).unwrap_or(0) / size_of::<u64>();
+                if count == 0 {
+                    break;
+                }
+                let is_ours = |word: &&u64| *word & IN_MEMORY != 0 && *word & OF_A_FILE == 0;
+                found += words[..count].iter().filter(is_ours).count();
+                at += count;
+            }
+            found
+        }
+    }
+
     impl Drop for Pagemap {
         fn drop(&mut self) {
             // SAFETY: it was opened by `open` and is nobody else's.
@@ -197,6 +234,10 @@ mod imp {
 
         pub(super) fn filled(&self, _start: usize, length: usize) -> (usize, usize) {
             (length, length)
+        }
+
+        pub(super) fn of_no_file(&self, _start: usize, _length: usize) -> usize {
+            0
         }
     }
 }

@@ -37,10 +37,13 @@ pub struct Mappings {
 
 impl Mappings {
     /// Those that there are now, and `reserved` if it is asked for; none on a platform without `/proc`.
-    pub fn now(with_reserved: bool) -> Mappings {
+    /// `begins_heap` tells whether one of the C library's heaps begins at an address.
+    pub fn now(with_reserved: bool, begins_heap: BeginsHeap<'_>) -> Mappings {
         let heads = parse_maps(&fs::read_to_string("/proc/self/maps").unwrap_or_default());
-        let reserved = if with_reserved { reserved(&flagged_by_now(&heads)) } else { Vec::new() };
-        let writable = writable(&heads).into_iter().flat_map(|found| without(found, &reserved));
+        let reserved =
+            if with_reserved { reserved(&flagged_by_now(&heads), begins_heap) } else { Vec::new() };
+        let writable =
+            writable(&heads, begins_heap).into_iter().flat_map(|found| without(found, &reserved));
         Mappings { writable: writable.collect(), reserved }
     }
 }
@@ -120,14 +123,17 @@ fn parse_head(line: &str) -> Option<Option<Head>> {
     Some(counts.then_some(Head { start, end, accessible: mode.starts_with("rw") }))
 }
 
+/// Whether a heap of the C library's begins at an address.
+type BeginsHeap<'a> = &'a dyn Fn(usize) -> bool;
+
 /// glibc keeps the heap of a thread in so many bytes, and aligned to them (malloc/arena.c, HEAP_MAX_SIZE).
 const HEAP: usize = 64 << 20;
 
-fn reserved(flagged: &[(Head, bool)]) -> Vec<Addresses> {
+fn reserved(flagged: &[(Head, bool)], begins_heap: BeginsHeap<'_>) -> Vec<Addresses> {
     let mut found: Vec<Addresses> = Vec::new();
     for (Head { start, end, accessible }, _) in flagged.iter().filter(|(_, reserved)| *reserved) {
         // An inaccessible one may be the rest of a heap of glibc's, whose blocks are counted.
-        if *accessible || !drop_heap(&mut found, *start, *end) {
+        if *accessible || !drop_heap(&mut found, *start, *end, begins_heap) {
             found.push(Addresses { start: *start, length: end - start });
         }
     }
@@ -135,8 +141,14 @@ fn reserved(flagged: &[(Head, bool)]) -> Vec<Addresses> {
 }
 
 /// If an inaccessible mapping is the rest of a heap of glibc's, takes the used part of that out. The kernel tells
-/// of it in pieces where somebody has given advice on a part, as numpy does on blocks of 4 MiB (`madvise`).
-fn drop_heap(found: &mut Vec<Addresses>, start: usize, end: usize) -> bool {
+/// of it in pieces where somebody has given advice on a part, as numpy does on blocks of 4 MiB (`madvise`). By its
+/// place alone it may also be what guards the stack of a thread, where a large block ends below that.
+fn drop_heap(
+    found: &mut Vec<Addresses>,
+    start: usize,
+    end: usize,
+    begins_heap: BeginsHeap<'_>,
+) -> bool {
     let heap = end.wrapping_sub(HEAP);
     if !end.is_multiple_of(HEAP) || !(1..start).contains(&heap) {
         return false;
@@ -147,7 +159,8 @@ fn drop_heap(found: &mut Vec<Addresses>, start: usize, end: usize) -> bool {
         touches.then_some(piece.start)
     });
     let pieces: Vec<usize> = pieces.collect();
-    let Some(&first) = pieces.last().filter(|&&first| first <= heap) else { return false };
+    let reaches = |first: &&usize| **first <= heap && begins_heap(heap);
+    let Some(&first) = pieces.last().filter(reaches) else { return false };
     found.truncate(found.len() - pieces.len());
     if first < heap {
         found.push(Addresses { start: first, length: heap - first });
@@ -158,7 +171,7 @@ fn drop_heap(found: &mut Vec<Addresses>, start: usize, end: usize) -> bool {
 /// The stack of a thread takes so many bytes above its guard page, unless somebody has asked for others.
 const STACK: usize = 8 << 20;
 
-fn writable(heads: &[Head]) -> Vec<Addresses> {
+fn writable(heads: &[Head], begins_heap: BeginsHeap<'_>) -> Vec<Addresses> {
     let mut found: Vec<Addresses> = Vec::new();
     let mut guard = 0;
     for &Head { start, end, accessible } in heads {
@@ -168,7 +181,7 @@ fn writable(heads: &[Head]) -> Vec<Addresses> {
             if start < end {
                 found.push(Addresses { start, length: end - start });
             }
-        } else if !drop_heap(&mut found, start, end) {
+        } else if !drop_heap(&mut found, start, end, begins_heap) {
             guard = end;
         }
     }
@@ -223,7 +236,7 @@ mod tests {
             (0x7f86_8398_0000, 0x68_0000),
             (0x7f86_9040_0000, 1 << 20),
         ];
-        assert_eq!(spans(&reserved(&flagged)), expected);
+        assert_eq!(spans(&reserved(&flagged, &|_| true)), expected);
     }
 
     #[test]
@@ -244,7 +257,20 @@ mod tests {
                     7ff000000000-7ff000021000 rw-p 00000000 00:00 0 [stack]\n";
         let expected =
             [(0x7f00_0000_0000, 2 << 20), (0x7f00_0140_1000, 2 << 20), (0x7f00_03f0_0000, 1 << 20)];
-        assert_eq!(spans(&writable(&parse_maps(maps))), expected);
+        assert_eq!(spans(&writable(&parse_maps(maps), &|_| true)), expected);
+    }
+
+    #[test]
+    fn the_guard_of_a_stack_is_no_rest_of_a_heap() {
+        let maps = "7f0001000000-7f000bfff000 rw-p 00000000 00:00 0 \n\
+                    7f000bfff000-7f000c000000 ---p 00000000 00:00 0 \n\
+                    7f000c000000-7f000c800000 rw-p 00000000 00:00 0 \n";
+        let heads = parse_maps(maps);
+        let block = (0x7f00_0100_0000, (176 << 20) - 4096);
+        assert_eq!(spans(&writable(&heads, &|_| false)), [block]);
+        let below = (0x7f00_0100_0000, 0x0700_0000);
+        let all = spans(&writable(&heads, &|start| start == 0x7f00_0800_0000));
+        assert_eq!(all, [below, (0x7f00_0c00_0000, 8 << 20)]);
     }
 
     #[test]
@@ -271,7 +297,7 @@ mod tests {
                 reads += 1;
                 parse_smaps(&smaps)
             });
-            (spans(&reserved(&found)), reads)
+            (spans(&reserved(&found, &|_| true)), reads)
         };
         let [region, block, small] = [1usize << 32, 1 << 33, 1 << 34];
         let both = mapping(region, 1024, "nr") + &mapping(block, 1024, "ac");

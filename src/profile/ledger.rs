@@ -29,6 +29,9 @@ pub struct Balance {
     pub earlier: SignedBytes,
     /// Files mapped into memory: data, and the libraries that were loaded.
     pub files: SignedBytes,
+    /// What libraries that were loaded since have written of themselves: pages that are of no file any longer.
+    #[serde(default)]
+    pub libraries: SignedBytes,
     /// The tables of the recorder itself.
     pub recorder: SignedBytes,
     /// Free memory that the C library's allocator keeps: what is left of the growth, and never more than
@@ -52,6 +55,7 @@ impl Balance {
             self.pools_free,
             self.earlier,
             self.files,
+            self.libraries,
             self.recorder,
         ];
         let left = known.iter().fold(self.resident.0, |left, part| left.saturating_sub(part.0));
@@ -81,10 +85,10 @@ mod tests {
     proptest! {
         #[test]
         fn the_parts_add_up(
-            resident in -1i64 << 40..1 << 40, parts in proptest::array::uniform8(-1i64 << 40..1 << 40),
+            resident in -1i64 << 40..1 << 40, parts in proptest::array::uniform9(-1i64 << 40..1 << 40),
             free in proptest::array::uniform2(proptest::option::of(0u64..1 << 41))
         ) {
-            let [objects, arenas, blocks, pools, pools_free, earlier, files, recorder] =
+            let [objects, arenas, blocks, pools, pools_free, earlier, files, libraries, recorder] =
                 parts.map(SignedBytes);
             let resident = SignedBytes(resident);
             let balance = Balance {
@@ -96,6 +100,7 @@ mod tests {
                 pools_free,
                 earlier,
                 files,
+                libraries,
                 recorder,
                 ..Balance::default()
             };

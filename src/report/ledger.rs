@@ -26,13 +26,14 @@ pub struct LedgerRow {
 
 type Part = (&'static str, fn(&Balance) -> SignedBytes);
 
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     ("Python’s small objects", |b| b.objects),
     ("free places in Python’s arenas", |b| b.arenas),
     ("native blocks and mappings in use", |b| b.blocks),
     ("libraries with allocators of their own", |b| b.pools),
     ("memory from before the start, written to", |b| b.earlier),
     ("files mapped into memory", |b| b.files),
+    ("data of libraries that were loaded", |b| b.libraries),
     ("memprofile’s own tables", |b| b.recorder),
     ("freed, and kept by malloc", |b| b.malloc_free),
     ("freed, and kept by libraries’ allocators", |b| b.pools_free),

@@ -170,16 +170,21 @@ impl Recorder {
         self.copies.freeing = None;
     }
 
-    /// As [`Recorder::freed`], of a block that a thread with this stack moves by `realloc`.
+    /// As [`Recorder::freed`], of a block that a thread with this stack moves by `realloc`. If it may be `copied`,
+    /// what is in use of it now will be at two places.
     pub fn moved_by(
         &mut self,
         frames: Option<&impl Frames>,
         address: usize,
+        copied: bool,
         now: u64,
         memory: &mut impl Memory,
     ) -> Option<Freed> {
         self.copies.freeing = frames.and_then(|frames| self.names.line_of(frames));
         self.copies.moving = true;
+        if copied {
+            self.look_at_one(address, now, memory);
+        }
         let freed = self.freed(address, 0, now, memory);
         (self.copies.freeing, self.copies.moving) = (None, false);
         freed
@@ -187,9 +192,14 @@ impl Recorder {
 
     /// Before a line frees what may have been a temporary: how much of it is in use?
     fn look_at_a_copy(&mut self, address: usize, now: u64, memory: &mut impl Memory) {
+        if self.copies.asks_for(address) {
+            self.look_at_one(address, now, memory);
+        }
+    }
+
+    fn look_at_one(&mut self, address: usize, now: u64, memory: &mut impl Memory) {
         if let Some(partial) = self.large.partial_at(address)
             && self.copies.looks.took_less_than_half(now)
-            && self.copies.asks_for(address)
         {
             let found = self.copies.looks.look(vec![partial], memory);
             self.touched(&found, now);

@@ -175,17 +175,21 @@ impl Recorder {
         size as i64
     }
 
-    /// A new block or mapping lies where memory from before was: its pages are its own.
-    pub(super) fn replace_earlier(
+    /// A new block or mapping lies where memory from before was: its pages are its own. So they are where an
+    /// allocator was thought to have reserved them, which then has no longer.
+    pub(super) fn replace_regions(
         &mut self,
         start: usize,
         length: usize,
         memory: &mut impl Memory,
     ) {
         let parts = self.foreign.regions.within(start, length);
-        for part in parts.iter().filter(|part| part.owner == Owner::Earlier) {
+        for part in parts {
             let resident = memory.resident(part.start, part.length as u64);
-            self.give_up_earlier(part.start, part.length, resident);
+            match part.owner {
+                Owner::Earlier => _ = self.give_up_earlier(part.start, part.length, resident),
+                owner => self.foreign.lose(owner, resident, resident),
+            }
             self.foreign.regions.cut(part.start, part.length);
         }
     }

@@ -156,9 +156,17 @@ impl Footprint {
 
     /// The footprint now.
     pub fn bytes(&self) -> i64 {
-        let certain = self.objects.value - self.doubt();
-        let small = self.arenas.max(certain as i64) - self.given_back;
+        let small = self.arenas.max(self.certain()) - self.given_back;
         self.native + self.mapped + self.foreign + self.earlier + small
+    }
+
+    fn certain(&self) -> i64 {
+        (self.objects.value - self.doubt()) as i64
+    }
+
+    /// Whether it falls when a small object goes: in new arenas it does not.
+    pub fn falls_with_objects(&self) -> bool {
+        self.certain() > self.arenas
     }
 
     /// What it is made of now.
@@ -190,8 +198,10 @@ mod tests {
         let mut footprint = Footprint::default();
         footprint.add_objects(1000.0, 0.0);
         assert_eq!(footprint.bytes(), 1000);
+        assert!(footprint.falls_with_objects());
         footprint.add_arena(0x100000, 1 << 20);
         assert_eq!(footprint.bytes(), 1 << 20);
+        assert!(!footprint.falls_with_objects());
         footprint.add_native(-300);
         assert_eq!(footprint.bytes(), (1 << 20) - 300);
     }

@@ -8,7 +8,8 @@
 //!   them: what is resident, or what is in use where that fits into pages that were there before;
 //! - lines hold what the pool said at the last reading, and since then what its regions have grown by;
 //! - growth goes to the line that runs when it is seen, or that ran until just then, and what goes is
-//!   taken first from that line's newest, since what a call has used in between is its own.
+//!   taken first from that line's newest, since what a call has used in between is its own. More than all
+//!   lines hold is from before the start, as far as a pool had so much then.
 //!
 //! Between two looks at all pages, regions grow by what the resident set has grown by more than
 //! everything else that is known. Large drops are known exactly: before pages are given back they
@@ -49,6 +50,8 @@ struct Account {
     lead: u64,
     /// Who holds `in_use` and `lead`: (site, bytes), the oldest first.
     held: Vec<(u32, u64)>,
+    /// What is gone of that which the pool had at the start.
+    older_gone: u64,
 }
 
 impl Account {
@@ -72,6 +75,11 @@ impl Account {
     /// newest. Returns what was taken from whom; less than asked where old memory went.
     fn take(&mut self, mut bytes: u64, site: Option<u32>) -> Vec<(u32, u64)> {
         let mut taken = Vec::new();
+        let held: u64 = self.held.iter().map(|&(_, held)| held).sum();
+        if bytes > held && self.pool_before.is_some_and(|had| had >= self.older_gone + bytes) {
+            self.older_gone += bytes;
+            return taken;
+        }
         while bytes > 0 {
             let own = self.held.iter().rposition(|&(held_by, _)| Some(held_by) == site);
             let alike =
@@ -354,11 +362,12 @@ impl Recorder {
         if of_a_region {
             self.grow_before_a_loss(now, memory);
         }
-        if of_a_region || !self.large.overlapping(start, length).is_empty() {
-            memory.resident(start, length as u64)
-        } else {
-            0
+        if !of_a_region && self.large.overlapping(start, length).is_empty() {
+            return 0;
         }
+        let resident = memory.resident(start, length as u64);
+        self.look_before_a_decrease(-(resident as i64), now, memory);
+        resident
     }
 
     /// They were given back, and the addresses kept.

@@ -1,6 +1,6 @@
 //! When large blocks are looked at: how much of them is in use.
 //!
-//! Before native bytes go, when the resident set has grown or there are new blocks, and at the end. Between
+//! Before something goes, when the resident set has grown or there are new blocks, and at the end. Between
 //! two looks the footprint lacks what was written to meanwhile; so a peak that no look has seen is too
 //! low by no more than what went since the last one. Once that can be seen, or when the first goes after
 //! a visible growth, there is a look before. Looks before a decrease have a budget. Where it is spent, as by a
@@ -76,7 +76,7 @@ impl Looks {
 }
 
 impl Recorder {
-    /// Before so many native bytes go (`net` is negative): could this be the peak, or will what is left
+    /// Before so many bytes go (`net` is negative): could this be the peak, or will what is left
     /// seem to be visibly less than it is?
     pub(super) fn look_before_a_decrease(&mut self, net: i64, now: u64, memory: &mut impl Memory) {
         self.gone += net.min(0).unsigned_abs();

@@ -2,7 +2,8 @@
 //!
 //! Open addressing with linear probing. A removal moves the entries behind it back instead of
 //! leaving a tombstone, so that a loop which frees and allocates the same block for ever does not
-//! slow down. The table is made once, and grows only when it is asked to record everything.
+//! slow down. The table is made once, and grows only when it is asked to record everything. Its entries are
+//! of a type that is known to be made of zeros, so that a page of it is taken when its first entry is.
 
 /// A live sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,12 +16,26 @@ pub struct Sample {
     pub site: u32,
 }
 
-const FREE: Sample = Sample { address: 0, size: 0, site: 0 };
+/// A sample as it stands in the table: its fields in their order.
+type Entry = [u64; 3];
+
+const FREE: Entry = [0; 3];
+
+impl Sample {
+    fn of(entry: Entry) -> Sample {
+        let [address, size, site] = entry;
+        Sample { address: address as usize, size, site: site as u32 }
+    }
+
+    fn entry(self) -> Entry {
+        [self.address as u64, self.size, u64::from(self.site)]
+    }
+}
 
 /// See the module.
 #[derive(Debug)]
 pub struct LiveSet {
-    entries: Vec<Sample>,
+    entries: Vec<Entry>,
     count: usize,
 }
 
@@ -50,6 +65,10 @@ impl LiveSet {
         self.count * 2 >= self.entries.len()
     }
 
+    fn address(&self, at: usize) -> usize {
+        self.entries[at][0] as usize
+    }
+
     fn home(&self, address: usize) -> usize {
         // Blocks of the same KiB of memory stand side by side, so that objects which are made and
         // freed one after the other share cache lines here as they do there. Where the KiB goes is
@@ -62,8 +81,8 @@ impl LiveSet {
     fn find(&self, address: usize) -> Option<usize> {
         let mask = self.entries.len() - 1;
         let mut at = self.home(address);
-        while self.entries[at].address != address {
-            if self.entries[at].address == 0 {
+        while self.address(at) != address {
+            if self.address(at) == 0 {
                 return None;
             }
             at = (at + 1) & mask;
@@ -73,7 +92,7 @@ impl LiveSet {
 
     /// The sample at an address.
     pub fn get(&self, address: usize) -> Option<Sample> {
-        if address == 0 { None } else { self.find(address).map(|at| self.entries[at]) }
+        if address == 0 { None } else { self.find(address).map(|at| Sample::of(self.entries[at])) }
     }
 
     /// Adds a sample. One at the same address, whose free was not seen, is replaced and returned.
@@ -85,12 +104,13 @@ impl LiveSet {
         let mask = self.entries.len() - 1;
         let mut at = self.home(sample.address);
         loop {
-            let entry = &mut self.entries[at];
-            if entry.address == sample.address {
-                return Some(std::mem::replace(entry, sample));
+            let there = Sample::of(self.entries[at]);
+            if there.address == sample.address {
+                self.entries[at] = sample.entry();
+                return Some(there);
             }
-            if entry.address == 0 {
-                *entry = sample;
+            if there.address == 0 {
+                self.entries[at] = sample.entry();
                 self.count += 1;
                 return None;
             }
@@ -105,16 +125,16 @@ impl LiveSet {
         }
         let mut hole = self.find(address)?;
         let mask = self.entries.len() - 1;
-        let removed = self.entries[hole];
+        let removed = Sample::of(self.entries[hole]);
         let mut at = hole;
         loop {
             at = (at + 1) & mask;
             let entry = self.entries[at];
-            if entry.address == 0 {
+            if self.address(at) == 0 {
                 break;
             }
             // An entry may move back to the hole unless its home lies behind the hole.
-            let from_home = at.wrapping_sub(self.home(entry.address)) & mask;
+            let from_home = at.wrapping_sub(self.home(self.address(at))) & mask;
             if from_home >= (at.wrapping_sub(hole) & mask) {
                 self.entries[hole] = entry;
                 hole = at;
@@ -128,22 +148,23 @@ impl LiveSet {
     /// Keeps the samples that `keep` wants.
     pub fn retain(&mut self, mut keep: impl FnMut(&Sample) -> bool) {
         let dropped: Vec<usize> =
-            self.entries.iter().filter(|s| s.address != 0 && !keep(s)).map(|s| s.address).collect();
+            self.iter().filter(|sample| !keep(sample)).map(|sample| sample.address).collect();
         for address in dropped {
             self.remove(address);
         }
     }
 
-    /// The live samples, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Sample> {
-        self.entries.iter().filter(|s| s.address != 0)
+    /// The live samples, in no order. Where all were found, the rest of the table is not looked at.
+    pub fn iter(&self) -> impl Iterator<Item = Sample> {
+        let used = self.entries.iter().filter(|entry| entry[0] != 0);
+        used.take(self.count).map(|&entry| Sample::of(entry))
     }
 
     /// Doubles the table.
     pub fn grow(&mut self) {
         let mut larger = LiveSet::new(self.entries.len() * 2);
         for sample in self.iter() {
-            larger.insert(*sample);
+            larger.insert(sample);
         }
         *self = larger;
     }

@@ -42,7 +42,7 @@ pub use foreign::Reading;
 pub use large::{Filled, LARGE, LargeBlocks, Partial};
 pub use live_set::{LiveSet, Sample};
 pub use recorded::{LiveBlock, Recorded};
-pub use recorder::{Block, Freed, Memory, Origin, Recorder, Settings};
+pub use recorder::{Block, Freed, Memory, Moved, Origin, Recorder, Settings};
 pub use regions::{Owner, Region, Regions};
 pub use sampler::{Draw, Sampler};
 pub use sites::Sites;

@@ -1,6 +1,6 @@
 //! What a recording knows while it runs.
 
-use super::recorder::{Block, Memory, Origin, Recorder};
+use super::recorder::{Block, Memory, Moved, Origin, Recorder};
 use super::stacks::{Frames, Line};
 use crate::profile::Allocator;
 
@@ -34,10 +34,10 @@ impl Recorder {
         now: u64,
         memory: &mut impl Memory,
     ) {
-        self.arena(address, bytes, now);
+        self.arena(address, bytes, now, memory);
         if bytes > 0 {
             let (size, allocator) = (bytes as u64, Allocator::Mmap);
-            let block = Block { address, size, allocator, epoch: 0, moved: 0 };
+            let block = Block { address, size, allocator, epoch: 0, moved: Moved::default() };
             self.note(block, origin, now, memory);
         } else {
             self.freed(address, 0, now, memory);

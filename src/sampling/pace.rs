@@ -48,7 +48,7 @@ impl Recorder {
 
     /// The blocks that are live by what is known of them, thinned to a coarser interval.
     pub(super) fn coarsen(&mut self, doublings: u32, memory: &mut impl Memory) {
-        let before: Vec<Sample> = self.live.iter().copied().collect();
+        let before: Vec<Sample> = self.live.iter().collect();
         let old: Vec<f64> = before.iter().map(|s| self.sampler.probability(s.size)).collect();
         self.sampler.coarsen(doublings);
         self.leave_peak_if_below();

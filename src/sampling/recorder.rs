@@ -69,8 +69,17 @@ pub struct Block {
     pub allocator: Allocator,
     /// The epoch of the countdown that ran out at this block.
     pub epoch: u32,
-    /// Of a block that moved here with its contents: how many bytes of it were in use.
-    pub moved: u64,
+    /// What moved here with it, if it was another before.
+    pub moved: Moved,
+}
+
+/// The contents of a block that moved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// How many bytes of the block are in use by them.
+    pub in_use: u64,
+    /// How many were in use at their old place too, until they were copied.
+    pub twice: u64,
 }
 
 /// Where an allocation comes from.
@@ -202,6 +211,7 @@ impl Recorder {
         memory: &mut impl Memory,
     ) {
         if net < 0 {
+            self.look_before_a_decrease(net, now, memory);
             self.leave_peak();
         }
         // What is added after a decrease is no part of the peak before it.
@@ -248,7 +258,7 @@ impl Recorder {
         }
         memory.watch(block.address);
         if is_large {
-            self.replace_earlier(block.address, block.size as usize, memory);
+            self.replace_regions(block.address, block.size as usize, memory);
             // Nothing more of it is in use until it was looked up.
             self.sites.reserved(site);
             self.sizes.allocated(block.size, Worth::new(block.size, 1.0), 1.0);
@@ -258,9 +268,12 @@ impl Recorder {
             }
             self.large.insert(block.address, LargeBlock::new(block.size, 0, site));
             self.moving = 0;
-            if let Some(partial) = self.large.partial_at(block.address).filter(|_| block.moved > 0)
-            {
-                self.found_in_use(partial, Filled { bytes: block.moved, front: 0 });
+            let Moved { in_use, twice } = block.moved;
+            if let Some(partial) = self.large.partial_at(block.address).filter(|_| in_use > 0) {
+                self.found_in_use(partial, Filled { bytes: in_use, front: 0 });
+            }
+            if twice > 0 {
+                self.held_twice(site, twice, now);
             }
         } else {
             let probability = self.sampler.probability(block.size);
@@ -270,6 +283,21 @@ impl Recorder {
             self.sizes.allocated(block.size, worth, probability);
             self.hold(site, worth.bytes, worth.variance);
         }
+    }
+
+    /// So many bytes of a block were at two places while `realloc` copied them: that may be the peak.
+    fn held_twice(&mut self, site: u32, bytes: u64, now: u64) {
+        self.copy(site, bytes as i64);
+        self.look(now);
+        self.leave_peak();
+        self.copy(site, -(bytes as i64));
+        self.look(now);
+    }
+
+    fn copy(&mut self, site: u32, bytes: i64) {
+        self.footprint.add_native(bytes);
+        self.sites.change(site, bytes as f64, 0.0);
+        self.hold(site, bytes as f64, 0.0);
     }
 
     /// A block is about to be freed, and `net` as in [`Recorder::allocated`]. An address that is not
@@ -317,6 +345,10 @@ impl Recorder {
         let sample = self.live.get(address)?;
         if self.sites.allocator(sample.site) != Allocator::Pymalloc {
             return None;
+        }
+        if self.footprint.falls_with_objects() {
+            let worth = Worth::new(sample.size, self.sampler.probability(sample.size));
+            self.look_before_a_decrease(-(worth.bytes as i64), now, memory);
         }
         self.freed(address, 0, now, memory)
     }
@@ -404,8 +436,9 @@ impl Recorder {
     }
 
     /// CPython took an arena or gave one back.
-    pub fn arena(&mut self, address: usize, bytes: i64, now: u64) {
+    pub fn arena(&mut self, address: usize, bytes: i64, now: u64, memory: &mut impl Memory) {
         if bytes < 0 {
+            self.look_before_a_decrease(bytes, now, memory);
             self.leave_peak();
         }
         self.footprint.add_arena(address, bytes);

@@ -51,7 +51,7 @@ impl Sizes {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Block, Frames, Memory, Origin, Place, Recorder, Settings};
+    use super::super::{Block, Frames, Memory, Moved, Origin, Place, Recorder, Settings};
     use super::*;
     use crate::profile::Allocator;
     use proptest::prelude::*;
@@ -103,7 +103,7 @@ mod tests {
                 if what > 3 {
                     recorder.freed(address, 0, now, &mut Half);
                 } else if draw.countdown < 0 || size >= recorder.always_from() {
-                    let block = Block { address, size, allocator, epoch: draw.epoch, moved: 0 };
+                    let block = Block { address, size, allocator, epoch: draw.epoch, moved: Moved::default() };
                     let line = Line(u64::from(what) + 1);
                     let origin = Origin { frames: Some(&line), recording_thread: true, library: None };
                     recorder.allocated(block, 0, origin, now, &mut Half);

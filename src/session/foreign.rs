@@ -8,7 +8,7 @@
 
 use super::{OwnMemory, VISIBLE, live, with_own_stack};
 use crate::hooks::lock::ForkLock;
-use crate::hooks::{reentrancy, residency};
+use crate::hooks::{heap, reentrancy, residency};
 use crate::process::{Addresses, Mappings, Resident, RssReader};
 use crate::profile::{Bytes, OfFiles};
 use crate::sampling::{LARGE, Owner, Reading, Recorder, Region};
@@ -42,7 +42,7 @@ impl Room {
     /// Those that are there now: to be looked for before our own tables are made. Reservations are looked for
     /// where there are `pools` that use them.
     pub(super) fn now(pools: &[Reading]) -> Room {
-        let Mappings { writable, reserved } = Mappings::now(!pools.is_empty());
+        let Mappings { writable, reserved } = Mappings::now(!pools.is_empty(), &heap::begins_heap);
         let look = residency::Look::begin();
         let looked_at = |found: Addresses| {
             let (resident, _) = look.filled(found.start, found.length);

@@ -1,6 +1,7 @@
 //! Where the growth of the resident set went: introduces what the recorder knows to what the kernel
 //! and malloc say.
 
+use super::foreign;
 use crate::hooks::{self, own_bytes, residency};
 use crate::profile::{Balance, Bytes, Ledger, SignedBytes};
 use crate::sampling::{Parts, Recorder};
@@ -12,15 +13,34 @@ pub(super) fn own_resident(recorder: &Recorder) -> u64 {
     (own_bytes().saturating_sub(length) + resident) as u64
 }
 
+/// What is known of a moment beside the footprint, wherever we are and at no cost.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beside {
+    /// What malloc had taken from the kernel.
+    pub heap: Option<i64>,
+    /// What of the resident set was of files when that was last read.
+    pub of_files: Bytes,
+    /// How many libraries were loaded.
+    pub libraries: usize,
+}
+
+impl Beside {
+    pub(super) fn now() -> Beside {
+        Beside {
+            heap: hooks::heap::taken_by_malloc(),
+            of_files: foreign::of_files_now(),
+            libraries: hooks::loaded::count(),
+        }
+    }
+}
+
 /// What is known of a moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment {
     /// What the footprint was made of.
     pub parts: Parts,
-    /// What malloc had taken from the kernel.
-    pub heap: Option<i64>,
-    /// What of the resident set was of files.
-    pub of_files: Bytes,
+    /// What else is known.
+    pub beside: Beside,
 }
 
 /// What a ledger is made from.
@@ -35,22 +55,26 @@ pub(super) struct Readings {
     pub end: Moment,
     /// [`own_resident`] at the start and at the end.
     pub own: [u64; 2],
+    /// What malloc held free at the end, if it could be asked.
+    pub free_at_end: Option<u64>,
+    /// What each library that was loaded since the start has written of itself, in their order.
+    pub written: Vec<u64>,
 }
 
 impl Readings {
-    /// The ledger. The caller holds no lock: malloc is asked for what it keeps.
+    /// The ledger.
     pub(super) fn ledger(&self) -> Ledger {
         let [_, peak, end] = self.rss;
-        let free = hooks::heap::free_in_malloc();
         // Of the two the one that leaves less unexplained.
-        let [first, second] = self.peak.map(|moment| self.balance(peak, moment, free));
+        let [first, second] = self.peak.map(|moment| self.balance(peak, moment));
         let is_second = second.rest.0.unsigned_abs() < first.rest.0.unsigned_abs();
         let peak = if is_second { second } else { first };
-        Ledger { peak, end: self.balance(end, self.end, free) }
+        Ledger { peak, end: self.balance(end, self.end) }
     }
 
-    fn balance(&self, rss: Bytes, moment: Moment, free_at_end: Option<u64>) -> Balance {
-        let Moment { parts, of_files, .. } = moment;
+    fn balance(&self, rss: Bytes, moment: Moment) -> Balance {
+        let Moment { parts, beside } = moment;
+        let loaded = beside.libraries.saturating_sub(self.start.beside.libraries);
         let grown = |now: Bytes, then: Bytes| SignedBytes(now.0 as i64 - then.0 as i64);
         let balance = Balance {
             resident: grown(rss, self.rss[0]),
@@ -60,17 +84,19 @@ impl Readings {
             pools: SignedBytes(parts.foreign),
             pools_free: SignedBytes(parts.foreign_free),
             earlier: SignedBytes(parts.earlier),
-            files: grown(of_files, self.start.of_files),
+            files: grown(beside.of_files, self.start.beside.of_files),
+            libraries: SignedBytes(self.written.iter().take(loaded).sum::<u64>() as i64),
             recorder: SignedBytes(self.own[1] as i64 - self.own[0] as i64),
             ..Balance::default()
         };
-        balance.settled([self.start, moment].map(|moment| self.free(moment, free_at_end)))
+        balance.settled([self.start, moment].map(|moment| self.free(moment)))
     }
 
     /// What malloc held free at a moment: what it had taken less what was allocated of it. Both are known
     /// by what they changed until the end, where malloc was asked for what it holds free.
-    fn free(&self, moment: Moment, free_at_end: Option<u64>) -> Option<Bytes> {
-        let more = (moment.heap? - moment.parts.native) - (self.end.heap? - self.end.parts.native);
-        Some(Bytes(free_at_end?.saturating_add_signed(more)))
+    fn free(&self, moment: Moment) -> Option<Bytes> {
+        let taken = |moment: Moment| Some(moment.beside.heap? - moment.parts.native);
+        let more = taken(moment)? - taken(self.end)?;
+        Some(Bytes(self.free_at_end?.saturating_add_signed(more)))
     }
 }

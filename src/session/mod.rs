@@ -34,11 +34,11 @@ pub use recording::{
 pub use telemetry::{begin_cell, end_cell, show_cell, tell_to, tells, told};
 
 use crate::hooks::lock::{ForkLock, Guard};
-use crate::hooks::{self, Callbacks, Noted, Saved, fork};
+use crate::hooks::{self, Callbacks, Moving, Noted, Saved, fork};
 use crate::process::Resident;
 use crate::profile::{Allocator, Bytes, Collection};
 use crate::sampling::{
-    self, Block, Filled, Frames, Freed, Origin, Owner, Recorder, Region, Sample,
+    self, Block, Filled, Frames, Freed, Moved, Origin, Owner, Recorder, Region, Sample,
 };
 use own_time::{Cost, OwnTime, VISIBLE, Visit};
 #[cfg(native_hooks)]
@@ -58,16 +58,15 @@ struct Live {
     now: u64,
     /// What we cost.
     own: OwnTime,
-    /// Large blocks that `realloc` is moving: the thread, and what of them is in use.
-    moving: Vec<(usize, u64)>,
+    /// Large blocks that `realloc` is moving.
+    moving: Vec<OnTheMove>,
     collections: Vec<Collection>,
     collection_count: u64,
     collecting_since: Option<u64>,
-    /// What malloc had taken from the kernel at the start.
-    heap_at_start: Option<i64>,
-    /// The largest footprint so far, with what malloc had taken from the kernel then and what of the resident
-    /// set was of files.
-    at_peak: (i64, Option<i64>, Bytes),
+    /// What was known beside the footprint at the start.
+    at_start: ledger::Beside,
+    /// The largest footprint so far, and what was known beside it then.
+    at_peak: (i64, ledger::Beside),
     /// The largest resident set that was read, and what it was made of then.
     largest: Option<(Bytes, ledger::Moment)>,
 }
@@ -125,8 +124,8 @@ impl Live {
             collections: Vec::with_capacity(recording::ROOM_FOR_COLLECTIONS),
             collection_count: 0,
             collecting_since: None,
-            heap_at_start: hooks::heap::taken_by_malloc(),
-            at_peak: (0, hooks::heap::taken_by_malloc(), foreign::of_files_now()),
+            at_start: ledger::Beside::now(),
+            at_peak: (0, ledger::Beside::now()),
             largest: None,
         }
     }
@@ -135,7 +134,7 @@ impl Live {
     fn changed(&mut self) {
         let peak = self.recorder.peak();
         if peak != self.at_peak.0 {
-            self.at_peak = (peak, hooks::heap::taken_by_malloc(), foreign::of_files_now());
+            self.at_peak = (peak, ledger::Beside::now());
         }
     }
 
@@ -144,8 +143,7 @@ impl Live {
         if self.largest.is_none_or(|(largest, _)| resident.all > largest) {
             let moment = ledger::Moment {
                 parts: self.recorder.parts(),
-                heap: hooks::heap::taken_by_malloc(),
-                of_files: resident.of_files,
+                beside: ledger::Beside { of_files: resident.of_files, ..ledger::Beside::now() },
             };
             self.largest = Some((resident.all, moment));
         }
@@ -358,7 +356,8 @@ const CALLBACKS: Callbacks = Callbacks {
         let draw = with_own_stack(|stack| {
             with_live(visit, |live, now| {
                 let origin = live.origin(stack);
-                let block = Block { moved: live.moved(), ..block(&noted) };
+                let block = block(&noted);
+                let block = Block { moved: live.moved_to(&block), ..block };
                 live.recorder.allocated(block, noted.net, origin, now, &mut OwnMemory);
                 if origin.recording_thread && live.recorder.has_pools() {
                     foreign::sampled(live.recorder.has_turned(), live.nanos(Instant::now()));
@@ -388,20 +387,21 @@ const CALLBACKS: Callbacks = Callbacks {
             live.recorder.freed_object(address, now, &mut OwnMemory)
         });
     },
-    moving: |address, size, object| {
+    moving: |address, size, what| {
         with_live(Visit::of(0, Cost::OfSampling), |live, now| {
-            if object {
+            if what == Moving::Object {
                 return live.recorder.freed_object(address, now, &mut OwnMemory);
             }
             let freed = if live.recorder.is_large(address) {
-                large_moving(live, address, now)
+                large_moving(live, address, what, now)
             } else {
                 live.recorder.freed(address, 0, now, &mut OwnMemory)
             };
-            if let Some(Freed { touched: Some(touched), .. }) = freed
+            if let Some(Freed { sample, touched: Some(touched) }) = freed
                 && size as u64 >= sampling::LARGE
             {
-                live.moving.push((hooks::reentrancy::thread(), touched));
+                let thread = hooks::reentrancy::thread();
+                live.moving.push(OnTheMove { thread, block: sample, touched, what });
             }
             freed
         })
@@ -420,14 +420,14 @@ const CALLBACKS: Callbacks = Callbacks {
         };
         let freed = Freed { sample: Sample { address, size, site: site as u32 }, touched };
         with_live(Visit::of(0, Cost::OfSampling), |live, now| {
-            live.moved();
+            live.arrived();
             live.recorder.undo_free(freed, now, &mut OwnMemory);
         });
     },
     arena: |address, bytes| {
         if !black_box::is_on() {
             with_live(Visit::of(VISIBLE, Cost::OfCounting), |live, now| {
-                live.recorder.arena(address, bytes, now);
+                live.recorder.arena(address, bytes, now, &mut OwnMemory);
             });
             return;
         }
@@ -481,6 +481,15 @@ const CALLBACKS: Callbacks = Callbacks {
     refuses: limit::refuses,
 };
 
+/// A large block that `realloc` is moving, and what of it is in use.
+#[derive(Debug, Clone, Copy)]
+struct OnTheMove {
+    thread: usize,
+    block: Sample,
+    touched: u64,
+    what: Moving,
+}
+
 /// Apart, so that other frees do not make room for a stack.
 #[cold]
 #[inline(never)]
@@ -491,8 +500,9 @@ fn large_forgotten(live: &mut Live, address: usize, net: i64, now: u64) {
 /// See [`large_forgotten`].
 #[cold]
 #[inline(never)]
-fn large_moving(live: &mut Live, address: usize, now: u64) -> Option<Freed> {
-    with_own_stack(|stack| live.recorder.moved_by(stack, address, now, &mut OwnMemory))
+fn large_moving(live: &mut Live, address: usize, what: Moving, now: u64) -> Option<Freed> {
+    let copied = what == Moving::Block;
+    with_own_stack(|stack| live.recorder.moved_by(stack, address, copied, now, &mut OwnMemory))
 }
 
 const SAMPLE: u64 = 1;
@@ -504,7 +514,7 @@ fn block(noted: &Noted) -> Block {
         size: noted.size as u64,
         allocator: noted.allocator,
         epoch: noted.epoch,
-        moved: 0,
+        moved: Moved::default(),
     }
 }
 
@@ -517,15 +527,27 @@ impl Live {
         }
     }
 
-    /// What is in use of the large block that this thread is moving, if it is: where a block of that size
-    /// arrives, it is the next that the thread tells of.
-    fn moved(&mut self) -> u64 {
+    /// The large block that this thread is moving, if it is: where a block of that size arrives, it is the next
+    /// that the thread tells of.
+    fn arrived(&mut self) -> Option<OnTheMove> {
         if self.moving.is_empty() {
-            return 0;
+            return None;
         }
         let thread = hooks::reentrancy::thread();
-        let index = self.moving.iter().position(|&(moving, _)| moving == thread);
-        index.map_or(0, |index| self.moving.swap_remove(index).1)
+        let index = self.moving.iter().position(|moving| moving.thread == thread)?;
+        Some(self.moving.swap_remove(index))
+    }
+
+    /// What arrived with this block.
+    fn moved_to(&mut self, to: &Block) -> Moved {
+        match self.arrived() {
+            None => Moved::default(),
+            // A copy fills as much as there was, whatever of it was in use.
+            Some(from) if from.what == Moving::Block && from.block.address != to.address => {
+                Moved { in_use: from.block.size.min(to.size), twice: from.touched }
+            }
+            Some(from) => Moved { in_use: from.touched, twice: 0 },
+        }
     }
 
     /// What the next countdown of this thread is.

@@ -1,6 +1,6 @@
 //! Starting and stopping.
 
-use super::ledger::{Moment, Readings, own_resident};
+use super::ledger::{Beside, Moment, Readings, own_resident};
 use super::{
     AT_FORK, CALLBACKS, LOCKS, Live, OWN_PEAK, OwnMemory, black_box, children, foreign, forked,
     left, live, poll,
@@ -97,6 +97,8 @@ impl Session {
         let seed = since_1970.as_ref().map_or(1, |d| d.as_nanos() as u64);
         let paths = options.paths.clone();
         let settings = Settings { exact: options.exact, seed, paths, ..Settings::default() };
+        hooks::heap::find_arenas();
+        hooks::loaded::now();
         let room = foreign::Room::now(&options.pools);
         let mut recorder = Recorder::new(settings);
         foreign::begin(&mut recorder, &room, &options.pools, options.ask);
@@ -163,14 +165,17 @@ impl Session {
         drop(guard);
         let mark = self.mark.read();
         let end = self.rss.as_ref().and_then(RssReader::read_parts).unwrap_or_default();
-        let heap_at_end = hooks::heap::taken_by_malloc();
+        let libraries = hooks::loaded::now();
+        let beside_end = Beside { of_files: end.of_files, libraries, ..Beside::now() };
+        // Before anything of ours goes: malloc may give back what lies before it.
+        let free_at_end = self.rss.is_some().then(hooks::heap::free_in_malloc).flatten();
         let (start_rss, end_rss) = (self.start.all, end.all);
         poll::stop();
         foreign::end();
         let (children, missed_children) = children::finish(duration);
         let (forked, missed_forked) = forked::finish();
         let live = live().take().ok_or(Error::NotRecording)?;
-        let Live { heap_at_start, at_peak: heap_at_peak, largest, .. } = live;
+        let Live { at_start, at_peak: beside_peak, largest, .. } = live;
         OWN_PEAK.fetch_max(own_bytes() as u64, Relaxed);
         let Live { mut recorder, own: own_time, mut collections, collection_count, .. } = live;
         keep_longest(&mut collections);
@@ -201,18 +206,19 @@ impl Session {
         let rss = [start_rss, peak_rss, end_rss];
         let ledger = self.rss.is_some().then(|| {
             let [at_peak, at_end] = recorded.parts;
-            let end = Moment { parts: at_end, heap: heap_at_end, of_files: end.of_files };
+            let end = Moment { parts: at_end, beside: beside_end };
             // A last look at blocks may have found the peak to be the end.
-            let (peak, heap, of_files) = heap_at_peak;
+            let (peak, beside) = beside_peak;
             let is_end = recorded.peak.0.0 as i64 != peak;
-            let footprint = if is_end { end } else { Moment { parts: at_peak, heap, of_files } };
+            let footprint = if is_end { end } else { Moment { parts: at_peak, beside } };
             let largest = largest.map_or(footprint, |(_, moment)| moment);
             let start = Moment {
                 parts: Parts::default(),
-                heap: heap_at_start,
-                of_files: self.start.of_files,
+                beside: Beside { of_files: self.start.of_files, ..at_start },
             };
-            Readings { rss, start, peak: [footprint, largest], end, own }.ledger()
+            let written = hooks::loaded::written_since(at_start.libraries);
+            Readings { rss, start, peak: [footprint, largest], end, own, free_at_end, written }
+                .ledger()
         });
         let mut gaps = self.gaps(coverage, mark.is_some());
         if !saw_python {

@@ -53,7 +53,12 @@ def test_a_sampled_recording_adds_up_too():
     adds_up(profile)
     (row,) = [row for row in profile.sizes if row.smallest == 256]
     truth = sum(size for size in map(sys.getsizeof, kept) if 256 <= size < 512)
-    assert 0 < row.relative_error < 0.2
+    # A busy machine has a larger interval. Each sample stands for one, and of so many chance adds or takes
+    # away a root; of few it is said with more caution, by a root again.
+    samples = row.allocated_bytes / profile.sample_interval
+    root = samples**0.5
+    assert row.relative_error == pytest.approx(1.96 / root, rel=1.5 / root)
+    assert samples > 30
     assert row.allocated_bytes == pytest.approx(truth, rel=2 * row.relative_error)
 
 

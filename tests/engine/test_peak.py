@@ -142,11 +142,11 @@ def test_a_block_that_grows_by_realloc_never_seems_to_be_gone(kind):
         for _ in range(200):
             kept += item
     footprint = np.array(profile.timeline.footprint)
-    falls = np.maximum.accumulate(footprint) - footprint
     # What a list asks for beyond its items is not written to yet.
     in_use = len(kept) * (8 if kind is list else 1)
     assert profile.peak_footprint == pytest.approx(in_use, rel=0.05)
-    assert falls.max() < 8 * MIB
+    # While it is copied it is there twice, and never gone.
+    assert (footprint >= np.maximum.accumulate(footprint) / 2 - 8 * MIB).all()
 
 
 def test_a_library_thread_works_for_the_line_that_waits():

@@ -85,7 +85,7 @@ def resident(found):
     ledger = found["peak_rss"]
     in_use = [ledger[name] for name in ("objects", "arenas", "blocks", "pools", "earlier")]
     if abs(sum(in_use) + max(ledger["pools_free"], 0) - found["peak"]) < MIB:
-        return found["peak"] + found["files"] + ledger["malloc_free"]
+        return found["peak"] + found["files"] + ledger["libraries"] + ledger["malloc_free"]
     return ledger["resident"] - ledger["rest"] - ledger["recorder"]
 
 
@@ -123,6 +123,17 @@ TABLE = {
         b = a * 2 + a
         del a
         c = b + 1
+    """,
+    # Without a mapping of its own a block is copied where it cannot grow in place.
+    "a block that is copied": """
+        import ctypes
+        M_MMAP_THRESHOLD = -3
+        assert ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 30)
+        # recorded
+        block = bytearray(b"x") * 40_000_000
+        behind = bytearray(b"x") * 1_000_000
+        block += behind
+        del block
     """,
     "small objects": """
         # recorded

@@ -2,7 +2,8 @@
 
 use memprofile::profile::Allocator;
 use memprofile::sampling::{
-    Block, Frames, Memory, Origin, Owner, Place, Reading, Recorded, Recorder, Region, Settings,
+    Block, Frames, Memory, Moved, Origin, Owner, Place, Reading, Recorded, Recorder, Region,
+    Settings,
 };
 use std::collections::BTreeMap;
 
@@ -86,7 +87,7 @@ impl Process {
             size: 0,
             allocator: Allocator::Pymalloc,
             epoch: 0,
-            moved: 0,
+            moved: Moved::default(),
         };
         self.recorder.allocated(block, 0, origin, self.now, &mut self.pages);
     }
@@ -244,6 +245,36 @@ fn growth_that_other_memory_explains_is_not_of_a_region() {
 }
 
 #[test]
+fn a_block_is_of_no_region() {
+    let mut process = Process::with_pool(Owner::Arrow, 0, 8 * MIB);
+    process.run(1);
+    let origin = Origin { frames: Some(&Line(2)), recording_thread: true, library: None };
+    let (size, allocator, moved) = (4 * MIB, Allocator::Malloc, Moved::default());
+    let block = Block { address: START + (1 << 20), size, allocator, epoch: 0, moved };
+    process.recorder.allocated(block, size as i64, origin, 1, &mut process.pages);
+    process.pages.resident.insert(START + (1 << 20), 4 * MIB);
+    process.pages.resident.insert(START, MIB);
+    process.look();
+    let (recorded, lines) = process.finish();
+    assert_eq!(recorded.peak.0.0, 4 * MIB);
+    assert_eq!(lines[&(2, Allocator::Malloc)], [4, 4, 4, 0]);
+}
+
+#[test]
+fn more_than_lines_hold_is_from_before() {
+    let mut process = Process::with_pool(Owner::Arrow, 50 * MIB, 50 * MIB);
+    process.run(1);
+    process.read(Owner::Arrow, 54 * MIB, 1);
+    process.run(2);
+    process.read(Owner::Arrow, 14 * MIB, 2);
+    process.run(3);
+    process.read(Owner::Arrow, 4 * MIB, 3);
+    let (_, lines) = process.finish();
+    // 10 MiB were left from before, so what line 3 freed may be all of that.
+    assert_eq!(lines[&(1, Allocator::Arrow)], [4, 4, 4, 0]);
+}
+
+#[test]
 fn growth_that_nobody_explains_is_looked_for() {
     for cost in [0, 1_000_000_000] {
         let mut process = Process::with_pool(Owner::Arrow, 0, MIB);
@@ -336,8 +367,13 @@ fn a_new_block_in_the_place_of_an_old_one_is_new() {
     process.run(1);
     let line = Line(3);
     let origin = Origin { frames: Some(&line), recording_thread: true, library: None };
-    let block =
-        Block { address: START, size: 1 << 30, allocator: Allocator::Malloc, epoch: 0, moved: 0 };
+    let block = Block {
+        address: START,
+        size: 1 << 30,
+        allocator: Allocator::Malloc,
+        epoch: 0,
+        moved: Moved::default(),
+    };
     process.recorder.allocated(block, 1 << 30, origin, 3, &mut process.pages);
     process.poll(400 * MIB);
     process.look();

@@ -2,7 +2,7 @@
 
 use crate::sampling::Line;
 use memprofile::profile::Allocator;
-use memprofile::sampling::{Block, Memory, Origin, Recorder, Settings};
+use memprofile::sampling::{Block, Memory, Moved, Origin, Recorder, Settings};
 use std::collections::HashMap;
 
 const MIB: u64 = 1 << 20;
@@ -37,7 +37,13 @@ struct Program {
 impl Program {
     fn allocate(&mut self, recorder: &mut Recorder, address: usize, size: u64, line: u32) {
         self.now += 10_000;
-        let block = Block { address, size, allocator: Allocator::Malloc, epoch: 0, moved: 0 };
+        let block = Block {
+            address,
+            size,
+            allocator: Allocator::Malloc,
+            epoch: 0,
+            moved: Moved::default(),
+        };
         let origin = Origin { frames: Some(&Line(line)), recording_thread: true, library: None };
         recorder.allocated(block, size as i64, origin, self.now, &mut self.memory);
     }
@@ -129,17 +135,70 @@ fn a_large_result_is_seen_when_the_budget_is_spent() {
     assert!(looks < 600, "{looks} looks");
 }
 
+/// A block that was just filled is part of the peak, whatever it is that goes next.
+#[test]
+fn there_is_a_look_before_anything_goes() {
+    let goes: [fn(&mut Recorder, &mut Program); 3] = [
+        |recorder, program| recorder.arena(9 << 32, -(1 << 20), program.now, &mut program.memory),
+        |recorder, program| {
+            recorder.freed_object(2 << 32, program.now, &mut program.memory);
+        },
+        |recorder, program| {
+            recorder.going_back(1 << 32, 3 << 20, program.now, &mut program.memory);
+            program.memory.resident.insert(1 << 32, 5 * MIB);
+            recorder.gone_back(1 << 32, 3 << 20, 3 * MIB, program.now, &mut program.memory);
+        },
+    ];
+    for (number, goes) in goes.into_iter().enumerate() {
+        let mut recorder = Recorder::new(Settings { exact: true, ..Settings::default() });
+        let mut program = Program::default();
+        let origin = Origin { frames: Some(&Line(1)), recording_thread: true, library: None };
+        let (size, allocator, moved) = (300_000, Allocator::Pymalloc, Moved::default());
+        let object = Block { address: 2 << 32, size, allocator, epoch: 0, moved };
+        recorder.allocated(object, 0, origin, 0, &mut program.memory);
+        program.allocate(&mut recorder, 1 << 32, 8 * MIB, 1);
+        program.memory.resident.insert(1 << 32, 8 * MIB);
+        goes(&mut recorder, &mut program);
+        let recorded = recorder.finish(program.now, 0, &mut program.memory);
+        assert_eq!(recorded.peak.0.0, 8 * MIB + size, "{number}");
+    }
+}
+
 impl Program {
-    /// `realloc` moves a block with its contents.
-    fn grow(&mut self, recorder: &mut Recorder, [from, to]: [usize; 2], [old, new]: [u64; 2]) {
+    /// `realloc` moves a block with its contents: its pages, or a copy of them.
+    fn grow(
+        &mut self,
+        recorder: &mut Recorder,
+        [from, to]: [usize; 2],
+        [old, new]: [u64; 2],
+        copied: bool,
+    ) {
         self.now += 10_000;
-        let freed = recorder.freed(from, 0, self.now, &mut self.memory);
-        let moved = freed.and_then(|freed| freed.touched).expect("it is in the books");
+        let here = Some(&Line(1));
+        let freed = recorder.moved_by(here, from, copied, self.now, &mut self.memory);
+        let in_use = freed.and_then(|freed| freed.touched).expect("it is in the books");
+        let moved = Moved { in_use, twice: if copied { in_use } else { 0 } };
         let block = Block { address: to, size: new, allocator: Allocator::Malloc, epoch: 0, moved };
         let origin = Origin { frames: Some(&Line(1)), recording_thread: true, library: None };
         let net = new as i64 - old as i64;
         recorder.allocated(block, net, origin, self.now, &mut self.memory);
     }
+}
+
+/// Where malloc cannot let a block grow it copies it, and for a moment both are there.
+#[test]
+fn a_block_that_is_copied_is_held_twice() {
+    let mut recorder = Recorder::new(Settings { exact: true, ..Settings::default() });
+    let mut program = Program::default();
+    program.allocate(&mut recorder, 1 << 32, 8 * MIB, 1);
+    program.memory.resident.insert(1 << 32, 6 * MIB);
+    program.memory.resident.insert(2 << 32, 7 * MIB);
+    program.grow(&mut recorder, [1 << 32, 2 << 32], [8 * MIB, 9 * MIB], true);
+    assert_eq!(recorder.bytes() as u64, 6 * MIB);
+    let recorded = recorder.finish(program.now, 0, &mut program.memory);
+    assert_eq!((recorded.peak.0.0, recorded.footprint.0 as u64), (12 * MIB, 7 * MIB));
+    let [peak, surviving, allocated, _] = recorded.sums.map(|sum| sum.value as u64);
+    assert_eq!((peak, surviving, allocated), (12 * MIB, 7 * MIB, 17 * MIB));
 }
 
 /// A list grows by an eighth at a time: what of it is in use is known while it moves, without a look.
@@ -155,12 +214,12 @@ fn a_block_that_moves_stays_in_use() {
         recorder.measure(program.now, &mut program.memory);
         assert_eq!(recorder.bytes() as u64, size);
         let looks = program.memory.looks;
-        program.grow(&mut recorder, [from, to], [size, size + size / 8]);
+        program.grow(&mut recorder, [from, to], [size, size + size / 8], false);
         assert_eq!((recorder.bytes() as u64, program.memory.looks), (size, looks));
         size += size / 8;
     }
     // Where it shrinks, no more is in use than there is.
-    program.grow(&mut recorder, [20 << 32, 1 << 32], [size, 4 * MIB]);
+    program.grow(&mut recorder, [20 << 32, 1 << 32], [size, 4 * MIB], false);
     assert_eq!(recorder.bytes() as u64, 4 * MIB);
 }
 

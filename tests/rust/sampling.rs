@@ -1,7 +1,7 @@
 //! The recorder on histories that are known: its estimates against plain sums.
 
 use memprofile::profile::{Allocator, Estimate};
-use memprofile::sampling::{Block, Frames, Memory, Origin, Place, Recorder, Settings};
+use memprofile::sampling::{Block, Frames, Memory, Moved, Origin, Place, Recorder, Settings};
 use proptest::prelude::*;
 use std::collections::HashSet;
 
@@ -73,8 +73,13 @@ impl Program {
             return;
         }
         self.spent += self.each;
-        let block =
-            Block { address, size, allocator: Allocator::Pymalloc, epoch: self.epoch, moved: 0 };
+        let block = Block {
+            address,
+            size,
+            allocator: Allocator::Pymalloc,
+            epoch: self.epoch,
+            moved: Moved::default(),
+        };
         let origin = Origin { frames: Some(&Line(line)), recording_thread: true, library: None };
         self.recorder.allocated(block, 0, origin, self.now, &mut self.memory);
         self.recorder.pace(self.now, self.spent, &mut self.memory);
@@ -178,7 +183,7 @@ fn an_unseen_line_lies_in_its_interval_too() {
 fn a_peak_is_explained_by_the_moment_at_which_most_was_held() {
     let mut program = Program::new(1, true);
     let blocks = || (0..2000usize).map(|index| 0x1000_0000 + index * 512);
-    program.recorder.arena(0x1000_0000, 1 << 20, 0);
+    program.recorder.arena(0x1000_0000, 1 << 20, 0, &mut program.memory);
     blocks().for_each(|address| program.allocate(address, 500, 1));
     blocks().for_each(|address| program.free(address));
     program.recorder.native(10_000, program.now);
