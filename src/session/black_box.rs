@@ -3,7 +3,7 @@
 //!
 //! It sees `malloc` and its kin and pymalloc's arenas, not Python's small objects one by one, and takes
 //! samples at large intervals. A recording of the user's goes first: the box ends, and begins anew with
-//! the next cell. It tells by `telemetry` alone, and its poll thread rests between cells.
+//! the next cell. It tells by `telemetry` alone, and its poll thread reads nothing between cells.
 
 use super::{AT_FORK, CALLBACKS, LOCKS, Live, OwnMemory, foreign, live, poll};
 use crate::hooks::{self, HookGuard, reentrancy};

@@ -1,8 +1,9 @@
 //! Telling the one who started this process how it goes (`profile::telemetry`), by memory that is there
 //! when this process is gone.
 //!
-//! Every poll writes it, so it is at most [`super::poll::PERIOD`] old; the poll needs neither the GIL nor
-//! anything else that a cell could hold. A process that was not given a segment tells nothing.
+//! Every poll writes it, so it is at most [`super::poll::PERIOD`] old, or two where the cell is as young; the poll
+//! needs neither the GIL nor anything else that a cell could hold. A process that was not given a segment tells
+//! nothing.
 
 use super::own_stack::Runner;
 use super::{Live, black_box, limit, live};
