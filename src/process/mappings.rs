@@ -23,6 +23,11 @@ impl Addresses {
     fn end(&self) -> usize {
         self.start + self.length
     }
+
+    /// The heap that malloc makes by `brk`, in pieces where somebody has given advice on a part.
+    pub fn of_the_heap() -> Vec<Addresses> {
+        heap(&fs::read_to_string("/proc/self/maps").unwrap_or_default())
+    }
 }
 
 /// The private mappings of no file, in order.
@@ -109,13 +114,23 @@ fn parse_smaps(smaps: &str) -> HashMap<Head, bool> {
     flags
 }
 
+fn heap(maps: &str) -> Vec<Addresses> {
+    let pieces = maps.lines().filter(|line| line.ends_with("[heap]")).filter_map(parse_range);
+    pieces.map(|(start, end)| Addresses { start, length: end - start }).collect()
+}
+
+fn parse_range(line: &str) -> Option<(usize, usize)> {
+    let (start, end) = line.split_ascii_whitespace().next()?.split_once('-')?;
+    let start = usize::from_str_radix(start, 16).ok()?;
+    let end = usize::from_str_radix(end, 16).ok().filter(|&end| end > start)?;
+    Some((start, end))
+}
+
 /// The head of a mapping: `Some(None)` for one that is shared or of a file.
 #[allow(clippy::option_option, reason = "another line, another mapping, or one that counts")]
 fn parse_head(line: &str) -> Option<Option<Head>> {
-    let mut fields = line.split_ascii_whitespace();
-    let (start, end) = fields.next()?.split_once('-')?;
-    let start = usize::from_str_radix(start, 16).ok()?;
-    let end = usize::from_str_radix(end, 16).ok().filter(|&end| end > start)?;
+    let (start, end) = parse_range(line)?;
+    let mut fields = line.split_ascii_whitespace().skip(1);
     let mode = fields.next()?;
     let inode = fields.nth(2)?;
     let name = fields.next().unwrap_or_default();
@@ -237,6 +252,15 @@ mod tests {
             (0x7f86_9040_0000, 1 << 20),
         ];
         assert_eq!(spans(&reserved(&flagged, &|_| true)), expected);
+    }
+
+    #[test]
+    fn the_heap_may_be_in_pieces() {
+        let maps = "5600000000-5600100000 rw-p 00000000 00:00 0    [heap]\n\
+                    5600100000-5600500000 rw-p 00000000 00:00 0    [heap]\n\
+                    7f0000000000-7f0000200000 rw-p 00000000 00:00 0 \n";
+        assert_eq!(spans(&heap(maps)), [(0x56_0000_0000, 1 << 20), (0x56_0010_0000, 4 << 20)]);
+        assert_eq!(spans(&heap("")), []);
     }
 
     #[test]

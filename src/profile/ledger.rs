@@ -45,8 +45,9 @@ pub struct Balance {
 impl Balance {
     /// Completes a balance: what the parts leave of `resident` goes to free memory in malloc, as far as
     /// there is some, and else to `rest`. What they take beyond `resident` comes out of what malloc had free at
-    /// the start, as far as it has that no longer. `free_in_malloc`: at the start, and now.
-    pub fn settled(mut self, free_in_malloc: [Option<Bytes>; 2]) -> Balance {
+    /// the start, as far as it has that no longer. `free_in_malloc`: at the start, and now; of the latter
+    /// `absent` bytes at most are not resident.
+    pub fn settled(mut self, free_in_malloc: [Option<Bytes>; 2], absent: Bytes) -> Balance {
         let known = [
             self.objects,
             self.arenas,
@@ -61,7 +62,8 @@ impl Balance {
         let left = known.iter().fold(self.resident.0, |left, part| left.saturating_sub(part.0));
         let signed = |bytes: Bytes| i64::try_from(bytes.0).unwrap_or(i64::MAX);
         let [before, free] = free_in_malloc.map(|bytes| bytes.map_or(0, signed));
-        self.malloc_free = SignedBytes(left.clamp((free - before).min(0), free));
+        let least = (free - signed(absent)).max(0) - before;
+        self.malloc_free = SignedBytes(left.clamp(least.min(0), free));
         self.rest = SignedBytes(left.saturating_sub(self.malloc_free.0));
         self
     }
@@ -86,7 +88,8 @@ mod tests {
         #[test]
         fn the_parts_add_up(
             resident in -1i64 << 40..1 << 40, parts in proptest::array::uniform9(-1i64 << 40..1 << 40),
-            free in proptest::array::uniform2(proptest::option::of(0u64..1 << 41))
+            free in proptest::array::uniform2(proptest::option::of(0u64..1 << 41)),
+            absent in 0u64..1 << 41
         ) {
             let [objects, arenas, blocks, pools, pools_free, earlier, files, libraries, recorder] =
                 parts.map(SignedBytes);
@@ -104,13 +107,13 @@ mod tests {
                 recorder,
                 ..Balance::default()
             };
-            let done = balance.settled(free.map(|bytes| bytes.map(Bytes)));
+            let done = balance.settled(free.map(|bytes| bytes.map(Bytes)), Bytes(absent));
             let sum: i64 = parts.iter().sum::<i64>() + done.malloc_free.0 + done.rest.0;
             prop_assert_eq!(sum, done.resident.0);
             let [before, free] = free.map(|bytes| bytes.unwrap_or(0) as i64);
-            prop_assert!(done.malloc_free.0 <= free && done.malloc_free.0 >= (free - before).min(0));
+            let least = ((free - absent as i64).max(0) - before).min(0);
+            prop_assert!((least..=free).contains(&done.malloc_free.0));
             // Only where malloc explains all that it can is anything left.
-            let least = (free - before).min(0);
             prop_assert!(done.rest.0 <= 0 || done.malloc_free.0 == free);
             prop_assert!(done.rest.0 >= 0 || done.malloc_free.0 == least);
         }

@@ -153,7 +153,7 @@ mod tests {
     fn end(parts: [i64; 4], free: u64) -> Balance {
         let [resident, objects, arenas, blocks] = parts.map(|mib| SignedBytes(mib * MIB));
         Balance { resident, objects, arenas, blocks, ..Balance::default() }
-            .settled([None, Some(Bytes(free << 20))])
+            .settled([None, Some(Bytes(free << 20))], Bytes(0))
     }
 
     #[test]

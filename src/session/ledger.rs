@@ -3,6 +3,7 @@
 
 use super::foreign;
 use crate::hooks::{self, own_bytes, residency};
+use crate::process::Addresses;
 use crate::profile::{Balance, Bytes, Ledger, SignedBytes};
 use crate::sampling::{Parts, Recorder};
 
@@ -11,6 +12,12 @@ pub(super) fn own_resident(recorder: &Recorder) -> u64 {
     let (table, length) = recorder.largest_table();
     let resident = residency::resident(table, length) + hooks::filter::resident();
     (own_bytes().saturating_sub(length) + resident) as u64
+}
+
+/// How much of malloc's main heap is not resident: what it holds free may lie there.
+pub(super) fn absent_in_heap() -> u64 {
+    let absent = |heap: Addresses| heap.length - residency::resident(heap.start, heap.length);
+    Addresses::of_the_heap().into_iter().map(absent).sum::<usize>() as u64
 }
 
 /// What is known of a moment beside the footprint, wherever we are and at no cost.
@@ -57,6 +64,8 @@ pub(super) struct Readings {
     pub own: [u64; 2],
     /// What malloc held free at the end, if it could be asked.
     pub free_at_end: Option<u64>,
+    /// How much of malloc's heap was not resident then.
+    pub absent: u64,
     /// What each library that was loaded since the start has written of itself, in their order.
     pub written: Vec<u64>,
 }
@@ -89,7 +98,7 @@ impl Readings {
             recorder: SignedBytes(self.own[1] as i64 - self.own[0] as i64),
             ..Balance::default()
         };
-        balance.settled([self.start, moment].map(|moment| self.free(moment)))
+        balance.settled([self.start, moment].map(|moment| self.free(moment)), Bytes(self.absent))
     }
 
     /// What malloc held free at a moment: what it had taken less what was allocated of it. Both are known

@@ -1,6 +1,6 @@
 //! Starting and stopping.
 
-use super::ledger::{Beside, Moment, Readings, own_resident};
+use super::ledger::{Beside, Moment, Readings, absent_in_heap, own_resident};
 use super::{
     AT_FORK, CALLBACKS, LOCKS, Live, OWN_PEAK, OwnMemory, black_box, children, foreign, forked,
     left, live, poll,
@@ -169,6 +169,7 @@ impl Session {
         let beside_end = Beside { of_files: end.of_files, libraries, ..Beside::now() };
         // Before anything of ours goes: malloc may give back what lies before it.
         let free_at_end = self.rss.is_some().then(hooks::heap::free_in_malloc).flatten();
+        let absent = if free_at_end.is_some() { absent_in_heap() } else { 0 };
         let (start_rss, end_rss) = (self.start.all, end.all);
         poll::stop();
         foreign::end();
@@ -217,8 +218,17 @@ impl Session {
                 beside: Beside { of_files: self.start.of_files, ..at_start },
             };
             let written = hooks::loaded::written_since(at_start.libraries);
-            Readings { rss, start, peak: [footprint, largest], end, own, free_at_end, written }
-                .ledger()
+            Readings {
+                rss,
+                start,
+                peak: [footprint, largest],
+                end,
+                own,
+                free_at_end,
+                absent,
+                written,
+            }
+            .ledger()
         });
         let mut gaps = self.gaps(coverage, mark.is_some());
         if !saw_python {

@@ -195,8 +195,10 @@ pub fn kept_by_malloc() -> Profile {
     };
     let end =
         Balance { resident: mib(102), objects: mib(0), arenas: mib(12), blocks: mib(0), ..peak };
-    let ledger =
-        Ledger { peak: peak.settled([None; 2]), end: end.settled([None, Some(Bytes(90 * MIB))]) };
+    let ledger = Ledger {
+        peak: peak.settled([None; 2], Bytes(0)),
+        end: end.settled([None, Some(Bytes(90 * MIB))], Bytes(0)),
+    };
     profile.ledger = Some(ledger);
     profile
 }
@@ -246,7 +248,9 @@ pub fn reserved() -> Profile {
     let peak =
         Balance { resident: mib(88), blocks: mib(120), recorder: mib(3), ..Balance::default() };
     let end = Balance { resident: mib(87), ..peak };
-    profile.ledger =
-        Some(Ledger { peak: peak.settled([None; 2]), end: end.settled([None, Some(Bytes(0))]) });
+    profile.ledger = Some(Ledger {
+        peak: peak.settled([None; 2], Bytes(0)),
+        end: end.settled([None, Some(Bytes(0))], Bytes(0)),
+    });
     profile
 }

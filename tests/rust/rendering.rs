@@ -269,8 +269,8 @@ prop_compose! {
         b.profile.ledger = ledger.map(|parts| {
             let [resident, objects, arenas, blocks, free] = parts.map(SignedBytes);
             let balance = Balance { resident, objects, arenas, blocks, ..Balance::default() };
-            let end = balance.settled([None, Some(Bytes(free.0.unsigned_abs()))]);
-            Ledger { peak: balance.settled([None; 2]), end }
+            let end = balance.settled([None, Some(Bytes(free.0.unsigned_abs()))], Bytes(0));
+            Ledger { peak: balance.settled([None; 2], Bytes(0)), end }
         });
         b.profile.collection_count = 3;
         b.profile.collections = collections.into_iter().map(|at| Collection { at: Nanos(at), duration: Nanos(at), generation: 2, collected: at, uncollectable: at }).collect();
