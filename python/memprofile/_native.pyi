@@ -38,7 +38,7 @@ __all__ = [
     "begin_black_box", "begin_cell", "black_box_goes_on", "bytes_text", "collector_runs",
     "deep_size", "disarm_limit", "end_black_box", "end_cell", "end_with_parent", "garbage_knots", "heap_census",
     "immortal_and_interned", "is_recording", "limit_in_force", "live", "live_end", "make_segment",
-    "memory_needed", "memory_now", "name_shares", "read_segment", "refused", "retained_size",
+    "memory_needed", "memory_now", "name_shares", "next_limit", "read_segment", "retained_size",
     "run_kernel", "shallow_size", "show_cell", "size_tree", "stack", "start", "tell_to", "tells",
     "ways",
 ]
@@ -84,19 +84,22 @@ def live(title: str, place: str | None = None, source: str | None = None) -> tup
 LIMIT_SIGNAL: int
 """The signal by which a limit has the main thread run a ``LimitHandler``."""
 
-def arm_limit(code: CodeType, limit: int | None, raises: bool) -> int | None:
+def next_limit() -> int:
+    """The number that the next limit will have."""
+
+def arm_limit(code: CodeType, limit: int | None, raises: bool) -> None:
     """Sets a limit for what this thread does where a frame of ``code`` is on its stack.
 
     ``limit`` is bytes of anonymous resident memory; None: near what the machine or control group has left.
-    ``code`` must live until it is lifted by ``disarm_limit`` with the number that is returned; None where the
-    platform does not tell what is held. ``raises``: a ``LimitHandler`` is in place. Hooks must be on.
+    ``code`` must live until it is lifted by ``disarm_limit`` with its number. There is none where the platform
+    does not tell what is held. ``raises``: a ``LimitHandler`` is in place. Hooks must be on.
     """
 
-def disarm_limit(number: int) -> None:
-    """Lifts a limit, with those that were set after it. The one before is in force again."""
+def disarm_limit(number: int) -> tuple[int, int, int, str, int] | None:
+    """Lifts a limit, with those that were set after it. The one before is in force again.
 
-def refused(number: int) -> tuple[int, int, int, str, int] | None:
-    """The last request that a limit refused, in bytes: limit, held, asked for; then file and line."""
+    Returns the last request that it refused, in bytes: limit, held, asked for; then file and line.
+    """
 
 def limit_in_force() -> tuple[int, str] | None:
     """The limit in bytes, and whose it is: ``user``, ``machine`` or ``control group``."""

@@ -32,27 +32,30 @@ _MARKER = '__import__("memprofile.magic", fromlist=("magic",)).cell_marker({!r})
 _DOCSTRING = "memprofile.magic.cell_marker:"
 
 
+_made = False
+"""Whether a marker was made since the last cell ended: else there is none to look for."""
+
+
 def marker(tail: str, before_future_import: bool) -> str:
     """The statement that stands for a first line ``%%memprofile`` + ``tail``."""
+    global _made
+    _made = True
     return repr(_DOCSTRING + tail) if before_future_import else _MARKER.format(tail)
 
 
 def marked(nodes: list[ast.stmt]) -> str | None:
     """What follows ``%%memprofile`` when the first statement is its marker, else None."""
-    match nodes[:1]:
-        case [
-            ast.Expr(
-                ast.Call(
-                    ast.Attribute(
-                        ast.Call(ast.Name("__import__"), [ast.Constant("memprofile.magic")]),
-                        "cell_marker",
-                    ),
-                    [ast.Constant(str(tail))],
-                )
-            )
-        ]:
+    if not nodes or type(nodes[0]) is not ast.Expr:
+        return None
+    match nodes[0].value:
+        case ast.Call(
+            ast.Attribute(
+                ast.Call(ast.Name("__import__"), [ast.Constant("memprofile.magic")]), "cell_marker"
+            ),
+            [ast.Constant(str(tail))],
+        ):
             return tail
-        case [ast.Expr(ast.Constant(str(text)))] if text.startswith(_DOCSTRING):
+        case ast.Constant(str(text)) if text.startswith(_DOCSTRING):
             return text.removeprefix(_DOCSTRING)
     return None
 
@@ -162,7 +165,9 @@ def remember_as_typed(shell: Shell) -> None:
 
     After the run, because the display hook tokenizes In[n] to look for a final semicolon.
     """
-    history = getattr(shell.history_manager, "input_hist_parsed", None)
+    global _made
+    made, _made = _made, False
+    history = getattr(shell.history_manager, "input_hist_parsed", None) if made else None
     if not history:
         return
     first, newline, rest = history[-1].partition("\n")

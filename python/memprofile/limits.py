@@ -8,7 +8,6 @@ SIGURG: by default nothing happens when it comes, and hardly anybody uses it.
 
 from __future__ import annotations
 
-import threading
 from types import CodeType
 
 from memprofile import _native
@@ -26,28 +25,31 @@ class Guard:
         self._handler: _native.LimitHandler | None = None
         self._refused: tuple[int, int, int, str, int] | None = None
 
+    # Each step is noted before it is taken, and undone before it is forgotten: an interrupt may
+    # come between any two lines, and whoever begins a guard ends it twice.
+
     def begin(self) -> None:
         """Puts it in force. In another thread than the main one it refuses, and raises nothing."""
+        previous = getsignal(_native.LIMIT_SIGNAL)
         # None: a handler that C code installed, which Python could not put back.
-        if (
-            threading.current_thread() is threading.main_thread()
-            and (previous := getsignal(_native.LIMIT_SIGNAL)) is not None
-        ):
-            self._handler = handler = _native.LimitHandler(previous)
-            set_handler(_native.LIMIT_SIGNAL, handler)
-        self._number = _native.arm_limit(self._code, self._limit, self._handler is not None)
+        if previous is not None:
+            self._handler = _native.LimitHandler(previous)
+            try:
+                set_handler(_native.LIMIT_SIGNAL, self._handler)
+            except ValueError:  # in another thread than the main one
+                self._handler = None
+        self._number = _native.next_limit()
+        _native.arm_limit(self._code, self._limit, self._handler is not None)
 
     def end(self) -> None:
         """Lifts it; does nothing the second time."""
         if self._number is not None:
-            self._refused = _native.refused(self._number)
-            _native.disarm_limit(self._number)
+            self._refused = _native.disarm_limit(self._number) or self._refused
             self._number = None
         handler = self._handler
         if handler is not None:
-            previous = handler.previous
             if getsignal(_native.LIMIT_SIGNAL) is handler:
-                set_handler(_native.LIMIT_SIGNAL, previous)
+                set_handler(_native.LIMIT_SIGNAL, handler.previous)
             self._handler = None
 
     def converted(self, error: BaseException | None) -> MemoryLimitExceeded | None:

@@ -79,8 +79,8 @@ def is_possible(shell: Shell) -> bool:
 
 
 def new_display(shell: Shell) -> str | None:
-    """The name of a display for a cell that nobody profiles; None where it is not to be shown."""
-    return uuid.uuid4().hex if for_all and is_possible(shell) else None
+    """The name of a display for a cell that nobody profiles; None where it cannot be shown."""
+    return uuid.uuid4().hex if is_possible(shell) else None
 
 
 def show_end(shell: Shell, display: str, cell_name: str) -> None:

@@ -180,21 +180,29 @@ class Installation:
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._before = shell.__dict__.get("run_ast_nodes")
-        original = shell.run_ast_nodes
+        original: memlimit.RunNodes = shell.run_ast_nodes
         self._active = True
 
         async def run_ast_nodes(
             nodelist: list[ast.stmt], cell_name: str, *args: Any, **kwargs: Any
         ) -> bool | None:
+            if not self._active:
+                return await original(nodelist, cell_name, *args, **kwargs)
             sources.number_cell(shell, cell_name)
-            tail = cell.marked(nodelist) if self._active else None
-            limit = memlimit.OFF if not self._active else memlimit.of_cell(None, tail is not None)
-            with telemetry.cell(shell, cell_name, limit != memlimit.OFF and tail is None):
+            tail = cell.marked(nodelist)
+            limit = memlimit.of_cell(None, tail is not None)
+            told = telemetry.is_news(limit != memlimit.OFF and tail is None)
+            try:
+                if told:
+                    telemetry.begin_cell(shell, cell_name)
                 if tail is None:
                     return await memlimit.run(
                         shell, original, limit, nodelist, cell_name, *args, **kwargs
                     )
                 return await cell.run(shell, original, tail, nodelist[1:], cell_name, args, kwargs)
+            finally:
+                if told:
+                    telemetry.end_cell(shell, cell_name)
 
         self._wrapper = run_ast_nodes
         self._magic = _magic_for(shell)

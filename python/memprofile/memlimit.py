@@ -98,12 +98,13 @@ class LimitedCell:
         """Restores the shell; does nothing the second time, and never raises."""
         if self._guard is not None:
             self._guard.end()
-        shadow, self._shadow = self._shadow, None
         own = self._shell.__dict__
-        if shadow is not None and own.get("showtraceback") is shadow:
-            del own["showtraceback"]
+        if self._shadow is not None and own.get("showtraceback") is self._shadow:
             if self._shadowed:
                 own["showtraceback"] = self._shadowed[0]
+            else:
+                del own["showtraceback"]
+        self._shadow = None
 
 
 def report_failure(shell: Shell, result: Any, error: BaseException) -> bool:
@@ -129,15 +130,14 @@ async def run(
     result = result_of(args[2:], kwargs)
     cell = LimitedCell(shell, result, limit)
     try:
-        # Twice: an interrupt on the way into the inner cleanup must not skip it.
+        # Twice: an interrupt that cuts the inner cleanup short leaves the rest to the other one. To
+        # hold interrupts back would take a short cell longer than all else here.
         try:
             _running = True
-            with Held():
-                cell._begin()
+            cell._begin()
             return await within(original, *args, **kwargs)
         finally:
-            with Held():
-                cell.finish()
+            cell.finish()
     except MemoryLimitExceeded as error:
         # It came between two statements.
         return report_failure(shell, result, error)

@@ -54,16 +54,19 @@ def number_cell(shell: Shell, filename: str) -> None:
         _numbers[filename] = shell.execution_count
 
 
-def cell_number(filename: str) -> int | None:
+def cell_number(filename: str, shell: Shell = None) -> int | None:
     """The N of In[N] for the file name of a cell's code, None for any other file."""
-    compiler = getattr(_shell(), "compile", None)
+    compiler = getattr(shell or _shell(), "compile", None)
     numbers: dict[str, int] = getattr(compiler, "_filename_map", _numbers)
     return numbers.get(filename)
 
 
-def label(filename: str) -> str:
-    """What a reader calls a file: ``cell [12]``, ``%memprofile``, ``tools/clean.py``."""
-    number = cell_number(filename)
+def label(filename: str, shell: Shell = None) -> str:
+    """What a reader calls a file: ``cell [12]``, ``%memprofile``, ``tools/clean.py``.
+
+    ``shell`` is the one that runs, where that is known: it takes a while to find.
+    """
+    number = cell_number(filename, shell)
     if number is not None:
         return f"cell [{number}]"
     if filename == STATEMENT_FILE:

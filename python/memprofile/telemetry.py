@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from memprofile import _native, live, sources
 from memprofile.sources import Shell
@@ -44,30 +42,33 @@ def message_of(shell: Shell) -> str:
     return message
 
 
-@contextmanager
-def cell(shell: Shell, cell_name: str, is_watched: bool) -> Iterator[None]:
-    """A cell runs. Cells inside of it, or beside it in a subshell, are part of it.
+def is_news(is_watched: bool) -> bool:
+    """Whether a cell that begins is told: one inside of another, or beside it, is part of that.
 
     ``is_watched``: it is recorded by the black box also where nobody is told.
     """
+    return _told is None and (is_watched or _native.tells())
+
+
+def begin_cell(shell: Shell, cell_name: str) -> None:
+    """A cell begins that is told, until ``end_cell``."""
     global _told, _display
-    if _told is not None or not (is_watched or _native.tells()):
-        yield
-        return
     _told = message_of(shell)
-    _display = live.new_display(shell) if _native.tells() else None
-    try:
-        # Finding the paths takes longer than all else here.
-        if not _native.black_box_goes_on():
-            _native.begin_black_box(**sources.paths())
-        _native.begin_cell(_told, cell_name, sources.label(cell_name), _display)
-        yield
-    finally:
-        _told = None
-        display = take_display()
-        _native.end_cell()
-        if display is not None:
-            live.show_end(shell, display, cell_name)
+    _display = live.new_display(shell) if live.for_all and _native.tells() else None
+    # Finding the paths takes longer than all else here.
+    if not _native.black_box_goes_on():
+        _native.begin_black_box(**sources.paths())
+    _native.begin_cell(_told, cell_name, sources.label(cell_name, shell), _display)
+
+
+def end_cell(shell: Shell, cell_name: str) -> None:
+    """The cell has ended."""
+    global _told
+    _told = None
+    display = take_display()
+    _native.end_cell()
+    if display is not None:
+        live.show_end(shell, display, cell_name)
 
 
 def take_display(message: str | None = None) -> str | None:

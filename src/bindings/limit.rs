@@ -13,23 +13,24 @@ use pyo3::types::{PyCode, PyModule, PyTuple};
 /// The number of the signal that a limit sends.
 pub(super) const SIGNAL: i32 = wake::SIGNAL;
 
+/// The number that the next limit will have.
+#[pyfunction]
+pub(super) fn next_limit() -> u64 {
+    session::next_limit()
+}
+
 /// Sets a limit for what this thread does in frames of `code`, which must live until it is lifted.
 #[pyfunction]
-pub(super) fn arm_limit(code: &Bound<'_, PyCode>, limit: Option<u64>, raises: bool) -> Option<u64> {
+pub(super) fn arm_limit(code: &Bound<'_, PyCode>, limit: Option<u64>, raises: bool) {
     let raises = raises && is_main_thread();
-    session::arm(Bounds { bytes: limit.map(Bytes), code: code.as_ptr() as usize, raises })
+    session::arm(Bounds { bytes: limit.map(Bytes), code: code.as_ptr() as usize, raises });
 }
 
-/// Lifts it, with those that were set after it.
+/// Lifts it, with those that were set after it. The last request that it has refused: the limit, what was
+/// held, what was asked for, and where.
 #[pyfunction]
-pub(super) fn disarm_limit(number: u64) {
-    session::disarm(number);
-}
-
-/// The last request that it has refused: the limit, what was held, what was asked for, and where.
-#[pyfunction]
-pub(super) fn refused(number: u64) -> Option<(u64, u64, u64, String, u32)> {
-    session::refusal(number).map(|r| (r.limit.0, r.held.0, r.requested.0, r.file, r.line))
+pub(super) fn disarm_limit(number: u64) -> Option<(u64, u64, u64, String, u32)> {
+    session::disarm(number).map(|r| (r.limit.0, r.held.0, r.requested.0, r.file, r.line))
 }
 
 /// The limit that is in force, and whose it is.

@@ -61,7 +61,8 @@ mod _native {
     use super::ledger::{PyBalance, PyLedger};
     #[pymodule_export]
     use super::limit::{
-        PyLimitHandler, arm_limit, disarm_limit, limit_in_force, memory_needed, memory_now, refused,
+        PyLimitHandler, arm_limit, disarm_limit, limit_in_force, memory_needed, memory_now,
+        next_limit,
     };
     #[pymodule_export]
     use super::listing::PyListing;

@@ -1,7 +1,9 @@
 //! A connection to one of the child's sockets.
 
 use super::zmtp::{self, Decoder, GREETING};
-use std::io::{ErrorKind, Read, Write};
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
+use std::io::{ErrorKind, Write};
 use std::ops::Deref;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -15,7 +17,7 @@ pub type Frames = Vec<Vec<u8>>;
 /// Between two tries to connect: the child is not there yet.
 const RETRY: Duration = Duration::from_millis(10);
 /// After these many bytes of one socket the others have their turn.
-const TURN: u64 = 1 << 20;
+const TURN: usize = 1 << 20;
 /// Room that is kept for what comes.
 const ROOM: usize = 64 << 10;
 
@@ -118,12 +120,19 @@ impl Link {
     fn read(&mut self) {
         let Some(stream) = self.stream.as_mut().filter(|_| !self.ended) else { return };
         let read = &mut self.decoder.read;
-        read.reserve(ROOM);
-        // Up to the end, to where nothing is there yet, or to the end of its turn.
-        match stream.take(TURN).read_to_end(read) {
-            Ok(taken) if taken as u64 == TURN => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Ok(_) | Err(_) => self.ended = true,
+        let mut taken = 0;
+        while taken < TURN {
+            read.reserve(ROOM);
+            let room = read.capacity() - read.len();
+            match rustix::io::read(&mut *stream, spare_capacity(read)) {
+                Ok(0) => return self.ended = true,
+                // What leaves room was all that there was.
+                Ok(found) if found < room => return,
+                Ok(found) => taken += found,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                Err(_) => return self.ended = true,
+            }
         }
     }
 

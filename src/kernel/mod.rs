@@ -33,6 +33,7 @@ mod private_folder;
 mod relay;
 mod requests;
 mod sockets;
+mod torn;
 mod watched;
 pub mod wire;
 pub mod zmtp;

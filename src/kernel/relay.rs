@@ -10,6 +10,7 @@ use super::message::{Author, Parent as Asked};
 use super::private_folder::PrivateFolder;
 use super::requests::{Channel, Requests};
 use super::sockets::{Frames, Front, TURN};
+use super::torn;
 use super::watched::{Parent, Signals};
 use super::wire::{Envelope, Fault, Signer};
 use crate::error::{Error, Result};
@@ -261,7 +262,7 @@ impl Relay {
 
     /// Passes on what the child has said on these; whether there was anything.
     pub(super) fn hear_child(&mut self, [iopub, stdin, shell, control]: Sockets) -> bool {
-        let Relay { child, front, requests, state, author, notice, generation, .. } = self;
+        let Relay { child, front, requests, state, author, signer, notice, generation, .. } = self;
         let is_first = *generation == 1;
         if iopub {
             self.gathers_until = Instant::now() + GATHER;
@@ -281,7 +282,12 @@ impl Relay {
                 front.iopub.send(author.publish("display_data", Some(&parent), &shown));
             }
         });
-        any |= hear(&mut child.stdin, stdin, |frames| front.stdin.send(frames));
+        let mut torn = 0;
+        any |= hear(&mut child.stdin, stdin, |frames| {
+            if let Some(asked) = torn::whole(frames, requests, signer, &mut torn) {
+                front.stdin.send(asked);
+            }
+        });
         let replies = [
             (&mut child.shell, shell, &front.shell),
             (&mut child.control, control, &front.control),
@@ -291,11 +297,18 @@ impl Relay {
                 if frames.first().is_some_and(|identity| **identity == *NUDGE) {
                     return;
                 }
+                let Some(frames) = torn::whole(frames, requests, signer, &mut torn) else { return };
                 if let Some(parent) = Envelope::open(&frames).ok().and_then(|e| e.parent()) {
+                    for lost in requests.take_lost(&parent.msg_id) {
+                        to.send(torn::reply(author, &lost, requests.last_count()));
+                    }
                     requests.replied(&parent.msg_id);
                 }
                 to.send(frames);
             });
+        }
+        for _ in 0..torn {
+            self.drop_message(Fault::Torn);
         }
         any
     }
@@ -354,12 +367,13 @@ impl Relay {
             (_, "shutdown_request") => self.shutdown = true,
             _ => {}
         }
-        self.requests.forwarded(&envelope, &header, channel);
-        self.gathers_until = Instant::now() + GATHER;
+        // The child's time goes by while we take note: what it says of it is heard later.
         match channel {
             Channel::Shell => self.child.shell.send(&frames),
             Channel::Control => self.child.control.send(&frames),
         }
+        self.requests.forwarded(&envelope, &header, channel);
+        self.gathers_until = Instant::now() + GATHER;
     }
 
     fn drop_message(&mut self, fault: Fault) {

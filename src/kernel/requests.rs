@@ -146,6 +146,16 @@ impl Request {
         !self.cleared && self.widgets.is_empty()
     }
 
+    /// Whether the child's main thread is to answer it.
+    fn is_of_main(&self) -> bool {
+        self.channel == Channel::Shell && self.subshell.is_none()
+    }
+
+    /// Whether it was a cell that has ended without a reply.
+    fn is_lost(&self) -> bool {
+        self.cell.is_some() && self.idle && !self.replied
+    }
+
     fn is_done(&self) -> bool {
         self.idle && (self.replied || self.reply_kind().is_none())
     }
@@ -190,6 +200,24 @@ impl Requests {
     /// Notes a reply of the child.
     pub fn replied(&mut self, id: &str) {
         self.note(id, |request| request.replied = true);
+    }
+
+    /// Whom the reply to a request is for.
+    pub fn identities(&self, id: &str) -> Option<&[Vec<u8>]> {
+        let request = self.open.iter().find(|request| request.id == id)?;
+        Some(&request.identities)
+    }
+
+    /// The cells whose reply will not come: the main shell has ended them without one, and now replies to `id`,
+    /// which came later.
+    pub fn take_lost(&mut self, id: &str) -> Vec<Request> {
+        let mut lost = Vec::new();
+        while let Some(first) = self.first_of_main().filter(|at| self.open[*at].is_lost())
+            && self.open[first].id != id
+        {
+            lost.extend(self.open.remove(first));
+        }
+        lost
     }
 
     /// Notes what the child publishes; says whether it passes, or has been said by us already.
@@ -286,8 +314,12 @@ impl Requests {
     }
 
     fn first_of_shell(&self) -> Option<usize> {
-        let main = |r: &Request| r.channel == Channel::Shell && r.subshell.is_none() && !r.idle;
+        let main = |r: &Request| r.is_of_main() && !r.idle;
         self.open.iter().position(main).filter(|at| self.open[*at].cell.is_some())
+    }
+
+    fn first_of_main(&self) -> Option<usize> {
+        self.open.iter().position(Request::is_of_main)
     }
 
     /// When we shall say in the child's place that it is busy; `None` when it has said so itself.

@@ -29,6 +29,8 @@ pub enum Fault {
     Header,
     /// Somebody wrote it who does not have the key.
     Signature,
+    /// An interrupt has cut it short: see `torn`.
+    Torn,
 }
 
 impl std::fmt::Display for Fault {
@@ -38,6 +40,7 @@ impl std::fmt::Display for Fault {
             Fault::TooFewFrames => "ends after <IDS|MSG>",
             Fault::Header => "has no header",
             Fault::Signature => "was not signed with this kernel's key",
+            Fault::Torn => "Python was interrupted in the middle of",
         })
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! It sees `malloc` and its kin and pymalloc's arenas, not Python's small objects one by one, and takes
 //! samples at large intervals. A recording of the user's goes first: the box ends, and begins anew with
-//! the next cell. It tells by `telemetry` alone, and its poll thread rests between cells.
+//! the next cell. It tells by `telemetry` alone, and its poll thread reads nothing between cells.
 
 use super::{AT_FORK, CALLBACKS, LOCKS, Live, OwnMemory, foreign, live, poll};
 use crate::hooks::{self, HookGuard, reentrancy};
@@ -70,7 +70,7 @@ pub fn end() {
     if !ON.load(Relaxed) {
         return;
     }
-    cell_ended(foreign::read_or_open());
+    cell_ended(Some(foreign::read_or_open()));
     poll::stop();
     drop(HOOKS.lock().unwrap_or_else(PoisonError::into_inner).take());
     ON.store(false, Relaxed);
@@ -91,15 +91,27 @@ pub(super) fn cell_begins(resident: Resident) {
     poll::start();
 }
 
-/// The cell has ended: what of its large blocks is in use now may be its peak.
-pub(super) fn cell_ended(resident: Resident) {
+/// The cell has ended: what of its large blocks is in use now may be its peak. Where the `resident` set was
+/// not read nobody wants to know.
+pub(super) fn cell_ended(resident: Option<Resident>) {
     if !ON.load(Relaxed) {
         return;
     }
     poll::rest();
-    if let Some(live) = live().as_mut() {
+    if let Some(resident) = resident
+        && let Some(live) = live().as_mut()
+    {
         look(live, resident);
     }
+}
+
+/// Whether it has not seen the cell hold anything, without a look.
+pub(super) fn saw_nothing() -> bool {
+    let live = live();
+    let Some(live) = live.as_ref().filter(|_| ON.load(Relaxed)) else { return false };
+    let last = LOOKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let blocks = live.recorder.large_blocks();
+    live.recorder.peak() <= live.base && last.as_ref().is_some_and(|(_, count)| *count == blocks)
 }
 
 /// Looks at the large blocks, if what they hold may have changed. That is most of what a short cell costs.

@@ -18,8 +18,11 @@ use std::time::Instant;
 /// The reader of the recording that is on. It is of this process: a forked child opens its own.
 pub(super) static READER: ForkLock<Option<RssReader>> = ForkLock::new(None);
 
-/// What is of files: the largest reading, and the last.
+/// What is of files, the largest reading.
 static OF_FILES: AtomicU64 = AtomicU64::new(0);
+
+/// The last reading.
+static ALL_NOW: AtomicU64 = AtomicU64::new(0);
 static OF_FILES_NOW: AtomicU64 = AtomicU64::new(0);
 
 /// What asks for a reading of the pools, and whether one is wanted.
@@ -104,8 +107,15 @@ pub(super) fn end() {
 pub(super) fn read() -> Option<Resident> {
     let resident = READER.lock().as_ref()?.read_parts()?;
     OF_FILES.fetch_max(resident.of_files.0, Relaxed);
+    ALL_NOW.store(resident.all.0, Relaxed);
     OF_FILES_NOW.store(resident.of_files.0, Relaxed);
     Some(resident)
+}
+
+/// The last reading of the recording that is on, which has one at its start and at that of each cell.
+pub(super) fn last() -> Option<Resident> {
+    READER.lock().as_ref()?;
+    Some(Resident { all: Bytes(ALL_NOW.load(Relaxed)), of_files: of_files_now() })
 }
 
 /// What was of files when the resident set was last read.

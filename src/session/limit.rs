@@ -34,14 +34,27 @@ fn held_now() -> Option<u64> {
     foreign::read().map(|resident| resident.anonymous().0)
 }
 
-/// Sets a limit for what the calling thread does from now on in the frame of `bounds.code`; the number by
-/// which it is lifted. `None` where the platform does not tell what is held.
-pub fn arm(bounds: Bounds) -> Option<u64> {
-    let mut held = held()?.0;
-    if bounds.bytes.is_some_and(|bytes| held > bytes.0 / 2) {
+/// The number that the next limit will have: an interrupt between its setting and the word of it must not
+/// leave it in force.
+pub fn next_limit() -> u64 {
+    next(&LIMITS.lock())
+}
+
+fn next(limits: &[Armed]) -> u64 {
+    limits.last().map_or(1, |outer| outer.id + 1)
+}
+
+/// Sets a limit for what the calling thread does from now on in the frame of `bounds.code`; none where the
+/// platform does not tell what is held.
+pub fn arm(bounds: Bounds) {
+    // A limit near what there is lies far above, and is computed later.
+    let known = foreign::last().filter(|_| bounds.bytes.is_none());
+    let Some(mut held) = known.map_or_else(held, |last| Some(last.anonymous())) else { return };
+    if bounds.bytes.is_some_and(|bytes| held.0 > bytes.0 / 2) {
         // What earlier cells have freed is not to be counted against this one.
-        held = held_at_least()?.0;
+        held = held_at_least().unwrap_or(held);
     }
+    let held = held.0;
     let thread = (reentrancy::thread(), wake::this_thread());
     let mut armed = Armed::new(0, bounds, held, thread);
     if held > armed.threshold {
@@ -53,29 +66,25 @@ pub fn arm(bounds: Bounds) -> Option<u64> {
         refusal::ask_from(WORTH_KNOWING);
     }
     let mut limits = LIMITS.lock();
-    armed.id = limits.last().map_or(1, |outer| outer.id + 1);
-    let id = armed.id;
+    armed.id = next(&limits);
     limits.push(armed);
     ON.store(true, Relaxed);
-    Some(id)
 }
 
-/// Lifts a limit, with those inside of it; the one around it is in force again.
-pub fn disarm(id: u64) {
+/// Lifts a limit, with those inside of it; the one around it is in force again. The last request that it
+/// has refused.
+pub fn disarm(id: u64) -> Option<Refusal> {
     let mut limits = LIMITS.lock();
+    let refused = limits.iter_mut().find(|armed| armed.id == id).and_then(|a| a.refusal.take());
     limits.retain(|armed| armed.id < id);
     ON.store(!limits.is_empty(), Relaxed);
     refusal::ask_from(if limits.is_empty() { u64::MAX } else { ASKABLE });
+    refused
 }
 
 /// Whether a limit is in force.
 pub fn is_limited() -> bool {
     ON.load(Relaxed)
-}
-
-/// The last request that a limit has refused.
-pub fn refusal(id: u64) -> Option<Refusal> {
-    LIMITS.lock().iter().find(|armed| armed.id == id)?.refusal.clone()
 }
 
 /// Called by the poll.

@@ -25,7 +25,7 @@ pub use black_box::{
 };
 pub use foreign::read_pools;
 pub use left::{Runs, allocated_at, collector_runs};
-pub use limit::{Due, arm, disarm, due, held, held_at_least, in_force, is_limited, refusal};
+pub use limit::{Due, arm, disarm, due, held, held_at_least, in_force, is_limited, next_limit};
 #[cfg(feature = "python")]
 pub use poll::when_returned_from_fork;
 pub use recording::{

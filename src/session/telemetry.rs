@@ -1,8 +1,9 @@
 //! Telling the one who started this process how it goes (`profile::telemetry`), by memory that is there
 //! when this process is gone.
 //!
-//! Every poll writes it, so it is at most [`super::poll::PERIOD`] old; the poll needs neither the GIL nor
-//! anything else that a cell could hold. A process that was not given a segment tells nothing.
+//! Every poll writes it, so it is at most [`super::poll::PERIOD`] old, or two where the cell is as young; the poll
+//! needs neither the GIL nor anything else that a cell could hold. A process that was not given a segment tells
+//! nothing.
 
 use super::own_stack::Runner;
 use super::{Live, black_box, limit, live};
@@ -139,19 +140,20 @@ pub fn told() -> Option<Telemetry> {
     Some(lock.as_ref().filter(|teller| teller.is_own())?.told(now, resident))
 }
 
-/// The cell has ended.
+/// The cell has ended. Of one that ends before the first poll, and that the black box has seen hold nothing,
+/// no more is told: its reply says that it has ended.
 pub fn end_cell() {
+    let nothing = black_box::saw_nothing();
+    if nothing && TELLER.lock().as_mut().is_some_and(Teller::ends_early) {
+        return black_box::cell_ended(None);
+    }
     let resident = super::foreign::read_or_open();
-    black_box::cell_ended(resident);
+    black_box::cell_ended(Some(resident));
     let now = live().as_ref().map(Now::of);
     let mut lock = TELLER.lock();
     let Some(teller) = lock.as_mut().filter(|teller| teller.is_own()) else { return };
     teller.look(now.as_ref(), resident);
-    if let Some((cell, _)) = &mut teller.cell {
-        cell.ended = true;
-        cell.running = None;
-    }
-    teller.runner = None;
+    teller.end();
     teller.tell(now, resident);
 }
 
@@ -213,6 +215,23 @@ fn since_1970() -> f64 {
 impl Teller {
     fn is_own(&self) -> bool {
         self.process == std::process::id()
+    }
+
+    fn end(&mut self) {
+        if let Some((cell, _)) = &mut self.cell {
+            cell.ended = true;
+            cell.running = None;
+        }
+        self.runner = None;
+    }
+
+    /// Ends a cell that no poll has seen; whether it is one.
+    fn ends_early(&mut self) -> bool {
+        let early = self.is_own() && self.moments.is_empty();
+        if early {
+            self.end();
+        }
+        early
     }
 
     /// A moment.

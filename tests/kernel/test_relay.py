@@ -136,6 +136,36 @@ def test_what_was_not_signed_with_the_key_is_not_answered(fresh, connect):
     assert fresh.run("1 + 1").value == "2"
 
 
+TEAR = """
+import threading, zmq
+whole, sent = zmq.Socket.send, []
+def send(socket, part, flags=0, **options):
+    if flags & zmq.SNDMORE and threading.current_thread() is threading.main_thread():
+        if len(sent) == {kept}:
+            zmq.Socket.send = whole
+            raise KeyboardInterrupt
+        sent.append(part)
+    return whole(socket, part, flags, **options)
+zmq.Socket.send = send
+"""
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3, 6])
+def test_a_reply_that_an_interrupt_tears_is_given_and_takes_none_along(kernel, kept):
+    """An interrupt between two frames of a stock kernel's reply: they are in the next one then."""
+    torn = kernel.client.execute(TEAR.format(kept=kept))
+    kernel.published(until_idle=torn)
+    following = kernel.client.execute("1 + 1")
+    replies = {}
+    while following not in replies:
+        reply = kernel.client.get_shell_msg(timeout=TIMEOUT)
+        replies[reply["parent_header"]["msg_id"]] = reply["content"]
+    assert replies[torn]["status"] == "error"
+    assert replies[torn]["ename"] == "KeyboardInterrupt"
+    assert replies[following]["status"] == "ok"
+    assert kernel.run("2 + 2").value == "4"
+
+
 def test_the_log_counts_what_was_dropped_and_has_no_key(tmp_path, connect):
     manager = KernelManager(kernel_name="memprofile")
     with (tmp_path / "log").open("wb") as log:

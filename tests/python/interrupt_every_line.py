@@ -1,4 +1,4 @@
-"""Run by test_interrupts.py: one profiled cell after the other, interrupted one line later each.
+"""Run by test_interrupts.py: one watched cell after the other, interrupted one line later each.
 
 A trace function counts the lines of memprofile's own Python code that run and raises SIGINT
 at the n-th, for every n until a cell comes to its end without.
@@ -14,24 +14,32 @@ from typing import Any
 
 import memprofile
 from IPython.core.interactiveshell import InteractiveShell
-from memprofile import _native
+from memprofile import _native, telemetry
 
 OURS = os.path.dirname(memprofile.__file__)
 
 
 def check(shell: InteractiveShell, moment: int) -> None:
     assert not _native.is_recording(), moment
+    assert _native.next_limit() == 1, moment
+    assert telemetry._told is None, moment
+    assert signal.getsignal(signal.SIGURG) is signal.SIG_DFL, moment
     assert "showtraceback" not in shell.__dict__, moment
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler, moment
 
 
-def main(cell: str) -> None:
+def main(cell: str, first_line: str) -> None:
     shell = InteractiveShell.instance(colors="nocolor", history_length=0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     shell.display_pub.publish = lambda *args, **kwargs: None  # type: ignore[method-assign]
     shell._showtraceback = lambda *args: None  # type: ignore[method-assign]
     memprofile.load_ipython_extension(shell)
     bare = shell.run_cell(cell).success
+    profiled = first_line.startswith("%%memprofile")
+    if not profiled:
+        shell.run_cell(first_line)
+        # The black box stays on from here.
+        shell.run_cell(cell)
     moment = 0
     while True:
         seen = 0
@@ -48,7 +56,7 @@ def main(cell: str) -> None:
 
         sys.settrace(trace)
         try:
-            result = shell.run_cell("%%memprofile -o p\n" + cell)
+            result = shell.run_cell(first_line + "\n" + cell if profiled else cell)
         except KeyboardInterrupt:
             result = None
         finally:
@@ -63,4 +71,4 @@ def main(cell: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
