@@ -68,8 +68,8 @@ HOT FROM_A_LINE_ON void *memprofile_malloc(size_t size) {
 }
 
 HOT FROM_A_LINE_ON void memprofile_free(void *block) {
-    if (RARE(block == NULL) || RARE(memprofile_self.armed != memprofile_hot.fast))
-        return memprofile_free_slow(block);
+    if (RARE(block == NULL)) return;
+    if (RARE(memprofile_self.armed != memprofile_hot.fast)) return memprofile_free_slow(block);
     struct memprofile_slot *slot = memprofile_self.slot;
     size_t head = head_of(block);
     if (RARE(head & MAPPED)) return memprofile_free_slow(block);
