@@ -145,7 +145,7 @@ def test_a_block_that_grows_by_realloc_never_seems_to_be_gone(kind):
     # What a list asks for beyond its items is not written to yet.
     in_use = len(kept) * (8 if kind is list else 1)
     assert profile.footprint_delta == pytest.approx(in_use, rel=0.05)
-    # Where malloc has room for it in its heap it is copied, and there twice meanwhile. It is never gone.
+    # In malloc's heap it may be copied, and is there twice meanwhile. It is never gone.
     assert 0.95 * in_use < profile.peak_footprint < 1.05 * 2 * in_use
     assert (footprint >= np.maximum.accumulate(footprint) / 2 - 8 * MIB).all()
 
