@@ -55,7 +55,7 @@ pub struct LineCopies {
     /// Whether it moves it.
     pub moving: bool,
     /// For [`Recorder::look_at_a_copy`].
-    looks: Looks,
+    pub(super) looks: Looks,
 }
 
 impl LineCopies {

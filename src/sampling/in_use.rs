@@ -34,6 +34,11 @@ pub(super) struct Looks {
 }
 
 impl Looks {
+    /// What they have cost so far.
+    pub(super) fn spent(&self) -> u64 {
+        self.spent
+    }
+
     /// Whether one more may be made before a decrease: they took no more than their share of the time.
     pub(super) fn are_affordable(&self, now: u64) -> bool {
         self.spent <= now / SHARE + ALLOWANCE

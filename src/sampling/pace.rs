@@ -46,8 +46,14 @@ impl Recorder {
         }
     }
 
+    /// Processor time so far, in nanoseconds, of what takes long: looks at pages, and thinning.
+    pub fn spent_long(&self) -> u64 {
+        self.looks.spent() + self.copies.looks.spent() + self.thinning
+    }
+
     /// The blocks that are live by what is known of them, thinned to a coarser interval.
     pub(super) fn coarsen(&mut self, doublings: u32, memory: &mut impl Memory) {
+        let began = memory.clock();
         let before: Vec<Sample> = self.live.iter().collect();
         let old: Vec<f64> = before.iter().map(|s| self.sampler.probability(s.size)).collect();
         self.sampler.coarsen(doublings);
@@ -68,5 +74,6 @@ impl Recorder {
                 self.hold(sample.site, bytes, variance);
             }
         }
+        self.thinning += memory.clock().saturating_sub(began);
     }
 }

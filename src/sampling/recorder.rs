@@ -138,6 +138,8 @@ pub struct Recorder {
     held_in_all: f64,
     pub(super) events: u64,
     pub(super) paced: Pace,
+    /// What thinning has cost, in nanoseconds.
+    pub(super) thinning: u64,
     pub(super) looks: Looks,
     /// Native bytes that went since the last look at all large blocks, and the footprint then.
     pub(super) gone: u64,
@@ -175,6 +177,7 @@ impl Recorder {
             held_in_all: 0.0,
             events: 0,
             paced: Pace::default(),
+            thinning: 0,
             looks: Looks::default(),
             gone: 0,
             looked_at: 0,

@@ -255,7 +255,7 @@ pub(super) fn tell(recorder: &mut Recorder, found: Option<Found>, resident: Resi
 /// Pools were read, by a thread that holds the GIL and is not recorded now. `here`: it is in the code
 /// that is recorded, and not in ours.
 pub fn read_pools(readings: &[Reading], here: bool) {
-    let entered = Instant::now();
+    let (entered, began) = (Instant::now(), reentrancy::thread_time());
     let resident = read();
     name_owners();
     with_own_stack(|stack| {
@@ -279,7 +279,7 @@ pub fn read_pools(readings: &[Reading], here: bool) {
         }
         live.changed();
         READ.store(live.now, Relaxed);
-        live.own.all += entered.elapsed().as_nanos() as u64;
+        live.own.all += reentrancy::thread_time().saturating_sub(began);
     });
 }
 

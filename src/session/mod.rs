@@ -163,9 +163,10 @@ fn with_live<T>(visit: Visit, change: impl FnOnce(&mut Live, u64) -> T) -> Optio
         // Another thread that came later may have had the lock first.
         live.now = live.now.max(live.nanos(entered));
     }
+    let before = live.recorder.spent_long();
     let result = change(live, live.now);
     live.changed();
-    visit.end(&mut live.own);
+    visit.end(&mut live.own, live.recorder.spent_long() - before);
     Some(result)
 }
 

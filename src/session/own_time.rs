@@ -15,7 +15,8 @@ pub(super) const VISIBLE: u64 = 32 << 10;
 /// What a visit costs besides what is timed, in nanoseconds: the hook.
 const OUTSIDE: u64 = 10;
 
-/// No usual visit takes so many nanoseconds.
+/// No usual visit takes so many nanoseconds: one that does was interrupted or had to wait, or the recorder
+/// looked at pages or thinned its samples, which it times itself.
 const LONG: u64 = 20_000;
 
 /// Nanoseconds in our own code so far.
@@ -54,14 +55,13 @@ impl Visit {
         Visit { entered: timed.then(Instant::now), stands_for, cost }
     }
 
-    /// It ends here.
-    pub(super) fn end(self, own: &mut OwnTime) {
+    /// It ends here; of its time the recorder has spent so much on what takes long.
+    pub(super) fn end(self, own: &mut OwnTime, long: u64) {
         let Some(entered) = self.entered else { return };
         let took = entered.elapsed().as_nanos() as u64 + OUTSIDE;
         if took > LONG {
-            // It was interrupted, had to wait, or is one of the few that thin the samples: it stands for no
-            // other, and a coarser interval, which would thin them again, would not spare it.
-            own.all += took;
+            // It stands for no other, and a coarser interval would not spare it.
+            own.all += LONG + long;
             return;
         }
         let took = took * u64::from(self.stands_for);
@@ -116,14 +116,23 @@ mod tests {
         let mut own = OwnTime::default();
         let visit =
             Visit { entered: Some(Instant::now()), stands_for: TIMED, cost: Cost::OfSampling };
-        visit.end(&mut own);
+        visit.end(&mut own, 0);
         assert!(own.all >= OUTSIDE * u64::from(TIMED));
         assert_eq!(own.all, own.sampling);
         let sampling = own.sampling;
-        Visit { cost: Cost::OfCounting, ..visit }.end(&mut own);
+        Visit { cost: Cost::OfCounting, ..visit }.end(&mut own, 0);
         assert!(own.all > sampling);
         assert_eq!(own.sampling, sampling);
-        Visit { entered: None, ..visit }.end(&mut own);
+        Visit { entered: None, ..visit }.end(&mut own, 0);
         assert_eq!(own.sampling, sampling);
+    }
+
+    #[test]
+    fn what_a_thread_waits_for_is_no_time_of_ours() {
+        let mut own = OwnTime::default();
+        let entered = Instant::now().checked_sub(std::time::Duration::from_secs(1));
+        let visit = Visit { entered, stands_for: TIMED, cost: Cost::OfSampling };
+        visit.end(&mut own, 5_000_000);
+        assert_eq!((own.all, own.sampling), (LONG + 5_000_000, 0));
     }
 }

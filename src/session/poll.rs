@@ -157,6 +157,7 @@ fn begin() -> Option<Poll> {
 }
 
 fn read() {
+    let began = reentrancy::thread_time();
     let entered = Instant::now();
     let Some(resident) = foreign::read() else { return };
     limit::look(resident);
@@ -172,14 +173,12 @@ fn read() {
         live.recorder.poll(bytes.0, live.now);
         live.resident_is(resident);
         live.changed();
-        live.own.all += entered.elapsed().as_nanos() as u64;
     }
     telemetry::tell(resident);
     foreign::want_reading();
-    let looked = Instant::now();
     children::look();
     if let Some(live) = live().as_mut() {
-        live.own.all += looked.elapsed().as_nanos() as u64;
+        live.own.all += reentrancy::thread_time().saturating_sub(began);
     }
 }
 
