@@ -87,11 +87,13 @@ LIMIT_SIGNAL: int
 def next_limit() -> int:
     """The number that the next limit will have."""
 
-def arm_limit(code: CodeType, limit: int | None, raises: bool) -> None:
+def arm_limit(code: CodeType, limit: int | None, raises: bool, caller: CodeType | None) -> None:
     """Sets a limit for what this thread does where a frame of ``code`` is on its stack.
 
+    With a ``caller`` nothing is raised but in what that code has called inside of it.
+
     ``limit`` is bytes of anonymous resident memory; None: near what the machine or control group has left.
-    ``code`` must live until it is lifted by ``disarm_limit`` with its number. There is none where the platform
+    Both must live until it is lifted by ``disarm_limit`` with its number. There is none where the platform
     does not tell what is held. ``raises``: a ``LimitHandler`` is in place. Hooks must be on.
     """
 

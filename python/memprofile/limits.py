@@ -16,11 +16,15 @@ from memprofile.interrupts import getsignal, set_handler
 
 
 class Guard:
-    """A limit that holds in the frames of ``code``: bytes, or None for near what there is."""
+    """A limit that holds in the frames of ``code``: bytes, or None for near what there is.
 
-    def __init__(self, limit: int | None, code: CodeType) -> None:
+    It raises in what ``caller`` has called there, if that is given, and else anywhere.
+    """
+
+    def __init__(self, limit: int | None, code: CodeType, caller: CodeType | None = None) -> None:
         self._limit = limit
         self._code = code
+        self._caller = caller
         self._number: int | None = None
         self._handler: _native.LimitHandler | None = None
         self._refused: tuple[int, int, int, str, int] | None = None
@@ -39,7 +43,7 @@ class Guard:
             except ValueError:  # in another thread than the main one
                 self._handler = None
         self._number = _native.next_limit()
-        _native.arm_limit(self._code, self._limit, self._handler is not None)
+        _native.arm_limit(self._code, self._limit, self._handler is not None, self._caller)
 
     def end(self) -> None:
         """Lifts it; does nothing the second time."""

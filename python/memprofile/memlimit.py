@@ -51,7 +51,9 @@ class LimitedCell:
     def __init__(self, shell: Shell, result: Any, limit: int | None) -> None:
         self._shell = shell
         self._result = result
-        self._guard = None if limit == OFF else Guard(limit, within.__code__)
+        # Beside the cell's own code nothing is stopped: IPython may be showing an error of it.
+        caller = getattr(shell.run_code, "__code__", None)
+        self._guard = None if limit == OFF else Guard(limit, within.__code__, caller)
         self._shadow: Callable[..., None] | None = None
         self._shadowed: tuple[Any, ...] = ()
 

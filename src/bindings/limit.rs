@@ -19,11 +19,19 @@ pub(super) fn next_limit() -> u64 {
     session::next_limit()
 }
 
-/// Sets a limit for what this thread does in frames of `code`, which must live until it is lifted.
+/// Sets a limit for what this thread does in frames of `code`, and raises only in what `caller` has called there.
+/// Both must live until it is lifted.
 #[pyfunction]
-pub(super) fn arm_limit(code: &Bound<'_, PyCode>, limit: Option<u64>, raises: bool) {
+#[pyo3(signature = (code, limit, raises, caller))]
+pub(super) fn arm_limit(
+    code: &Bound<'_, PyCode>,
+    limit: Option<u64>,
+    raises: bool,
+    caller: Option<&Bound<'_, PyCode>>,
+) {
     let raises = raises && is_main_thread();
-    session::arm(Bounds { bytes: limit.map(Bytes), code: code.as_ptr() as usize, raises });
+    let (code, caller) = (code.as_ptr() as usize, caller.map(|caller| caller.as_ptr() as usize));
+    session::arm(Bounds { bytes: limit.map(Bytes), code, caller, raises });
 }
 
 /// Lifts it, with those that were set after it. The last request that it has refused: the limit, what was

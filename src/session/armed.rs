@@ -14,6 +14,9 @@ pub struct Bounds {
     /// The code object in whose frame all that is limited runs: what the same thread does without it (an
     /// event loop, while the cell waits) is never stopped. It must outlive the limit.
     pub code: usize,
+    /// The code object that calls what is limited, if that is another one. Nothing is raised before it has
+    /// called it, nor after, when it may be dealing with an error. It must outlive the limit.
+    pub caller: Option<usize>,
     /// Whether a handler for [`wake::SIGNAL`] is there that asks [`due`].
     pub raises: bool,
 }
@@ -187,7 +190,7 @@ mod tests {
     use super::*;
 
     fn armed(bytes: Option<u64>, start: u64) -> Armed {
-        let bounds = Bounds { bytes: bytes.map(Bytes), code: 0, raises: true };
+        let bounds = Bounds { bytes: bytes.map(Bytes), code: 0, caller: None, raises: true };
         Armed::new(1, bounds, start, (0, None))
     }
 

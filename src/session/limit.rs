@@ -165,7 +165,7 @@ pub enum Due {
 
 /// Called by the handler of the signal.
 pub fn due() -> Due {
-    let code = {
+    let bounds = {
         let mut limits = LIMITS.lock();
         let Some(armed) = limits.last_mut().filter(|armed| armed.woken.is_some()) else {
             return Due::NotOurs;
@@ -174,9 +174,12 @@ pub fn due() -> Due {
             armed.woken = None;
             return Due::Nothing;
         }
-        armed.bounds.code
+        armed.bounds
     };
-    let here = own_stack::runs(code);
+    let here = match bounds.caller {
+        None => own_stack::runs(bounds.code),
+        Some(caller) => own_stack::runs_what_is_called(bounds.code, caller),
+    };
     let held = held_now();
     let mut limits = LIMITS.lock();
     let Some(armed) = limits.last_mut() else { return Due::Nothing };

@@ -239,6 +239,13 @@ mod own_stack {
         Stack::walk_whole(|stack| stack.is_some_and(|stack| stack.runs(code)))
     }
 
+    /// Whether a frame of `outer` is on it, and code that `caller` has called inside of that.
+    pub(super) fn runs_what_is_called(outer: usize, caller: usize) -> bool {
+        Stack::walk_whole(|stack| {
+            stack.is_some_and(|stack| stack.runs_what_is_called(outer, caller))
+        })
+    }
+
     /// The file and the number of the innermost line.
     pub(super) fn innermost() -> Option<(String, u32)> {
         Stack::walk_whole(|stack| {
@@ -297,6 +304,10 @@ mod own_stack {
     }
 
     pub(super) fn runs(_code: usize) -> bool {
+        false
+    }
+
+    pub(super) fn runs_what_is_called(_outer: usize, _caller: usize) -> bool {
         false
     }
 

@@ -225,9 +225,25 @@ def test_the_event_loop_is_never_stopped(limited: Kernel) -> None:
     stopped(limited, ran, "for _ in range(1_000_000_000)")
 
 
+def test_what_shows_an_error_of_the_cell_is_not_stopped(limited: Kernel) -> None:
+    """It may be that of a request that was refused."""
+    limited.run_ok(
+        "import signal, socket\nrows = []\ndef shown(shell, kind, error, tb, tb_offset=None):\n"
+        "    here, there = socket.socketpair()\n    there.setblocking(False)\n"
+        "    before = signal.set_wakeup_fd(there.fileno())\n"
+        "    rows.extend(bytearray(100_000) for _ in range(6_000))\n"
+        "    print(here.recv(1) == bytes([signal.SIGURG]))\n    signal.set_wakeup_fd(before)\n"
+        "get_ipython().set_custom_exc((ZeroDivisionError,), shown)"
+    )
+    ran = limited.run("1 / 0")
+    assert ran.stream("stdout") == "True\n", ran.reply
+    limited.run_ok("get_ipython().set_custom_exc((), None)\nrows = None\n_ = gc.collect()")
+
+
 def test_interrupts_are_as_before(limited: Kernel) -> None:
     def interrupt(message: tuple[str, dict[str, str]]) -> None:
-        if message[0] == "stream":
+        # Once: the text may come in two parts.
+        if message[0] == "stream" and "now" in message[1]["text"]:
             limited.interrupt()
 
     ran = limited.run("print('now', flush=True)\nwhile True: pass", on_message=interrupt)

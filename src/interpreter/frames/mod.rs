@@ -156,6 +156,20 @@ impl Stack<'_> {
         self.frames.iter().any(|frame| frame.code == code)
     }
 
+    /// Whether, inside of a frame that runs the code object at `outer`, one that runs `caller` has called code of
+    /// other files than theirs.
+    pub fn runs_what_is_called(&self, outer: usize, caller: usize) -> bool {
+        let Some(outer) = self.frames.iter().position(|frame| frame.code == outer) else {
+            return false;
+        };
+        let inside = &self.frames[..outer];
+        let Some(caller) = inside.iter().rposition(|frame| frame.code == caller) else {
+            return self.gap().is_some();
+        };
+        let theirs = [self.frames[outer].filename, inside[caller].filename];
+        caller.checked_sub(1).is_some_and(|called| !theirs.contains(&inside[called].filename))
+    }
+
     /// Where in the kept frames some are left out, if any are.
     pub fn gap(&self) -> Option<usize> {
         (self.count > ROOM).then_some(ROOM - TAIL)
