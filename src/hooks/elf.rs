@@ -312,8 +312,7 @@ mod imp {
         let mut found = [0; N];
         each_library(|info| {
             let is_ours = holds(info, here());
-            let (_, section) = extent(info);
-            if let Some(section) = section.filter(|_| is_ours) {
+            if let Some(section) = is_ours.then(|| extent(info).1).flatten() {
                 let mut dynamic = dynamic(info, section);
                 // The other table has slots of addresses.
                 dynamic.relocations[0] = (0, 0);
@@ -368,7 +367,7 @@ mod imp {
     fn examine(info: &dl_phdr_info, targets: &[Target]) -> Library {
         let (mut library, section) = extent(info);
         if let Some(section) = section
-            && !(library.span.0..library.span.1).contains(&here())
+            && !holds(info, here())
             && !is_linker_or_vdso(info, library.span)
         {
             library.slots = dynamic(info, section).slots(info.dlpi_addr as usize, targets);

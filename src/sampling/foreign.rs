@@ -306,12 +306,9 @@ impl Recorder {
         anonymous as i64 - look.anonymous as i64 - known - resident
     }
 
-    /// Before the start: the anonymous resident bytes of the process.
-    pub fn found_anonymous(&mut self, anonymous: u64) {
-        self.regions_known(anonymous);
-    }
-
-    fn regions_known(&mut self, anonymous: u64) {
+    /// What all regions hold is known now, while the process has so many anonymous resident bytes: growth is counted
+    /// from here.
+    pub fn regions_known(&mut self, anonymous: u64) {
         let (known, resident) = (self.known_beside(), self.foreign.resident());
         self.foreign.look = Some(Look { anonymous, known, resident });
         self.footprint.begin_most();

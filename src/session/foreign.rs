@@ -93,7 +93,7 @@ pub(super) fn begin(
     }
     pools.iter().for_each(|&pool| recorder.found_pool(pool));
     if let Some(resident) = read() {
-        recorder.found_anonymous(resident.anonymous().0);
+        recorder.regions_known(resident.anonymous().0);
     }
 }
 

@@ -113,6 +113,7 @@ const AT_FORK: fork::Handlers = fork::Handlers {
 
 impl Live {
     fn new(recorder: Recorder, started: Instant, thread: usize) -> Live {
+        let at_start = ledger::Beside::now();
         Live {
             recorder,
             base: 0,
@@ -124,8 +125,8 @@ impl Live {
             collections: Vec::with_capacity(recording::ROOM_FOR_COLLECTIONS),
             collection_count: 0,
             collecting_since: None,
-            at_start: ledger::Beside::now(),
-            at_peak: (0, ledger::Beside::now()),
+            at_start,
+            at_peak: (0, at_start),
             largest: None,
         }
     }

@@ -64,7 +64,7 @@ impl Process {
     fn new() -> Process {
         let recorder = Recorder::new(Settings { exact: true, ..Settings::default() });
         let mut process = Process { recorder, pages: Pages::default(), now: 0 };
-        process.recorder.found_anonymous(0);
+        process.recorder.regions_known(0);
         process
     }
 

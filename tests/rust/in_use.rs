@@ -229,7 +229,7 @@ fn the_resident_set_says_when_the_footprint_lies_behind() {
     let mut recorder = Recorder::new(Settings { exact: true, ..Settings::default() });
     let mut program = Program::default();
     const START: u64 = 1 << 30;
-    recorder.found_anonymous(START);
+    recorder.regions_known(START);
     program.allocate(&mut recorder, 1 << 32, 100 * MIB, 1);
     assert!(!recorder.is_behind(START + MIB));
     assert!(recorder.is_behind(START + 3 * MIB));
