@@ -203,8 +203,12 @@ pub mod filter {
     }
 }
 
-/// Says from which size on a native block is noted whatever the countdown says.
+/// Says from which size on a native block is noted whatever the countdown says. It is called at each sample,
+/// by one thread at a time, and rarely says anything new.
 pub fn set_large(bytes: u64) {
+    if LARGE.load(Relaxed) == bytes {
+        return;
+    }
     LARGE.store(bytes, SeqCst);
     HOT.native.set_unusual(&LARGE, &refusal::ASKABLE);
 }

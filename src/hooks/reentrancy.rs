@@ -49,21 +49,6 @@ pub fn thread() -> usize {
     imp::thread()
 }
 
-/// Processor time of the calling thread, in nanoseconds; 0 where the system does not tell.
-#[cfg(unix)]
-pub fn thread_time() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: it only writes to `time`.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
-/// Nothing is told.
-#[cfg(not(unix))]
-pub fn thread_time() -> u64 {
-    0
-}
-
 /// While it lives, what this thread allocates is not recorded. It may be nested.
 #[derive(Debug)]
 pub struct Pause {

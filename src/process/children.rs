@@ -10,6 +10,7 @@
 
 use super::followed::Followed;
 use super::proc_files::{self, Stat};
+use super::thread_time;
 use crate::profile::{Bytes, Child, Nanos};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -53,8 +54,9 @@ const PATIENCE: u32 = 500;
 /// The same for the first look at the pages of a process: without it nobody knows what it shares.
 const CURIOSITY: u32 = 50;
 
-/// When work of one kind is due. What a piece of it costs is about the least that one took lately: the
-/// thread may be interrupted in any other.
+/// When work of one kind is due. What a piece of it costs is about the least that one took lately, in the
+/// thread's own time: others have the processor meanwhile, and what the host of a virtual machine takes
+/// is told of no clock.
 #[derive(Debug, Default)]
 struct Pace {
     piece: Option<Duration>,
@@ -67,9 +69,10 @@ impl Pace {
         self.last.is_none_or(|(end, cost)| now.duration_since(end) >= cost * patience)
     }
 
-    fn done(&mut self, began: Instant, pieces: usize) {
+    /// So many pieces are done; they began at this moment of the thread's own time.
+    fn done(&mut self, began: u64, pieces: usize) {
         let pieces = pieces.max(1) as u32;
-        let piece = began.elapsed() / pieces;
+        let piece = Duration::from_nanos(thread_time().saturating_sub(began)) / pieces;
         let least = self.piece.map_or(piece, |least| piece.min(least + least / 16));
         self.piece = Some(least);
         self.last = Some((Instant::now(), least * pieces));
@@ -121,8 +124,9 @@ impl Children {
         let at = self.now();
         let due = self.followed.iter().filter(|child| child.lives() && child.is_due(at)).count();
         if due > 0 && self.looks.is_due(began, PATIENCE) {
+            let working = thread_time();
             self.measure(began, false);
-            self.looks.done(began, due);
+            self.looks.done(working, due);
             self.look_at_pages(Instant::now());
         }
     }
@@ -204,10 +208,11 @@ impl Children {
         match new {
             Some(new) if new.end() - new.start() < MANY => self.ask(new),
             _ if whatever || self.scans.is_due(began, PATIENCE) => {
+                let working = thread_time();
                 let everybody = everybody();
                 let count = everybody.len();
                 self.adopt(everybody, false);
-                self.scans.done(began, count);
+                self.scans.done(working, count);
             }
             // Later: the numbers in between are not forgotten.
             _ => self.last_pid = before,
@@ -280,9 +285,10 @@ impl Children {
         let Some(child) = longest_ago else { return };
         let patience = if child.pages.is_none() { CURIOSITY } else { PATIENCE };
         if self.rollups.is_due(now, patience) {
+            let working = thread_time();
             child.look_at_pages(at);
             let size = child.pages.as_ref().map_or(0, |pages| pages.rss);
-            self.rollups.done(now, 1 + (size >> 20) as usize);
+            self.rollups.done(working, 1 + (size >> 20) as usize);
         }
     }
 }

@@ -88,6 +88,18 @@ impl HighWaterMark {
     }
 }
 
+/// Processor time of the calling thread, in nanoseconds; 0 where the system does not tell. It is what work
+/// of ours costs: on a busy machine a clock on the wall goes on while others have the processor.
+pub fn thread_time() -> u64 {
+    #[cfg(unix)]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    }
+    #[cfg(not(unix))]
+    0
+}
+
 /// The platform in words, such as `linux x86_64`.
 pub fn name() -> String {
     format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)

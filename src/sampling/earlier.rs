@@ -27,8 +27,9 @@ pub(super) struct Earlier {
     /// The anonymous resident bytes of the process when all was last looked at, and what was known of them
     /// beside this memory.
     look: Option<(u64, i64)>,
-    /// When the recording thread last came to another line and this was asked for: by its own clock.
-    turned: u64,
+    /// When the recording thread last came to another line and this was asked for: by the recording's clock,
+    /// and by the thread's own.
+    turned: (u64, u64),
 }
 
 impl Earlier {
@@ -125,11 +126,16 @@ impl Recorder {
         if self.foreign.earlier.before.is_empty() {
             return;
         }
-        let clock = memory.clock();
-        if clock < self.foreign.earlier.turned + BETWEEN_QUESTIONS {
+        // A thread's own clock costs a call of the kernel, and gains nothing on the other.
+        let (turned, turned_own) = self.foreign.earlier.turned;
+        if now < turned + BETWEEN_QUESTIONS {
             return;
         }
-        self.foreign.earlier.turned = clock;
+        let clock = memory.clock();
+        if clock < turned_own + BETWEEN_QUESTIONS {
+            return;
+        }
+        self.foreign.earlier.turned = (now, clock);
         if let Some(anonymous) = memory.anonymous() {
             let here = std::mem::replace(&mut self.foreign.here, stack);
             self.look_at_earlier(anonymous, now, memory);

@@ -6,7 +6,7 @@ use super::sites::Worth;
 
 /// Everything is recorded up to this many events, so that an ordinary cell is exact; but not for more than so
 /// many nanoseconds, which those of a deep recursion would take.
-const ALWAYS_EXACT: (u64, u64) = (50_000, 40_000_000);
+const ALWAYS_EXACT: (u64, u64) = (50_000, 16_000_000);
 
 /// Beyond that, everything is recorded as long as it has cost less than so many nanoseconds.
 const EXACT_ALLOWANCE: u64 = 6_000_000;

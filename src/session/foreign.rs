@@ -9,7 +9,7 @@
 use super::{OwnMemory, VISIBLE, live, with_own_stack};
 use crate::hooks::lock::ForkLock;
 use crate::hooks::{heap, reentrancy, residency};
-use crate::process::{Addresses, Malloc, Mappings, Resident, RssReader};
+use crate::process::{self, Addresses, Malloc, Mappings, Resident, RssReader};
 use crate::profile::{Bytes, OfFiles};
 use crate::sampling::{LARGE, Owner, Reading, Recorder, Region};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -161,7 +161,7 @@ pub(super) fn sampled(turned: bool, now: u64) {
     let away = now.saturating_sub(SAMPLED.swap(now, Relaxed)) >= AT_ONCE;
     if (turned || away) && now >= READ.load(Relaxed) + BETWEEN_READINGS {
         TURNED.store(if away { 0 } else { now }, Relaxed);
-        TURNED_OWN.store(reentrancy::thread_time(), Relaxed);
+        TURNED_OWN.store(process::thread_time(), Relaxed);
         WANTED.store(true, Relaxed);
     }
 }
@@ -255,7 +255,7 @@ pub(super) fn tell(recorder: &mut Recorder, found: Option<Found>, resident: Resi
 /// Pools were read, by a thread that holds the GIL and is not recorded now. `here`: it is in the code
 /// that is recorded, and not in ours.
 pub fn read_pools(readings: &[Reading], here: bool) {
-    let (entered, began) = (Instant::now(), reentrancy::thread_time());
+    let (entered, began) = (Instant::now(), process::thread_time());
     let resident = read();
     name_owners();
     with_own_stack(|stack| {
@@ -267,7 +267,7 @@ pub fn read_pools(readings: &[Reading], here: bool) {
         }
         let turned = TURNED.swap(0, Relaxed);
         let since = if reentrancy::thread() == live.thread {
-            reentrancy::thread_time().saturating_sub(TURNED_OWN.load(Relaxed))
+            process::thread_time().saturating_sub(TURNED_OWN.load(Relaxed))
         } else {
             live.now.saturating_sub(turned)
         };
@@ -279,7 +279,7 @@ pub fn read_pools(readings: &[Reading], here: bool) {
         }
         live.changed();
         READ.store(live.now, Relaxed);
-        live.own.all += reentrancy::thread_time().saturating_sub(began);
+        live.own.all += process::thread_time().saturating_sub(began);
     });
 }
 

@@ -9,6 +9,7 @@ use super::{LIVE, Live, NEW_LIBRARIES, OwnMemory, foreign, live};
 use crate::hooks::letterbox::{Letterbox, SLOTS};
 use crate::hooks::lock::ForkLock;
 use crate::hooks::{self, reentrancy};
+use crate::process;
 use crate::profile::Forked;
 use crate::sampling::{Recorder, Settings};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -152,7 +153,7 @@ pub(super) fn leaving() {
 
 /// Writes a letter, or ends the role when nobody waits for one any longer.
 fn tell() {
-    let began = Instant::now();
+    let (began, working) = (Instant::now(), process::thread_time());
     let over = {
         let mut lock = live();
         let Some(live) = lock.as_mut() else { return };
@@ -169,7 +170,7 @@ fn tell() {
                     forked.lines.truncate(forked.lines.len() / 2);
                 }
             }
-            let cost = began.elapsed();
+            let cost = Duration::from_nanos(process::thread_time().saturating_sub(working));
             role.told = Some((began, cost));
             role.spent += cost;
             role.large_blocks = live.recorder.large_blocks();

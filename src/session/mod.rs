@@ -35,7 +35,7 @@ pub use telemetry::{begin_cell, end_cell, show_cell, tell_to, tells, told};
 
 use crate::hooks::lock::{ForkLock, Guard};
 use crate::hooks::{self, Callbacks, Moving, Noted, Saved, fork};
-use crate::process::Resident;
+use crate::process::{self, Resident};
 use crate::profile::{Allocator, Bytes, Collection};
 use crate::sampling::{
     self, Block, Filled, Frames, Freed, Moved, Origin, Owner, Recorder, Region, Sample,
@@ -221,7 +221,7 @@ impl sampling::Memory for OwnMemory {
         filled(ranges)
     }
     fn clock(&mut self) -> u64 {
-        hooks::reentrancy::thread_time()
+        process::thread_time()
     }
     fn anonymous(&mut self) -> Option<u64> {
         foreign::read().map(|resident| resident.anonymous().0)

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
 
 /// So many visits one stands for that is timed.
-const TIMED: u32 = 8;
+const TIMED: u32 = 16;
 
 /// A change of so many bytes is worth its exact time.
 pub(super) const VISIBLE: u64 = 32 << 10;

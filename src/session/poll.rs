@@ -12,7 +12,7 @@ use super::{OWN_PEAK, children, filled, foreign, limit, live, telemetry, with_ow
 use crate::hooks::{own_bytes, quiet_thread, reentrancy};
 #[cfg(feature = "python")]
 use crate::interpreter::pending::Pending;
-use crate::process::Resident;
+use crate::process::{self, Resident};
 use crate::profile::{Bytes, Nanos};
 use crate::sampling::{Filled, Frames, Partial};
 #[cfg(feature = "python")]
@@ -157,7 +157,7 @@ fn begin() -> Option<Poll> {
 }
 
 fn read() {
-    let began = reentrancy::thread_time();
+    let began = process::thread_time();
     let entered = Instant::now();
     let Some(resident) = foreign::read() else { return };
     limit::look(resident);
@@ -178,7 +178,7 @@ fn read() {
     foreign::want_reading();
     children::look();
     if let Some(live) = live().as_mut() {
-        live.own.all += reentrancy::thread_time().saturating_sub(began);
+        live.own.all += process::thread_time().saturating_sub(began);
     }
 }
 
@@ -209,7 +209,7 @@ const PATIENCE_BEHIND: u32 = 20;
 /// recording. Without the lock: a block that is gone by now is passed over by the recorder.
 fn look(resident: Resident, now: Instant) -> (Vec<(Partial, Filled)>, Option<foreign::Found>) {
     let rss = resident.all;
-    let began = reentrancy::thread_time();
+    let began = process::thread_time();
     let mut last = unpoisoned(&LOOKED);
     let mut blocks = last.as_ref().map_or(0, |last| last.blocks);
     let partial = {
@@ -234,7 +234,7 @@ fn look(resident: Resident, now: Instant) -> (Vec<(Partial, Filled)>, Option<for
     let ranges: Vec<(usize, u64)> = partial.iter().map(Partial::range).collect();
     let found = partial.into_iter().zip(filled(&ranges)).collect();
     let regions = foreign::look();
-    let cost = Duration::from_nanos(reentrancy::thread_time().saturating_sub(began));
+    let cost = Duration::from_nanos(process::thread_time().saturating_sub(began));
     *last = Some(Look { at: now, cost, rss, blocks });
     (found, regions)
 }

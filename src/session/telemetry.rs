@@ -9,7 +9,7 @@ use super::own_stack::Runner;
 use super::{Live, black_box, limit, live};
 use crate::hooks::lock::ForkLock;
 use crate::hooks::segment;
-use crate::process::Resident;
+use crate::process::{self, Resident};
 use crate::profile::telemetry::{CellNow, HOLDERS, Holder, MOMENTS, Moment, Place, Telemetry};
 use crate::profile::{Bytes, Nanos, SignedBytes};
 use crate::sampling::{Line, keep_extremes};
@@ -273,9 +273,10 @@ impl Teller {
     }
 
     fn tell(&mut self, now: Option<Now>, resident: Resident) {
-        let began = Instant::now();
+        let (began, working) = (Instant::now(), process::thread_time());
         self.segment.put(&self.told(now, resident).into_letter(segment::ROOM));
-        self.told = Some((began, began.elapsed()));
+        let cost = Duration::from_nanos(process::thread_time().saturating_sub(working));
+        self.told = Some((began, cost));
     }
 
     fn told(&self, now: Option<Now>, resident: Resident) -> Telemetry {

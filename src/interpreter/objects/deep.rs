@@ -274,9 +274,7 @@ impl<'a, 'py> Walk<'a, 'py> {
 /// The processor's time that this thread has had. A clock on the wall would go on while others have it, and
 /// what is told of a name would depend on them.
 pub(super) fn spent() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the kernel writes into what it is given.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
