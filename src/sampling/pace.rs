@@ -4,9 +4,10 @@ use super::live_set::Sample;
 use super::recorder::{Memory, Recorder};
 use super::sites::Worth;
 
-/// Everything is recorded up to this many events, so that an ordinary cell is exact; but not for more than so
-/// many nanoseconds, which those of a deep recursion would take.
-const ALWAYS_EXACT: (u64, u64) = (50_000, 16_000_000);
+/// Everything is recorded up to this many events, so that an ordinary cell is exact; but only while their stacks
+/// have had no more than so many frames beyond what all of them have, as a deep recursion's and a library's soon have:
+/// between calls of a large library each frame costs some 30 ns.
+const ALWAYS_EXACT: (u64, u64) = (50_000, 150_000);
 
 /// Beyond that, everything is recorded as long as it has cost less than so many nanoseconds.
 const EXACT_ALLOWANCE: u64 = 6_000_000;
@@ -25,6 +26,27 @@ pub(super) struct Pace {
     spent: u64,
 }
 
+/// How deep the stacks of the recording thread were.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Depths {
+    stacks: u64,
+    frames: u64,
+    least: Option<u64>,
+}
+
+impl Depths {
+    /// One had so many frames.
+    pub(super) fn add(&mut self, frames: u64) {
+        self.stacks += 1;
+        self.frames += frames;
+        self.least = Some(self.least.map_or(frames, |least| least.min(frames)));
+    }
+
+    fn beyond_the_least(&self) -> u64 {
+        self.frames - self.stacks * self.least.unwrap_or(0)
+    }
+}
+
 impl Recorder {
     /// Looks at what the samples cost, now and then: `spent` of `now` nanoseconds so far.
     /// Raises the interval where it is too much.
@@ -33,7 +55,8 @@ impl Recorder {
             return;
         }
         let due = self.events >= self.paced.events + PACE.0 && now >= self.paced.now + PACE.1;
-        let is_ordinary = self.events < ALWAYS_EXACT.0 && spent < ALWAYS_EXACT.1;
+        let is_ordinary =
+            self.events < ALWAYS_EXACT.0 && self.depths.beyond_the_least() < ALWAYS_EXACT.1;
         if self.settings.exact || is_ordinary || !due {
             return;
         }

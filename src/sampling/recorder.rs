@@ -8,7 +8,7 @@ use super::foreign::Foreign;
 use super::in_use::Looks;
 use super::large::{Filled, LARGE, LargeBlock, LargeBlocks};
 use super::live_set::{LiveSet, Sample};
-use super::pace::Pace;
+use super::pace::{Depths, Pace};
 use super::sampler::{Draw, Sampler};
 use super::sites::{Sites, Worth};
 use super::sizes::Sizes;
@@ -138,6 +138,7 @@ pub struct Recorder {
     held_in_all: f64,
     pub(super) events: u64,
     pub(super) paced: Pace,
+    pub(super) depths: Depths,
     /// What thinning has cost, in nanoseconds.
     pub(super) thinning: u64,
     pub(super) looks: Looks,
@@ -177,6 +178,7 @@ impl Recorder {
             held_in_all: 0.0,
             events: 0,
             paced: Pace::default(),
+            depths: Depths::default(),
             thinning: 0,
             looks: Looks::default(),
             gone: 0,
@@ -501,6 +503,7 @@ impl Recorder {
             self.names.intern_native(origin.library, waiting)
         };
         if origin.recording_thread {
+            self.depths.add(self.names.depth());
             self.foreign_stack(number);
         }
         let thread = if origin.frames.is_some() { ThreadKind::Python } else { ThreadKind::Native };

@@ -131,6 +131,7 @@ pub struct Names {
     line_frames: Vec<FrameId>,
     line_numbers: Map<(u32, u32), u32>,
     cut: bool,
+    depth: u64,
 }
 
 impl Names {
@@ -148,11 +149,14 @@ impl Names {
     /// user's own is put below it, since it works for that line.
     pub(super) fn intern(&mut self, frames: Option<&impl Frames>, waiting: Option<u32>) -> u32 {
         // The seed keeps the empty stack and the thread without Python apart.
+        let mut depth = 0;
         let hash = frames.map_or(1, |frames| {
             frames.keys().fold(2, |hash: u64, key| {
+                depth += 1;
                 (hash.rotate_left(5) ^ key).wrapping_mul(0x517c_c1b7_2722_0a95)
             })
         });
+        self.depth = depth;
         let number = match self.by_hash.get(&hash) {
             Some(&number) => number,
             None => {
@@ -243,6 +247,11 @@ impl Names {
         let frame = &self.table.frame_table[self.line_frames.get(line as usize)?.0 as usize];
         let file = &self.table.file(frame).name;
         Some(Line { file, number: frame.line, function: &frame.function })
+    }
+
+    /// How many frames the stack had that was asked for last.
+    pub(super) fn depth(&self) -> u64 {
+        self.depth
     }
 
     /// Whether stacks were cut down to their line for want of room.

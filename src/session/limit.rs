@@ -87,17 +87,20 @@ pub fn is_limited() -> bool {
     ON.load(Relaxed)
 }
 
-/// Called by the poll.
-pub(super) fn look(resident: Resident) {
+/// So near is a limit that has to be watched closely: no thread writes to as much new memory in a tenth of a second.
+const NEAR: u64 = 1 << 30;
+
+/// Called by the poll. Whether a limit is near.
+pub(super) fn look(resident: Resident) -> bool {
     if !ON.load(Relaxed) {
-        return;
+        return false;
     }
     let held = resident.anonymous().0;
     let renews = LIMITS.lock().last().is_some_and(|armed| armed.needs_renewal(held));
     // Not under the lock: it reads files.
     let left = if renews { memory_left() } else { None };
     let mut limits = LIMITS.lock();
-    let Some(armed) = limits.last_mut() else { return };
+    let Some(armed) = limits.last_mut() else { return false };
     if renews {
         armed.renew(left, held);
     }
@@ -106,6 +109,7 @@ pub(super) fn look(resident: Resident) {
     {
         wake::wake(thread);
     }
+    armed.threshold.saturating_sub(held) < NEAR
 }
 
 /// Called inside of a hook: whether a request is refused.

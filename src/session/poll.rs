@@ -8,7 +8,9 @@
 //! `os.fork`. So the thread comes back when the main thread is seen to have left that call, or, where
 //! that cannot be seen, at the first sample a little later.
 
-use super::{OWN_PEAK, children, filled, foreign, limit, live, telemetry, with_own_stack};
+use super::{
+    OWN_PEAK, black_box, children, filled, foreign, limit, live, telemetry, with_own_stack,
+};
 use crate::hooks::{own_bytes, quiet_thread, reentrancy};
 #[cfg(feature = "python")]
 use crate::interpreter::pending::Pending;
@@ -24,6 +26,10 @@ use std::time::{Duration, Instant};
 
 /// Time between two readings.
 pub(super) const PERIOD: Duration = Duration::from_millis(10);
+
+/// The same for the black box, which nobody may have asked for, while no limit is near: to be woken costs
+/// more than to read.
+const LONG_PERIOD: Duration = Duration::from_millis(25);
 
 /// How long after a fork the thread comes back.
 const AFTER_FORK: Duration = Duration::from_millis(50);
@@ -125,7 +131,7 @@ fn begin() -> Option<Poll> {
     let told = Arc::new(AtomicU8::new(READ));
     let hears = Arc::clone(&told);
     let body = move || {
-        let mut quiet = 0;
+        let (mut quiet, mut wait) = (0, PERIOD);
         loop {
             match hears.load(Relaxed) {
                 END => return,
@@ -134,12 +140,14 @@ fn begin() -> Option<Poll> {
                     _ = hears.compare_exchange(BEGUN, READ, Relaxed, Relaxed);
                     continue;
                 }
-                _ => std::thread::park_timeout(PERIOD),
+                _ => std::thread::park_timeout(std::mem::replace(&mut wait, PERIOD)),
             }
             match hears.load(Relaxed) {
                 READ => {
                     quiet = 0;
-                    read();
+                    if !read() && black_box::is_on() {
+                        wait = LONG_PERIOD;
+                    }
                     READINGS.fetch_add(1, Relaxed);
                 }
                 BEGUN => _ = hears.compare_exchange(BEGUN, READ, Relaxed, Relaxed),
@@ -156,11 +164,12 @@ fn begin() -> Option<Poll> {
     Some(Poll { thread, told })
 }
 
-fn read() {
+/// Reads; whether a limit is near.
+fn read() -> bool {
     let began = process::thread_time();
     let entered = Instant::now();
-    let Some(resident) = foreign::read() else { return };
-    limit::look(resident);
+    let Some(resident) = foreign::read() else { return false };
+    let is_near = limit::look(resident);
     let bytes = resident.all;
     OWN_PEAK.fetch_max(own_bytes() as u64, Relaxed);
     super::look_for_libraries();
@@ -180,6 +189,7 @@ fn read() {
     if let Some(live) = live().as_mut() {
         live.own.all += process::thread_time().saturating_sub(began);
     }
+    is_near
 }
 
 static LOOKED: Mutex<Option<Look>> = Mutex::new(None);

@@ -49,8 +49,16 @@ pub(super) struct Teller {
     moments: Vec<Moment>,
     /// What readers call the files of cells.
     labels: HashMap<String, String>,
-    /// When a letter was last written, and what that cost.
-    told: Option<(Instant, Duration)>,
+    told: Option<Told>,
+}
+
+/// The last letter.
+#[derive(Debug)]
+struct Told {
+    at: Instant,
+    cost: Duration,
+    /// The resident set that it told of.
+    rss: Bytes,
 }
 
 /// Held after the lock of the recording.
@@ -65,6 +73,11 @@ const LABELS: usize = 1000;
 
 /// Letters may take this share of the time: the next waits as many times as long as the last one took.
 const PATIENCE: u32 = 300;
+
+/// A change of the resident set, in bytes, that is told at once. Else there is a letter for each such time: what a
+/// reader lacks meanwhile looks as before.
+const MOVED: u64 = 64 << 10;
+const STILL: Duration = Duration::from_millis(100);
 
 /// Between two looks at the line that runs. One takes some copies by the kernel for each frame.
 const LINES: Duration = Duration::from_millis(100);
@@ -162,12 +175,13 @@ pub(super) fn tell(resident: Resident) {
     if !tells() {
         return;
     }
-    let now = live().as_ref().map(Now::of);
+    let due = TELLER.lock().as_ref().is_some_and(|teller| teller.is_due(resident));
+    let now = live().as_ref().map(|live| if due { Now::of(live) } else { Now::in_short(live) });
     let mut lock = TELLER.lock();
     let Some(teller) = lock.as_mut().filter(|teller| teller.is_own()) else { return };
     teller.look(now.as_ref(), resident);
     teller.see_line();
-    if teller.told.is_none_or(|(at, cost)| at.elapsed() >= cost * PATIENCE) {
+    if due {
         teller.tell(now, resident);
     }
 }
@@ -182,13 +196,19 @@ struct Now {
 
 impl Now {
     fn of(live: &Live) -> Now {
-        let recorder = &live.recorder;
         let holder = |(line, bytes)| Holder { place: place(line), bytes: Bytes::from_f64(bytes) };
+        let holders = live.recorder.holders(HOLDERS).into_iter().map(holder).collect();
+        Now { holders, ..Now::in_short(live) }
+    }
+
+    /// Without those who hold it: for a moment that is kept and not yet told.
+    fn in_short(live: &Live) -> Now {
+        let recorder = &live.recorder;
         Now {
             footprint: recorder.bytes() - live.base,
             peak: recorder.peak() - live.base,
             line: recorder.running().map(place),
-            holders: recorder.holders(HOLDERS).into_iter().map(holder).collect(),
+            holders: Vec::new(),
         }
     }
 }
@@ -215,6 +235,15 @@ fn since_1970() -> f64 {
 impl Teller {
     fn is_own(&self) -> bool {
         self.process == std::process::id()
+    }
+
+    /// Whether a letter is to be written: there is something new in it, and the last one's cost is paid.
+    fn is_due(&self, resident: Resident) -> bool {
+        self.told.as_ref().is_none_or(|told| {
+            let passed = told.at.elapsed();
+            let moved = resident.all.0.abs_diff(told.rss.0) >= MOVED;
+            passed >= told.cost * PATIENCE && (moved || passed >= STILL)
+        })
     }
 
     fn end(&mut self) {
@@ -276,7 +305,7 @@ impl Teller {
         let (began, working) = (Instant::now(), process::thread_time());
         self.segment.put(&self.told(now, resident).into_letter(segment::ROOM));
         let cost = Duration::from_nanos(process::thread_time().saturating_sub(working));
-        self.told = Some((began, cost));
+        self.told = Some(Told { at: began, cost, rss: resident.all });
     }
 
     fn told(&self, now: Option<Now>, resident: Resident) -> Telemetry {

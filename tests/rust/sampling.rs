@@ -67,6 +67,10 @@ impl Program {
     }
 
     fn allocate(&mut self, address: usize, size: u64, line: u32) {
+        self.allocate_below(address, size, &Line(line));
+    }
+
+    fn allocate_below(&mut self, address: usize, size: u64, frames: &impl Frames) {
         self.now += 100;
         self.countdown -= size as i64;
         if self.countdown >= 0 && size < self.recorder.always_from() {
@@ -80,7 +84,7 @@ impl Program {
             epoch: self.epoch,
             moved: Moved::default(),
         };
-        let origin = Origin { frames: Some(&Line(line)), recording_thread: true, library: None };
+        let origin = Origin { frames: Some(frames), recording_thread: true, library: None };
         self.recorder.allocated(block, 0, origin, self.now, &mut self.memory);
         self.recorder.pace(self.now, self.spent, &mut self.memory);
         let draw = self.recorder.draw();
@@ -121,17 +125,30 @@ fn history(seed: u64) -> ([f64; 3], memprofile::sampling::Recorded) {
     (truth, program.finish())
 }
 
+/// The same line below that many frames of a recursion.
+struct Deep(usize);
+
+impl Frames for Deep {
+    fn keys(&self) -> impl DoubleEndedIterator<Item = u64> {
+        std::iter::repeat_n(1, self.0)
+    }
+    fn place(&self, index: usize) -> Place {
+        Line(1).place(index)
+    }
+    fn gap(&self) -> Option<usize> {
+        None
+    }
+}
+
 #[test]
 fn deep_stacks_end_what_is_exact_before_they_take_long() {
-    for (each, exact) in [(300, true), (3_000, false)] {
+    for (depth, exact) in [(1, true), (3, true), (30, false), (1000, false)] {
         let mut program = Program::new(1, false);
-        program.each = each;
+        program.allocate(0x0f00_0000, 64, 1);
         for index in 0..45_000 {
-            program.allocate(0x1000_0000 + index * 64, 64, 1);
+            program.allocate_below(0x1000_0000 + index * 64, 64, &Deep(depth));
         }
-        let spent = program.spent;
-        assert_eq!(program.finish().interval.0 == 0, exact, "{each} ns each");
-        assert!(spent < 100_000_000, "{spent} ns");
+        assert_eq!(program.finish().interval.0 == 0, exact, "{depth} frames");
     }
 }
 

@@ -178,9 +178,9 @@ impl Stack<'_> {
     /// A number for each kept frame, innermost first, that is the same for the same place.
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = u64> + '_ {
         self.frames.iter().map(|f| {
-            let where_ = (f.first_line as u64) << 32 | u64::from(f.offset as u32);
-            let code = mix(mix(mix(f.code as u64) ^ f.qualname as u64) ^ f.filename as u64);
-            mix(code ^ f.lines) ^ mix(where_)
+            let place = (f.first_line as u64) << 32 | u64::from(f.offset as u32);
+            let name = fold(f.qualname as u64, f.filename as u64);
+            fold(f.code as u64, f.lines ^ name.rotate_left(32)) ^ fold(place, !name)
         })
     }
 
@@ -201,12 +201,11 @@ impl Stack<'_> {
     }
 }
 
-/// A finalizer of MurmurHash3 (Appleby, public domain): every input bit moves every output bit.
-fn mix(mut x: u64) -> u64 {
-    x ^= x >> 33;
-    x = x.wrapping_mul(0xff51_afd7_ed55_8ccd);
-    x ^= x >> 33;
-    x
+/// Both halves of a product of 128 bits, into which every bit of both goes; as wyhash does (Wang Yi, public domain).
+fn fold(one: u64, other: u64) -> u64 {
+    let product =
+        u128::from(one ^ 0xa076_1d64_78bd_642f) * u128::from(other ^ 0xe703_7ed1_a0b4_28db);
+    product as u64 ^ (product >> 64) as u64
 }
 
 impl RawText {

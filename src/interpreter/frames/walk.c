@@ -33,21 +33,22 @@ struct memprofile_frame {
  * cell by itself, and the next but one is given the places of all that the first one was made of:
  * by addresses alone they are the same. What they differ in is the line, which comes first. */
 static uint64_t digest(PyObject *table) {
+    /* Odd numbers without a pattern. No product waits for another: this is done for each frame of a stack. */
+    static const uint64_t odd[] = {0x9e3779b97f4a7c15u, 0xbf58476d1ce4e5b9u, 0x94d049bb133111ebu,
+                                   0xd6e8feb86659fd93u, 0xff51afd7ed558ccdu};
     const char *data = PyBytes_AS_STRING(table);
     size_t length = (size_t)PyBytes_GET_SIZE(table);
-    uint64_t sum = length;
-    size_t end = length < 32 ? length : 32;
-    for (size_t at = 0; at + 8 <= end; at += 8) {
-        uint64_t word;
-        memcpy(&word, data + at, 8);
-        sum = (sum ^ word) * 0x9e3779b97f4a7c15u;
-        sum ^= sum >> 29;
+    uint64_t words[5] = {0};
+    if (length >= 32) {
+        memcpy(words, data, 32);
+    } else {
+        for (size_t at = 0; at + 8 <= length; at += 8) memcpy(&words[at / 8], data + at, 8);
     }
-    uint64_t last = 0;
-    if (length >= 8) memcpy(&last, data + length - 8, 8);
-    else memcpy(&last, data, length);
-    sum = (sum ^ last) * 0x9e3779b97f4a7c15u;
-    return sum ^ sum >> 29;
+    if (length >= 8) memcpy(&words[4], data + length - 8, 8);
+    else memcpy(&words[4], data, length);
+    uint64_t sum = length;
+    for (size_t at = 0; at < 5; at++) sum += (words[at] ^ words[at] >> 32) * odd[at];
+    return sum;
 }
 
 /* The running frame of this thread, to be given as `stop` later; NULL without one. */
