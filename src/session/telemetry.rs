@@ -242,7 +242,9 @@ impl Teller {
         self.told.as_ref().is_none_or(|told| {
             let passed = told.at.elapsed();
             let moved = resident.all.0.abs_diff(told.rss.0) >= MOVED;
-            passed >= told.cost * PATIENCE && (moved || passed >= STILL)
+            // The first of a cell that a poll has seen says which line runs.
+            let is_first = self.moments.is_empty();
+            passed >= told.cost * PATIENCE && (moved || is_first || passed >= STILL)
         })
     }
 
