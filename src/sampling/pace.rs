@@ -26,7 +26,8 @@ pub(super) struct Pace {
     spent: u64,
 }
 
-/// How deep the stacks of the recording thread were.
+/// How deep the stacks of the recording thread were that have a line of the user's own: others may be those of
+/// whoever runs the cell, which end higher.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Depths {
     stacks: u64,

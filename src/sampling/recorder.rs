@@ -503,7 +503,9 @@ impl Recorder {
             self.names.intern_native(origin.library, waiting)
         };
         if origin.recording_thread {
-            self.depths.add(self.names.depth());
+            if self.names.known(number).line.is_some() {
+                self.depths.add(self.names.depth());
+            }
             self.foreign_stack(number);
         }
         let thread = if origin.frames.is_some() { ThreadKind::Python } else { ThreadKind::Native };
