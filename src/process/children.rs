@@ -10,7 +10,7 @@
 
 use super::followed::Followed;
 use super::proc_files::{self, Stat};
-use super::thread_time;
+use super::{cost_since, thread_time};
 use crate::profile::{Bytes, Child, Nanos};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -72,7 +72,7 @@ impl Pace {
     /// So many pieces are done; they began at this moment of the thread's own time.
     fn done(&mut self, began: u64, pieces: usize) {
         let pieces = pieces.max(1) as u32;
-        let piece = Duration::from_nanos(thread_time().saturating_sub(began)) / pieces;
+        let piece = cost_since(began) / pieces;
         let least = self.piece.map_or(piece, |least| piece.min(least + least / 16));
         self.piece = Some(least);
         self.last = Some((Instant::now(), least * pieces));

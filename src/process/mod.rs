@@ -25,6 +25,7 @@ pub use mappings::{Addresses, Malloc, Mappings};
 pub use memory_left::{Left, memory_in_all, memory_left};
 
 use crate::profile::Bytes;
+use std::time::Duration;
 
 /// The size of a page of the two architectures that are measured: x86-64, and AArch64 as usual
 /// distributions build it.
@@ -98,6 +99,11 @@ pub fn thread_time() -> u64 {
     }
     #[cfg(not(unix))]
     0
+}
+
+/// What work has cost that began at this moment of the calling thread's own time.
+pub fn cost_since(began: u64) -> Duration {
+    Duration::from_nanos(thread_time().saturating_sub(began))
 }
 
 /// The platform in words, such as `linux x86_64`.

@@ -6,8 +6,9 @@ use super::sites::Worth;
 
 /// Everything is recorded up to this many events, so that an ordinary cell is exact; but only while their stacks
 /// have had no more than so many frames beyond what all of them have, as a deep recursion's and a library's soon have:
-/// between calls of a large library each frame costs some 30 ns.
-const ALWAYS_EXACT: (u64, u64) = (50_000, 150_000);
+/// between calls of a large library each frame costs some 30 ns. And not for more than so many nanoseconds, which what
+/// all of them have may take by itself.
+const ALWAYS_EXACT: (u64, u64, u64) = (50_000, 150_000, 40_000_000);
 
 /// Beyond that, everything is recorded as long as it has cost less than so many nanoseconds.
 const EXACT_ALLOWANCE: u64 = 6_000_000;
@@ -56,8 +57,9 @@ impl Recorder {
             return;
         }
         let due = self.events >= self.paced.events + PACE.0 && now >= self.paced.now + PACE.1;
-        let is_ordinary =
-            self.events < ALWAYS_EXACT.0 && self.depths.beyond_the_least() < ALWAYS_EXACT.1;
+        let is_ordinary = self.events < ALWAYS_EXACT.0
+            && self.depths.beyond_the_least() < ALWAYS_EXACT.1
+            && spent < ALWAYS_EXACT.2;
         if self.settings.exact || is_ordinary || !due {
             return;
         }

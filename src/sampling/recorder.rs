@@ -12,7 +12,7 @@ use super::pace::{Depths, Pace};
 use super::sampler::{Draw, Sampler};
 use super::sites::{Sites, Worth};
 use super::sizes::Sizes;
-use super::stacks::{Frames, NO_SITE, Names, Paths};
+use super::stacks::{Frames, Known, NO_SITE, Names, Paths};
 use crate::profile::{Allocator, ThreadKind};
 
 /// What a recording is made with.
@@ -503,8 +503,9 @@ impl Recorder {
             self.names.intern_native(origin.library, waiting)
         };
         if origin.recording_thread {
-            if self.names.known(number).line.is_some() {
-                self.depths.add(self.names.depth());
+            let &mut Known { line, depth, .. } = self.names.known(number);
+            if line.is_some() {
+                self.depths.add(depth);
             }
             self.foreign_stack(number);
         }

@@ -104,8 +104,14 @@ pub(super) struct Known {
     pub stack: Option<StackId>,
     /// Its line of the user's own code: an index into [`Names::lines`].
     pub line: Option<u32>,
+    /// How many Python frames it has.
+    pub depth: u64,
     /// Its site for each allocator; [`NO_SITE`] until there is one.
     pub sites: [u32; ALLOCATORS],
+}
+
+fn depth_of(frames: Option<&impl Frames>) -> u64 {
+    frames.map_or(0, |frames| frames.keys().count() as u64)
 }
 
 pub(super) const NO_SITE: u32 = u32::MAX;
@@ -131,7 +137,6 @@ pub struct Names {
     line_frames: Vec<FrameId>,
     line_numbers: Map<(u32, u32), u32>,
     cut: bool,
-    depth: u64,
 }
 
 impl Names {
@@ -149,20 +154,17 @@ impl Names {
     /// user's own is put below it, since it works for that line.
     pub(super) fn intern(&mut self, frames: Option<&impl Frames>, waiting: Option<u32>) -> u32 {
         // The seed keeps the empty stack and the thread without Python apart.
-        let mut depth = 0;
         let hash = frames.map_or(1, |frames| {
             frames.keys().fold(2, |hash: u64, key| {
-                depth += 1;
                 (hash.rotate_left(5) ^ key).wrapping_mul(0x517c_c1b7_2722_0a95)
             })
         });
-        self.depth = depth;
         let number = match self.by_hash.get(&hash) {
             Some(&number) => number,
             None => {
                 let (stack, line) =
                     frames.map_or((None, None), |frames| self.take_apart(frames, None));
-                self.add(hash, stack, line)
+                self.add(hash, stack, line, depth_of(frames))
             }
         };
         match waiting {
@@ -187,12 +189,12 @@ impl Names {
             let frame = self.marked(library, "<native thread>");
             self.row(None, frame)
         });
-        self.add(hash, stack, None)
+        self.add(hash, stack, None, 0)
     }
 
-    fn add(&mut self, hash: u64, stack: Option<StackId>, line: Option<u32>) -> u32 {
+    fn add(&mut self, hash: u64, stack: Option<StackId>, line: Option<u32>, depth: u64) -> u32 {
         let number = self.known.len() as u32;
-        self.known.push(Known { stack, line, sites: [NO_SITE; ALLOCATORS] });
+        self.known.push(Known { stack, line, depth, sites: [NO_SITE; ALLOCATORS] });
         self.by_hash.insert(hash, number);
         number
     }
@@ -219,7 +221,7 @@ impl Names {
         let thread = self.mark("another thread");
         let below = self.row(above, thread);
         let stack = frames.map_or(Some(below), |frames| self.take_apart(frames, Some(below)).0);
-        self.add(hash, stack, Some(waiting))
+        self.add(hash, stack, Some(waiting), depth_of(frames))
     }
 
     /// The line that answers for a stack which allocates nothing, and so is not kept.
@@ -247,11 +249,6 @@ impl Names {
         let frame = &self.table.frame_table[self.line_frames.get(line as usize)?.0 as usize];
         let file = &self.table.file(frame).name;
         Some(Line { file, number: frame.line, function: &frame.function })
-    }
-
-    /// How many frames the stack had that was asked for last.
-    pub(super) fn depth(&self) -> u64 {
-        self.depth
     }
 
     /// Whether stacks were cut down to their line for want of room.

@@ -170,7 +170,7 @@ fn tell() {
                     forked.lines.truncate(forked.lines.len() / 2);
                 }
             }
-            let cost = Duration::from_nanos(process::thread_time().saturating_sub(working));
+            let cost = process::cost_since(working);
             role.told = Some((began, cost));
             role.spent += cost;
             role.large_blocks = live.recorder.large_blocks();

@@ -244,7 +244,7 @@ fn look(resident: Resident, now: Instant) -> (Vec<(Partial, Filled)>, Option<for
     let ranges: Vec<(usize, u64)> = partial.iter().map(Partial::range).collect();
     let found = partial.into_iter().zip(filled(&ranges)).collect();
     let regions = foreign::look();
-    let cost = Duration::from_nanos(process::thread_time().saturating_sub(began));
+    let cost = process::cost_since(began);
     *last = Some(Look { at: now, cost, rss, blocks });
     (found, regions)
 }

@@ -306,7 +306,7 @@ impl Teller {
     fn tell(&mut self, now: Option<Now>, resident: Resident) {
         let (began, working) = (Instant::now(), process::thread_time());
         self.segment.put(&self.told(now, resident).into_letter(segment::ROOM));
-        let cost = Duration::from_nanos(process::thread_time().saturating_sub(working));
+        let cost = process::cost_since(working);
         self.told = Some(Told { at: began, cost, rss: resident.all });
     }
 

@@ -39,11 +39,7 @@ static uint64_t digest(PyObject *table) {
     const char *data = PyBytes_AS_STRING(table);
     size_t length = (size_t)PyBytes_GET_SIZE(table);
     uint64_t words[5] = {0};
-    if (length >= 32) {
-        memcpy(words, data, 32);
-    } else {
-        for (size_t at = 0; at + 8 <= length; at += 8) memcpy(&words[at / 8], data + at, 8);
-    }
+    for (size_t at = 0; at < 4 && 8 * at + 8 <= length; at++) memcpy(&words[at], data + 8 * at, 8);
     if (length >= 8) memcpy(&words[4], data + length - 8, 8);
     else memcpy(&words[4], data, length);
     uint64_t sum = length;
