@@ -1,21 +1,25 @@
 """What memprofile costs, beside its peers: `make bench`, or `make bench BENCH="--pairs 3"`.
 
 Each number is the user CPU time of a cell under a tool over that of the bare cell, both in a fresh
-process, run next to each other in a random order; the median of such pairs, and how far the middle
-half of them spreads. It is taken from before the tool starts to the last line of the cell; what
-comes then, its stop and the report, has a table of its own.
+process, run next to each other in a random order, with memory in places that are drawn anew; the
+median of such pairs, and how far the middle half of them spreads. It is taken from before the tool
+starts to the last line of the cell; what comes then, its stop and the report, has a table of its
+own.
 """
 
 import argparse
 import importlib.metadata
+import importlib.util
 import json
 import math
 import os
 import platform
 import random
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -46,8 +50,19 @@ ENVIRONMENT = os.environ | {
 
 
 def one(cell, tool, *options):
+    """The answer of one run, with a copy of memprofile of its own.
+
+    The pages of a file keep their places in the machine's memory from run to run, and with them
+    the sets of the caches that its code shares with others': of the copies of one build some cost
+    a loop of numpy's temporaries 1.5% more, each time. With a new copy for each run that is part
+    of the spread.
+    """
     command = [sys.executable, HERE / "one.py", cell, tool, *options]
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    with tempfile.TemporaryDirectory() as folder:
+        installed = Path(importlib.util.find_spec("memprofile").origin).parent
+        shutil.copytree(installed, Path(folder, "memprofile"))
+        environment = ENVIRONMENT | {"PYTHONPATH": folder}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         sys.exit(f"{cell} under {tool} failed:\n{done.stdout}{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])

@@ -55,6 +55,7 @@ mod imp {
     const DT_RELASZ: i64 = 8;
     const DT_JMPREL: i64 = 23;
     const DT_GNU_HASH: i64 = 0x6fff_fef5;
+    const DT_RELACOUNT: i64 = 0x6fff_fff9;
 
     #[cfg(target_arch = "x86_64")]
     const SLOT_RELOCATIONS: [u32; 2] = [6, 7]; // R_X86_64_GLOB_DAT, R_X86_64_JUMP_SLOT
@@ -186,6 +187,8 @@ mod imp {
         gnu_hash: usize,
         /// (address, bytes) of the two relocation tables.
         relocations: [(usize, usize); 2],
+        /// So many of the first table's come first and name no symbol: most of them.
+        relative: usize,
     }
 
     fn dynamic(info: &dl_phdr_info, section: &Elf64_Phdr) -> Dynamic {
@@ -211,6 +214,7 @@ mod imp {
                 DT_RELA => found.relocations[0].0 = absolute(*value),
                 DT_RELASZ => found.relocations[0].1 = *value as usize,
                 DT_JMPREL => found.relocations[1].0 = absolute(*value),
+                DT_RELACOUNT => found.relative = *value as usize,
                 DT_PLTRELSZ => found.relocations[1].1 = *value as usize,
                 _ => {}
             }
@@ -237,38 +241,29 @@ mod imp {
             }
         }
 
-        /// Which symbol numbers name a target.
-        fn wanted(&self, targets: &[Target]) -> HashMap<usize, usize> {
-            let mut wanted = HashMap::new();
-            for index in 1..self.undefined_symbols() {
-                // SAFETY: the symbol table has at least as many entries as the hash section says,
-                // and each name is a NUL-terminated string of the string table.
-                let (symbol, name) = unsafe {
-                    let symbol = &*(self.symbols as *const Elf64_Sym).add(index);
-                    (symbol, (self.strings + symbol.st_name as usize) as *const libc::c_char)
-                };
-                if symbol.st_name == 0 {
-                    continue;
-                }
-                // SAFETY: as above.
-                let name = unsafe { CStr::from_ptr(name) };
-                if let Some(target) = targets.iter().position(|t| t.name == name) {
-                    wanted.insert(index, target);
-                }
+        /// Which target a symbol is named as. Nearly all of a library's symbols are none, and differ from each
+        /// by their first letters: none of them is read to its end.
+        fn target_of(&self, symbol: usize, targets: &[Target]) -> Option<usize> {
+            // SAFETY: a symbol's number is an index of the symbol table, and its name a NUL-terminated string
+            // of the string table: both are mapped with the library, and `is_name` reads no further than the NUL.
+            unsafe {
+                let symbol = &*(self.symbols as *const Elf64_Sym).add(symbol);
+                let name = (self.strings + symbol.st_name as usize) as *const u8;
+                targets.iter().position(|target| is_name(name, target.name))
             }
-            wanted
         }
 
         fn slots(&self, base: usize, targets: &[Target]) -> Vec<Slot> {
             if self.symbols == 0 || self.strings == 0 {
                 return Vec::new();
             }
-            let mut wanted = self.wanted(targets);
-            // A library that defines a target itself (libc) calls it through a defined symbol,
-            // which stands behind the undefined ones: found by name at its relocations.
+            // Most slots are those of undefined symbols, each of which has several.
             let undefined = self.undefined_symbols();
+            let wanted: Vec<(usize, usize)> = (1..undefined)
+                .filter_map(|symbol| Some((symbol, self.target_of(symbol, targets)?)))
+                .collect();
             let mut slots = Vec::new();
-            for &(table, bytes) in &self.relocations {
+            for (&(table, bytes), nameless) in self.relocations.iter().zip([self.relative, 0]) {
                 if table == 0 {
                     continue;
                 }
@@ -277,23 +272,20 @@ mod imp {
                 // the library.
                 let table =
                     unsafe { std::slice::from_raw_parts(table as *const Elf64_Rela, count) };
-                for relocation in table {
+                for relocation in &table[nameless.min(count)..] {
                     let kind = (relocation.r_info & 0xffff_ffff) as u32;
                     if !SLOT_RELOCATIONS.contains(&kind) {
                         continue;
                     }
                     let symbol = (relocation.r_info >> 32) as usize;
-                    if symbol >= undefined && !wanted.contains_key(&symbol) {
-                        // SAFETY: a relocation's symbol number is an index of the symbol table.
-                        let name = unsafe {
-                            let symbol = &*(self.symbols as *const Elf64_Sym).add(symbol);
-                            CStr::from_ptr((self.strings + symbol.st_name as usize) as *const _)
-                        };
-                        if let Some(target) = targets.iter().position(|t| t.name == name) {
-                            wanted.insert(symbol, target);
-                        }
-                    }
-                    if let Some(&target) = wanted.get(&symbol) {
+                    let target = if symbol < undefined {
+                        let at = wanted.binary_search_by_key(&symbol, |(symbol, _)| *symbol);
+                        at.ok().map(|at| wanted[at].1)
+                    } else {
+                        // A library that defines a target itself (libc) calls it through a defined symbol.
+                        self.target_of(symbol, targets)
+                    };
+                    if let Some(target) = target {
                         let address = base + relocation.r_offset as usize;
                         slots.push(Slot { address, target, before: 0 });
                     }
@@ -301,6 +293,20 @@ mod imp {
             }
             slots
         }
+    }
+
+    /// Whether a string is this name.
+    ///
+    /// # Safety
+    ///
+    /// It ends with a NUL.
+    unsafe fn is_name(string: *const u8, name: &CStr) -> bool {
+        // SAFETY: as the caller says; the first byte that differs, at the latest the string's NUL, is the last
+        // to be read.
+        name.to_bytes_with_nul()
+            .iter()
+            .enumerate()
+            .all(|(at, &byte)| unsafe { *string.add(at) } == byte)
     }
 
     /// What our own library's slots for calls of these functions hold.

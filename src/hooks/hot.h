@@ -45,20 +45,20 @@ _Static_assert(offsetof(struct memprofile_hot, countdown) == 64, "as in hooks/ho
 _Static_assert(offsetof(struct memprofile_hot, slots) == 128, "as in hooks/hot.rs");
 
 /* A bit for each hash of the address of a live sample: see hooks/mod.rs. */
-#define FILTER_BITS 20
+#define FILTER_BITS 21
 extern HIDDEN uint8_t memprofile_filter[(1 << FILTER_BITS) / 8];
 
-/* Neighbouring 16-byte blocks have neighbouring bits: a run of frees stays in few cache lines. */
+/* Neighbouring 64 bytes have neighbouring bits: a run of frees stays in few cache lines. */
 static inline uint8_t filter_byte(const void *block) {
-    uint32_t index = (uint32_t)((uintptr_t)block >> 7) & ((1u << FILTER_BITS) / 8 - 1);
+    uint32_t index = (uint32_t)((uintptr_t)block >> 9) & ((1u << FILTER_BITS) / 8 - 1);
     return __atomic_load_n(&memprofile_filter[index], __ATOMIC_RELAXED);
 }
 
-/* Whether one of the eight blocks that share a byte may be: that is less to ask. */
+/* Whether one of the blocks that share a byte may be: that is less to ask. */
 static inline int may_be_near_a_sample(const void *block) { return filter_byte(block) != 0; }
 
 static inline int may_be_sampled(const void *block) {
-    return filter_byte(block) >> ((uintptr_t)block >> 4 & 7) & 1;
+    return filter_byte(block) >> ((uintptr_t)block >> 6 & 7) & 1;
 }
 
 #ifdef MEMPROFILE_NATIVE

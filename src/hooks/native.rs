@@ -324,6 +324,12 @@ mod tests {
     }
 
     #[test]
+    fn hooks_lie_where_hot_c_says_in_their_page() {
+        let place = memprofile_malloc as *const () as usize % 4096;
+        assert!((0xa00..0xb00).contains(&place), "{place:#x}");
+    }
+
+    #[test]
     fn a_reservation_is_not_use() {
         let anonymous = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         let writable = libc::PROT_READ | libc::PROT_WRITE;
