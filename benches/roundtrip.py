@@ -7,12 +7,14 @@ each, processor time by the kernel's own clock, in turns.
 """
 
 import os
+import random
 import signal
 import statistics
 import sys
 import time
 
 from cells import CELLS
+from copied import copied_library
 from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_client.manager import start_new_kernel
 
@@ -20,7 +22,7 @@ KERNELS = {"ipykernel": "python3", "memprofile": "memprofile", "xeus-python": "x
 WARM_UP = 20
 DEATHS = 10
 BARE = ("calls", "objects", "numpy-small", "numpy-large")
-BARE_ROUNDS = 7
+BARE_KERNELS, BARE_ROUNDS = 4, 4
 
 
 def kernel_info(client):
@@ -80,28 +82,45 @@ def processor_time(client):
     return float(found["time"]["data"]["text/plain"])
 
 
-def bare(client, cell):
-    began = processor_time(client)
-    answered(client, cell.body)
-    return processor_time(client) - began
+# Before each cell the kernel asks whether there is news of it; without news it does nothing.
+WITHOUT = """
+import memprofile._native, memprofile.telemetry
+memprofile.telemetry.is_news = lambda is_watched: False
+memprofile._native.end_black_box()
+"""
+WITH = "import importlib, memprofile.telemetry; importlib.reload(memprofile.telemetry)"
 
 
-def bare_cells(stock, again, ours):
-    """Where a process has its blocks is chance: a second stock kernel shows what that makes."""
-    print("| cell that nobody profiles | ipykernel, s | another ipykernel | memprofile |")
-    print("|---" * 4 + "|")
+def bare_cells():
+    """Both in one process, since where that has its blocks is 3% of a cell; and in several."""
+    print(
+        "| cell that nobody profiles | without the black box, s | with it |",
+        "|---|---|---|",
+        sep="\n",
+    )
     for cell in (CELLS[name] for name in BARE):
-        for client in (stock, again, ours):
-            answered(client, cell.setup)
-        rounds = [
-            [bare(client, cell) for client in (stock, again, ours)] for _ in range(BARE_ROUNDS)
-        ]
-        shown = [f"{statistics.median(first for first, *_ in rounds):.2f}"]
-        for other in (1, 2):
-            ratios = [took[other] / took[0] for took in rounds]
-            low, ratio, high = statistics.quantiles(ratios, n=4)
-            shown.append(f"{ratio:.3f} ± {(high - low) / 2:.3f}")
-        print(f"| {cell.title} |", " | ".join(shown), "|")
+        without, ratios = [], []
+        for _ in range(BARE_KERNELS):
+            with copied_library() as path:
+                manager, client = start_new_kernel(kernel_name="memprofile", env=os.environ | path)
+                try:
+                    answered(client, cell.setup)
+                    answered(client, cell.body)
+                    for _ in range(BARE_ROUNDS):
+                        took = {}
+                        for how in random.sample((WITHOUT, WITH), 2):
+                            answered(client, how)
+                            began = processor_time(client)
+                            answered(client, cell.body)
+                            took[how] = processor_time(client) - began
+                        without.append(took[WITHOUT])
+                        ratios.append(took[WITH] / took[WITHOUT])
+                finally:
+                    client.stop_channels()
+                    manager.shutdown_kernel(now=True)
+        low, ratio, high = statistics.quantiles(ratios, n=4)
+        spread = f"{ratio:.3f} ± {(high - low) / 2:.3f}"
+        print(f"| {cell.title} | {statistics.median(without):.2f} | {spread} |", flush=True)
 
 
 def main(rounds):
@@ -128,10 +147,9 @@ def main(rounds):
             pairs = zip(taken["memprofile"], taken["ipykernel"], strict=True)
             added = statistics.median(ours - stock for ours, stock in pairs)
             print(f"| {request.__name__} |", " | ".join(cells), f"| {added:+.2f} |")
-        (_, stock), (_, client) = running["ipykernel"], running["memprofile"]
-        running["again"] = start_new_kernel(kernel_name=KERNELS["ipykernel"])
         print()
-        bare_cells(stock, running["again"][1], client)
+        bare_cells()
+        _, client = running["memprofile"]
         reports, others = zip(*(death(client) for _ in range(DEATHS)), strict=True)
         print()
         print("| of memprofile, s | median | most |", "|---|---|---|", sep="\n")

@@ -9,17 +9,14 @@ own.
 
 import argparse
 import importlib.metadata
-import importlib.util
 import json
 import math
 import os
 import platform
 import random
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -28,6 +25,7 @@ sys.path.insert(0, str(HERE))
 
 import objects  # noqa: E402
 from cells import CELLS, TRUTH  # noqa: E402
+from copied import copied_library  # noqa: E402
 from one import TOOLS  # noqa: E402
 
 LABELS = {
@@ -50,18 +48,10 @@ ENVIRONMENT = os.environ | {
 
 
 def one(cell, tool, *options):
-    """The answer of one run, with a copy of memprofile of its own.
-
-    The pages of a file keep their places in the machine's memory from run to run, and with them
-    the sets of the caches that its code shares with others': of the copies of one build some cost
-    a loop of numpy's temporaries 1.5% more, each time. With a new copy for each run that is part
-    of the spread.
-    """
+    """The answer of one run."""
     command = [sys.executable, HERE / "one.py", cell, tool, *options]
-    with tempfile.TemporaryDirectory() as folder:
-        installed = Path(importlib.util.find_spec("memprofile").origin).parent
-        shutil.copytree(installed, Path(folder, "memprofile"))
-        environment = ENVIRONMENT | {"PYTHONPATH": folder}
+    with copied_library() as path:
+        environment = ENVIRONMENT | path
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         sys.exit(f"{cell} under {tool} failed:\n{done.stdout}{done.stderr}")

@@ -19,13 +19,20 @@ const ALLOWANCE: u64 = 2_000_000;
 const PATIENCE: u64 = 100;
 const MUCH: u64 = 8;
 
+/// A light recording takes one part in so many of both.
+const LIGHT: u64 = 4;
+
 /// The footprint lies behind when the resident set has grown by 2 MiB and one part in so many of it more than is
 /// known.
 const BEHIND: i64 = 16;
 
 /// What looks have cost, in nanoseconds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Looks {
+    /// [`SHARE`] of this recording.
+    share: u64,
+    /// [`PATIENCE`] of this recording.
+    patience: u64,
     /// So far.
     spent: u64,
     /// The last one at all blocks, and when that was.
@@ -33,7 +40,19 @@ pub(super) struct Looks {
     at: u64,
 }
 
+impl Default for Looks {
+    fn default() -> Looks {
+        Looks::new(false)
+    }
+}
+
 impl Looks {
+    /// None so far.
+    pub(super) fn new(light: bool) -> Looks {
+        let rarer = if light { LIGHT } else { 1 };
+        Looks { share: SHARE * rarer, patience: PATIENCE * rarer, spent: 0, last: 0, at: 0 }
+    }
+
     /// What they have cost so far.
     pub(super) fn spent(&self) -> u64 {
         self.spent
@@ -41,17 +60,17 @@ impl Looks {
 
     /// Whether one more may be made before a decrease: they took no more than their share of the time.
     pub(super) fn are_affordable(&self, now: u64) -> bool {
-        self.spent <= now / SHARE + ALLOWANCE
+        self.spent <= now / self.share + ALLOWANCE
     }
 
     /// Whether one more may be made that is of less use: before a decrease is the last chance.
     pub(super) fn took_less_than_half(&self, now: u64) -> bool {
-        2 * self.spent <= now / SHARE + ALLOWANCE
+        2 * self.spent <= now / self.share + ALLOWANCE
     }
 
     /// Whether the last one is long past, for what it has cost.
     fn are_due(&self, now: u64) -> bool {
-        now.saturating_sub(self.at) >= PATIENCE * self.last
+        now.saturating_sub(self.at) >= self.patience * self.last
     }
 
     /// Looks up how many bytes of a block are resident.

@@ -180,7 +180,7 @@ impl Recorder {
             paced: Pace::default(),
             depths: Depths::default(),
             thinning: 0,
-            looks: Looks::default(),
+            looks: Looks::new(settings.light),
             gone: 0,
             looked_at: 0,
             sizes: Sizes::default(),

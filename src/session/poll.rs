@@ -29,7 +29,7 @@ pub(super) const PERIOD: Duration = Duration::from_millis(10);
 
 /// The same for the black box, which nobody may have asked for, while no limit is near: to be woken costs
 /// more than to read.
-const LONG_PERIOD: Duration = Duration::from_millis(25);
+const LONG_PERIOD: Duration = Duration::from_millis(50);
 
 /// How long after a fork the thread comes back.
 const AFTER_FORK: Duration = Duration::from_millis(50);
@@ -214,6 +214,10 @@ pub(super) const GROWTH: u64 = 256 << 10;
 const PATIENCE: u32 = 200;
 const PATIENCE_BEHIND: u32 = 20;
 
+/// The black box waits so many times as long: in a cell that fills a gigabyte of small objects looks were half
+/// of its cost.
+const IN_BLACK_BOX: u32 = 10;
+
 /// How much of the large blocks and of the regions is in use, if that may have changed: the resident set
 /// is another one, or there are new blocks, which may lie in pages that are resident since before the
 /// recording. Without the lock: a block that is gone by now is passed over by the recorder.
@@ -227,13 +231,14 @@ fn look(resident: Resident, now: Instant) -> (Vec<(Partial, Filled)>, Option<for
         let Some(recorder) = live.as_ref().map(|live| &live.recorder) else {
             return (Vec::new(), None);
         };
+        let rarer = if black_box::is_on() { IN_BLACK_BOX } else { 1 };
         let due = last.as_ref().is_none_or(|last| {
             let changed = rss.0.abs_diff(last.rss.0) >= GROWTH || recorder.large_blocks() != blocks;
             let waited = now.duration_since(last.at);
             let is_behind = || recorder.is_behind(resident.anonymous().0);
             changed
-                && (waited >= last.cost * PATIENCE
-                    || waited >= last.cost * PATIENCE_BEHIND && is_behind())
+                && (waited >= last.cost * (PATIENCE * rarer)
+                    || waited >= last.cost * (PATIENCE_BEHIND * rarer) && is_behind())
         });
         if !due {
             return (Vec::new(), None);
