@@ -216,7 +216,7 @@ const PATIENCE_BEHIND: u32 = 20;
 
 /// The black box waits so many times as long: in a cell that fills a gigabyte of small objects looks were half
 /// of its cost.
-const IN_BLACK_BOX: u32 = 10;
+const IN_BLACK_BOX: u32 = 30;
 
 /// How much of the large blocks and of the regions is in use, if that may have changed: the resident set
 /// is another one, or there are new blocks, which may lie in pages that are resident since before the
