@@ -91,6 +91,30 @@ memprofile._native.end_black_box()
 WITH = "import importlib, memprofile.telemetry; importlib.reload(memprofile.telemetry)"
 
 
+def in_turns(client, cell):
+    """Seconds of processor time of the cell without the black box and with it, round by round."""
+    answered(client, cell.setup)
+    answered(client, cell.body)
+    for _ in range(BARE_ROUNDS):
+        took = {}
+        for how in random.sample((WITHOUT, WITH), 2):
+            answered(client, how)
+            began = processor_time(client)
+            answered(client, cell.body)
+            took[how] = processor_time(client) - began
+        yield took[WITHOUT], took[WITH]
+
+
+def in_a_kernel(cell):
+    with copied_library() as path:
+        manager, client = start_new_kernel(kernel_name="memprofile", env=os.environ | path)
+        try:
+            return list(in_turns(client, cell))
+        finally:
+            client.stop_channels()
+            manager.shutdown_kernel(now=True)
+
+
 def bare_cells():
     """Both in one process, since where that has its blocks is 3% of a cell; and in several."""
     print(
@@ -99,28 +123,11 @@ def bare_cells():
         sep="\n",
     )
     for cell in (CELLS[name] for name in BARE):
-        without, ratios = [], []
-        for _ in range(BARE_KERNELS):
-            with copied_library() as path:
-                manager, client = start_new_kernel(kernel_name="memprofile", env=os.environ | path)
-                try:
-                    answered(client, cell.setup)
-                    answered(client, cell.body)
-                    for _ in range(BARE_ROUNDS):
-                        took = {}
-                        for how in random.sample((WITHOUT, WITH), 2):
-                            answered(client, how)
-                            began = processor_time(client)
-                            answered(client, cell.body)
-                            took[how] = processor_time(client) - began
-                        without.append(took[WITHOUT])
-                        ratios.append(took[WITH] / took[WITHOUT])
-                finally:
-                    client.stop_channels()
-                    manager.shutdown_kernel(now=True)
-        low, ratio, high = statistics.quantiles(ratios, n=4)
+        rounds = [took for _ in range(BARE_KERNELS) for took in in_a_kernel(cell)]
+        without = statistics.median(without for without, _ in rounds)
+        low, ratio, high = statistics.quantiles((ours / bare for bare, ours in rounds), n=4)
         spread = f"{ratio:.3f} ± {(high - low) / 2:.3f}"
-        print(f"| {cell.title} | {statistics.median(without):.2f} | {spread} |", flush=True)
+        print(f"| {cell.title} | {without:.2f} | {spread} |", flush=True)
 
 
 def main(rounds):
